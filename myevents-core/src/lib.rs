@@ -1,1 +1,37 @@
-//! Core.
+#![doc = "Event booking that never oversells and never loses an accepted booking."]
+//!
+//! The map, in the order data flows:
+//!
+//! ```text
+//! rest ──► service (use cases) ──► ports::DatabaseHandler ──► one atomic write: state + outbox
+//!                                                               │
+//!                                             relay ◄── Outbox ─┘
+//!                                               ▼
+//!                                        ports::EventEmitter ──► broker
+//!                                        ports::EventListener ──► dispatch ──► projection
+//! ```
+
+//!
+//! Features: `rest` (axum routers), `openapi`, `metrics` (Prometheus), `runtime` (what a binary needs), `testkit` (the
+//! conformance suites). None is on by default.
+
+pub mod contract;
+pub mod dispatch;
+pub mod domain;
+mod error;
+pub mod layer;
+pub mod local;
+pub mod memory;
+pub mod observe;
+pub mod ports;
+pub mod projection;
+pub mod relay;
+#[cfg(feature = "rest")]
+pub mod rest;
+#[cfg(feature = "runtime")]
+pub mod runtime;
+pub mod service;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
+pub use error::{Error, ErrorKind, Result};

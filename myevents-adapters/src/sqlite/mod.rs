@@ -1,0 +1,1 @@
+//! SQLite: one file a service, group commit by one writer thread.

@@ -1,0 +1,18 @@
+//! What goes over the wire: the envelope, the messages with their names, and the JSON forms of the domain types.
+
+mod announcements;
+mod bookings;
+mod envelope;
+mod names;
+mod registry;
+mod wire;
+
+pub use announcements::{
+    EventAnnouncement, EventCancelled, EventCreated, EventUpdated, LocationAnnouncement, LocationCreated,
+    LocationDeleted, LocationUpdated,
+};
+pub use bookings::{BookingAnnouncement, BookingCancelled, EventBooked};
+pub use envelope::{CONTENT_TYPE_JSON, Envelope, EnvelopeBuilder, MessageId, header};
+pub use names::{MessageName, legacy_spelling};
+pub use registry::{Message, MessageDescription, Registry};
+pub use wire::{BookingWire, EventWire, HallWire, LocationWire, UserWire};

@@ -1,0 +1,1 @@
+//! Dispatch: name → handler, with order per key, retries, dead letters and the inbox.

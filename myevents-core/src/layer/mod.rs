@@ -1,0 +1,1 @@
+//! Wrappers of ports: retry, timeout, fault injection.

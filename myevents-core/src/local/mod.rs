@@ -1,0 +1,1 @@
+//! The `local` broker: in process, and nothing is lost.

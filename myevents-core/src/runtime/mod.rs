@@ -1,0 +1,1 @@
+//! What a binary needs: configuration, telemetry, the HTTP server, shutdown.

@@ -1,0 +1,1 @@
+//! Conformance suites as public functions, the fault proxy and the in-memory harness.
