@@ -189,6 +189,8 @@ pub enum Outcome {
     },
     /// The person would have more than they may.
     LimitReached,
+    /// The event limits what one person may book, and the wish names nobody.
+    PersonRequired,
 }
 
 /// A wish to give seats back.

@@ -1,0 +1,106 @@
+//! Use case: book seats of an event.
+
+use tokio::time::Instant;
+
+use crate::contract::{BookingAnnouncement, EventBooked};
+use crate::domain::{Booking, BookingId, BookingState, Person, Text, Version};
+use crate::error::{Error, Result};
+use crate::observe::Observation;
+use crate::ports::{BookingRequest, Outcome};
+use crate::service::{BookingDraft, BookingService, Caller, IdempotencyKey, RequestContext};
+
+impl BookingService {
+    /// Books all seats asked for or none. Asking again with the same id or key and the same content answers
+    /// [`Outcome::Existing`] with the booking as it is now, cancelled or not.
+    ///
+    /// A refusal speaks of this try and all that have ended: while an earlier try of the same key still runs in
+    /// another process, that one may be granted after this one was refused.
+    ///
+    /// # Errors
+    /// `Unprocessable` when the user is not known; `Overloaded` when the desk is full, too slow or closing;
+    /// `Unavailable`, `OutcomeUnknown`: ask again with the same key.
+    pub async fn book_event(
+        &self,
+        context: &RequestContext,
+        key: Option<&IdempotencyKey>,
+        draft: BookingDraft,
+    ) -> Result<Outcome> {
+        let deadline = Instant::now() + self.settings.request_timeout;
+        if let Some(user) = &draft.user
+            && self.store.find_user(user).await?.is_none()
+        {
+            return Err(Error::unprocessable("userId names no known user"));
+        }
+
+        let event = draft.event.clone();
+        let booking = self.booking_of(context, key, draft);
+        let body = EventBooked(BookingAnnouncement::new(&booking, booking.version));
+        let message = self.announcer.announce(&body, booking.id.to_string(), context)?;
+        let request = BookingRequest {
+            booking,
+            limits: Default::default(),
+            message,
+            deadline,
+        };
+
+        let outcome = self.desks.book(&event, request).await?;
+        if let Some(reason) = refusal_word(&outcome) {
+            self.observer.observe(&Observation::BookingRefused { reason });
+        }
+        Ok(outcome)
+    }
+
+    /// The booking that is stored if it is granted: id, date and all are made once, before the first try.
+    fn booking_of(
+        &self,
+        context: &RequestContext,
+        key: Option<&IdempotencyKey>,
+        draft: BookingDraft,
+    ) -> Booking {
+        let fingerprint = draft.fingerprint();
+        let key = key.filter(|_| draft.id.is_none());
+        let id = draft
+            .id
+            .clone()
+            .unwrap_or_else(|| BookingId::from(self.new_id("booking", key, context)));
+        Booking {
+            id,
+            person: person_of(context, &draft),
+            event: draft.event,
+            user: draft.user,
+            name: draft.name,
+            email: draft.email,
+            seats: draft.seats,
+            date: self.clock.now().seconds(),
+            state: BookingState::Confirmed,
+            version: Version::FIRST,
+            fingerprint,
+        }
+    }
+}
+
+/// Whom limits count for: the signed-in caller, else the user, else the e-mail address in lower case.
+fn person_of(context: &RequestContext, draft: &BookingDraft) -> Option<Person> {
+    let text = match (&context.caller, &draft.user, &draft.email) {
+        (Caller::Subject { issuer, subject }, _, _) => format!("subject:{issuer}:{subject}"),
+        (Caller::Anonymous, Some(user), _) => format!("user:{user}"),
+        (Caller::Anonymous, None, Some(email)) => format!("email:{}", email.as_str().to_lowercase()),
+        (Caller::Anonymous, None, None) => return None,
+    };
+    Some(Person::new(Text::from_stored(&text)))
+}
+
+fn refusal_word(outcome: &Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Booked(_) | Outcome::Existing(_) => None,
+        Outcome::KeyReused => Some("key-reused"),
+        Outcome::SoldOut { .. } => Some("sold-out"),
+        Outcome::UnknownEvent => Some("unknown-event"),
+        Outcome::EventCancelled => Some("event-cancelled"),
+        Outcome::CapacityUnknown => Some("capacity-unknown"),
+        Outcome::NotOnSale => Some("not-on-sale"),
+        Outcome::TooManySeats { .. } => Some("too-many-seats"),
+        Outcome::LimitReached => Some("limit-reached"),
+        Outcome::PersonRequired => Some("person-required"),
+    }
+}

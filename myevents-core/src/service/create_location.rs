@@ -1,0 +1,58 @@
+//! Use case: create a location.
+
+use crate::contract::{LocationAnnouncement, LocationCreated};
+use crate::domain::{LocationId, LocationRecord, Version};
+use crate::error::{ErrorKind, Result};
+use crate::ports::{Attached, Inserted};
+use crate::service::create_event::owner_of;
+use crate::service::events::key_reused;
+use crate::service::{Created, EventService, IdempotencyKey, LocationDraft, RequestContext};
+
+impl EventService {
+    /// Creates a location: under the id it brings, else under one derived from `key`, else under a new one. Asking
+    /// again with the same id or key and the same content answers the location as it is now.
+    ///
+    /// # Errors
+    /// `Unprocessable` for a key used for another request; `Conflict` when the id it brings is taken; `TooLarge`;
+    /// `Unavailable`, `OutcomeUnknown`.
+    pub async fn create_location(
+        &self,
+        context: &RequestContext,
+        key: Option<&IdempotencyKey>,
+        draft: LocationDraft,
+    ) -> Result<Created<LocationRecord>> {
+        let fingerprint = draft.fingerprint();
+        let key = key.filter(|_| draft.id.is_none());
+        let id = draft
+            .id
+            .clone()
+            .unwrap_or_else(|| LocationId::from(self.new_id("location", key, context)));
+        let owner = owner_of(&context.caller);
+        let location = draft.with_id(id);
+        let record = LocationRecord {
+            location,
+            version: Version::FIRST,
+            fingerprint,
+            owner,
+            deleted: false,
+        };
+        let body = LocationCreated(LocationAnnouncement::from(&record));
+        let message = self
+            .announcer
+            .announce(&body, record.location.id.to_string(), context)?;
+        match self.store.add_location(&record, Attached::message(message)).await {
+            Ok(committed) => match self.hand_over(committed) {
+                Inserted::New => Ok(Created {
+                    record,
+                    replayed: false,
+                }),
+                Inserted::Existing(record) => Ok(Created {
+                    record,
+                    replayed: true,
+                }),
+            },
+            Err(error) if error.kind() == ErrorKind::Conflict && key.is_some() => Err(key_reused()),
+            Err(error) => Err(error),
+        }
+    }
+}
