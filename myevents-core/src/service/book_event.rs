@@ -26,14 +26,13 @@ impl BookingService {
         draft: BookingDraft,
     ) -> Result<Outcome> {
         let deadline = Instant::now() + self.settings.request_timeout;
-        if let Some(user) = &draft.user
-            && self.store.find_user(user).await?.is_none()
-        {
-            return Err(Error::unprocessable("userId names no known user"));
-        }
-
         let event = draft.event.clone();
         let booking = self.booking_of(context, key, draft);
+        if let Some(user) = &booking.user
+            && self.store.find_user(user).await?.is_none()
+        {
+            return self.refuse_unknown_user(&booking).await;
+        }
         let body = EventBooked(BookingAnnouncement::new(&booking, booking.version));
         let message = self.announcer.announce(&body, booking.id.to_string(), context)?;
         let request = BookingRequest {
@@ -48,6 +47,15 @@ impl BookingService {
             self.observer.observe(&Observation::BookingRefused { reason });
         }
         Ok(outcome)
+    }
+
+    /// A retry finds its booking even if its user was removed meanwhile.
+    async fn refuse_unknown_user(&self, booking: &Booking) -> Result<Outcome> {
+        match self.store.find_booking(&booking.id).await? {
+            Some(stored) if stored.fingerprint == booking.fingerprint => Ok(Outcome::Existing(stored)),
+            Some(_) => Ok(Outcome::KeyReused),
+            None => Err(Error::unprocessable("userId names no known user")),
+        }
     }
 
     /// The booking that is stored if it is granted: id, date and all are made once, before the first try.

@@ -6,11 +6,12 @@ use crate::error::{ErrorKind, Result};
 use crate::ports::{Attached, Inserted};
 use crate::service::create_event::owner_of;
 use crate::service::events::key_reused;
-use crate::service::{Created, EventService, IdempotencyKey, LocationDraft, RequestContext};
+use crate::service::{Created, EventService, IdempotencyKey, LocationDraft, PutCondition, RequestContext};
 
 impl EventService {
     /// Creates a location: under the id it brings, else under one derived from `key`, else under a new one. Asking
-    /// again with the same id or key and the same content answers the location as it is now.
+    /// again with the same id or key and the same content answers the location as it is now. One that was deleted comes
+    /// back when it is created again under its id.
     ///
     /// # Errors
     /// `Unprocessable` for a key used for another request; `Conflict` when the id it brings is taken; `TooLarge`;
@@ -27,6 +28,21 @@ impl EventService {
             .id
             .clone()
             .unwrap_or_else(|| LocationId::from(self.new_id("location", key, context)));
+        if draft.id.is_some()
+            && self
+                .store
+                .find_location(&id)
+                .await?
+                .is_some_and(|stored| stored.deleted)
+        {
+            let put = self
+                .put_location(context, &id, draft, PutCondition::CreateOnly)
+                .await?;
+            return Ok(Created {
+                record: put.record,
+                replayed: false,
+            });
+        }
         let owner = owner_of(&context.caller);
         let location = draft.with_id(id);
         let record = LocationRecord {
