@@ -248,7 +248,13 @@ mod tests {
         let error = report_of(async { Err(crate::Error::invalid("no").into()) }).await;
         assert!(error.into_result().unwrap_err().why().contains("no"));
         let panicked = report_of(async { panic!("boom") }).await;
-        assert!(panicked.into_result().unwrap_err().why().contains("panicked: boom"));
+        assert!(
+            panicked
+                .into_result()
+                .unwrap_err()
+                .why()
+                .contains("panicked: boom")
+        );
         let hanging = report_of(std::future::pending()).await;
         assert!(hanging.into_result().unwrap_err().why().contains("not over"));
     }
