@@ -47,8 +47,8 @@ impl<P: EventListener + ?Sized, A: Around> EventListener for Layered<P, A> {
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<DeliveryStream> {
-        let stream = through!(self, read "subscribe", [subscription = subscription],
-            listener => listener.subscribe(subscription))?;
+        let stream = through!(self, read "subscribe", [wanted = subscription],
+            listener => listener.subscribe(wanted))?;
         let around = Arc::clone(&self.around);
         let wrapped = stream.map(move |delivery| {
             let (envelope, attempt, origin) = (

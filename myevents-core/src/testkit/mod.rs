@@ -4,3 +4,6 @@ mod report;
 
 pub(crate) use report::ensure;
 pub use report::{CaseReport, CaseResult, Failure, Finding, SuiteReport, Verdict};
+mod proxy;
+
+pub use proxy::FaultProxy;
