@@ -16,6 +16,8 @@
 //! conformance suites). None is on by default.
 
 pub mod contract;
+pub mod counter;
+pub mod crash;
 pub mod dispatch;
 pub mod domain;
 mod error;
