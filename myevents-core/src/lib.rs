@@ -24,6 +24,8 @@ mod error;
 pub mod layer;
 pub mod local;
 pub mod memory;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod observe;
 pub mod ports;
 pub mod projection;
