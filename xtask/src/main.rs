@@ -1,2 +1,47 @@
-//! Placeholder until its first commit.
-fn main() {}
+//! The repository's own commands; people and the build machine call the same ones.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks through its standard output")]
+
+mod bench;
+mod layering;
+mod lint;
+mod loadtest;
+mod run;
+mod shell;
+mod skips;
+mod test;
+mod tools;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The repository's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build `myevents` if needed and start it with some demo events; Ctrl-C stops it.
+    Run(run::Run),
+    /// Run every test that can run on this machine, then say what was skipped and why.
+    Test(test::Test),
+    /// Check format, lints, docs, licences, features, layering and packaging.
+    Lint(lint::Lint),
+    /// Measure: the micro-benchmarks and the table of figures.
+    Bench(bench::Bench),
+    /// Put load on a running service and check afterwards that nothing was lost, doubled or oversold.
+    Loadtest(loadtest::Loadtest),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Run(run) => run.run(),
+        Command::Test(test) => test.run(),
+        Command::Lint(lint) => lint.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Loadtest(loadtest) => loadtest.run(),
+    }
+}

@@ -1,0 +1,137 @@
+//! `cargo xtask test`: every test that can run here, counted, and what could not run said at the end.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::shell;
+use crate::skips;
+
+/// Run every test that can run on this machine, then say what was skipped and why.
+///
+/// A test that cannot run here (no right to mount a file system, no server to talk to) says so and is listed at the end.
+/// With MYEVENTS_REQUIRE=all such a skip is a failure.
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// The big sizes: 200 kills instead of 20, and the like. The same as MYEVENTS_SCALE=full.
+    #[arg(long)]
+    full: bool,
+
+    /// Build with optimisation.
+    #[arg(long)]
+    release: bool,
+
+    /// Only this package; may be given several times.
+    #[arg(short, long = "package", value_name = "NAME")]
+    packages: Vec<String>,
+
+    /// Passed on to the test programs, such as part of a test's name.
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+/// What the test programs said about themselves.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Tally {
+    programs: u32,
+    passed: u32,
+    failed: u32,
+    ignored: u32,
+}
+
+impl Test {
+    pub(crate) fn run(self) -> Result<()> {
+        let start = Instant::now();
+        let skipped = skips::fresh();
+        let mut command = shell::cargo(&["test", "--no-fail-fast", "--all-features"]);
+        if self.packages.is_empty() {
+            command.arg("--workspace");
+        }
+        for package in &self.packages {
+            command.args(["-p", package]);
+        }
+        if self.release {
+            command.arg("--release");
+        }
+        if self.full {
+            command.env("MYEVENTS_SCALE", "full");
+        }
+        command.env(skips::FILE, &skipped).arg("--").args(&self.rest);
+
+        let mut tally = Tally::default();
+        let outcome = tee(command, |line| tally.take(line));
+
+        let reasons = skips::read(&skipped);
+        println!("--- skipped on this machine: {}", if reasons.is_empty() { "nothing" } else { "" });
+        for reason in &reasons {
+            println!("  {reason}");
+        }
+        println!(
+            "--- {} tests passed, {} failed, {} skipped, in {} test programs, {:.0} s",
+            tally.passed,
+            tally.failed,
+            reasons.len() + tally.ignored as usize,
+            tally.programs,
+            start.elapsed().as_secs_f64()
+        );
+        outcome?;
+        if tally.passed == 0 {
+            bail!("no test ran");
+        }
+        if skips::required() && (!reasons.is_empty() || tally.ignored > 0) {
+            bail!("MYEVENTS_REQUIRE=all, and not everything could run");
+        }
+        Ok(())
+    }
+}
+
+impl Tally {
+    /// Adds one line of output, if it is a test program's last word.
+    fn take(&mut self, line: &str) {
+        let Some(rest) = line.strip_prefix("test result: ") else { return };
+        self.programs += 1;
+        let mut previous = 0;
+        for word in rest.split_whitespace() {
+            match word.trim_end_matches(';') {
+                "passed" => self.passed += previous,
+                "failed" => self.failed += previous,
+                "ignored" => self.ignored += previous,
+                other => previous = other.parse().unwrap_or(0),
+            }
+        }
+    }
+}
+
+/// Runs it with its output both shown and read line by line.
+fn tee(mut command: Command, mut each: impl FnMut(&str)) -> Result<()> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+    let output = child.stdout.take().context("no output to read")?;
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        each(&line);
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("`cargo test` ended with {status}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_of_each_test_program_is_counted() {
+        let mut tally = Tally::default();
+        tally.take("running 3 tests");
+        tally.take("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out; finished in 0.01s");
+        tally.take("test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        assert_eq!(tally, Tally { programs: 2, passed: 5, failed: 1, ignored: 1 });
+    }
+}
