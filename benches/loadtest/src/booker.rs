@@ -1,0 +1,146 @@
+//! One customer: books with an idempotency key and repeats the same request until its outcome is known.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::http::{Answer, Connection, request};
+
+/// What a customer wants. The key makes every repetition of it the same order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The event's id.
+    pub event: String,
+    /// How many seats.
+    pub seats: u32,
+    /// The idempotency key.
+    pub key: String,
+}
+
+impl Order {
+    /// The bytes that ask for it.
+    #[must_use]
+    pub fn request(&self) -> Vec<u8> {
+        let path = format!("/events/{}/bookings", self.event);
+        let body = format!("{{\"seats\":{}}}", self.seats);
+        let headers = [("content-type", "application/json"), ("idempotency-key", self.key.as_str())];
+        request("POST", &path, &headers, body.as_bytes())
+    }
+}
+
+/// How an order ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Accepted under this id; from now on it must be there.
+    Booked {
+        /// The booking's id.
+        id: String,
+    },
+    /// Refused for good, by this status.
+    Refused {
+        /// 409, 404, …
+        status: u16,
+        /// The problem document.
+        body: String,
+    },
+    /// No answer that settles it before the deadline.
+    Unknown {
+        /// What came last.
+        last: String,
+    },
+}
+
+/// A customer's connection, opened anew whenever it breaks.
+#[derive(Debug)]
+pub struct Booker {
+    address: SocketAddr,
+    connection: Option<Connection>,
+    /// How many requests were repeats.
+    pub retries: u64,
+}
+
+impl Booker {
+    /// A customer of the booking service at this address.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, connection: None, retries: 0 }
+    }
+
+    /// Books, repeating the request through lost connections, restarts and 503s until `deadline`.
+    pub async fn book(&mut self, order: &Order, deadline: Instant) -> Outcome {
+        let bytes = order.request();
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let last = match self.send(&bytes).await {
+                Ok(answer) => match settled(answer) {
+                    Ok(outcome) => return outcome,
+                    Err(last) => last,
+                },
+                Err(error) => error.to_string(),
+            };
+            if Instant::now() + pause >= deadline {
+                return Outcome::Unknown { last };
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(160));
+            self.retries += 1;
+        }
+    }
+
+    /// Sends one request once, on the open connection or a new one.
+    ///
+    /// # Errors
+    /// When the connection breaks; the next call opens another.
+    pub async fn send(&mut self, bytes: &[u8]) -> std::io::Result<Answer> {
+        let mut connection = match self.connection.take() {
+            Some(connection) if connection.is_open() => connection,
+            _ => Connection::open(self.address).await?,
+        };
+        let answer = connection.send_lean(bytes).await?;
+        self.connection = Some(connection);
+        Ok(answer)
+    }
+}
+
+/// The outcome an answer settles, or why it settles nothing.
+fn settled(answer: Answer) -> Result<Outcome, String> {
+    match answer.status {
+        200 | 201 => match booking_id(&answer.body) {
+            Some(id) => Ok(Outcome::Booked { id: id.to_owned() }),
+            None => Err(format!("{} without an ID", answer.status)),
+        },
+        408 | 429 | 500..=599 => Err(format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body))),
+        status => Ok(Outcome::Refused { status, body: String::from_utf8_lossy(&answer.body).into_owned() }),
+    }
+}
+
+/// The value of the booking's `ID`, found without decoding the whole body.
+#[must_use]
+pub fn booking_id(body: &[u8]) -> Option<&str> {
+    let body = std::str::from_utf8(body).ok()?;
+    let (_, rest) = body.split_once("\"ID\":\"")?;
+    let (id, _) = rest.split_once('"')?;
+    Some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn the_booking_id_is_not_the_events() {
+        let body = br#"{"EventID":"aa","Date":1,"ID":"bb","Seats":2}"#;
+        assert_eq!(booking_id(body), Some("bb"));
+    }
+
+    #[test]
+    fn only_definite_answers_settle_an_order() {
+        assert!(settled(answer(503, "")).is_err());
+        assert!(settled(answer(201, "{}")).is_err());
+        assert_eq!(settled(answer(201, r#"{"ID":"bb"}"#)), Ok(Outcome::Booked { id: "bb".to_owned() }));
+        assert!(matches!(settled(answer(409, "sold out")), Ok(Outcome::Refused { status: 409, .. })));
+    }
+}
