@@ -34,7 +34,14 @@ impl Bench {
             parts.part("micro-benchmarks", || {
                 let mut bench = shell::cargo(&["bench", "-p", "micro", "--"]);
                 if self.quick {
-                    bench.args(["--warm-up-time", "0.2", "--measurement-time", "0.5", "--sample-size", "10"]);
+                    bench.args([
+                        "--warm-up-time",
+                        "0.2",
+                        "--measurement-time",
+                        "0.5",
+                        "--sample-size",
+                        "10",
+                    ]);
                 }
                 shell::run(bench)
             });

@@ -20,7 +20,15 @@ const DRIVERS: [(&str, &[&str]); 6] = [
 ];
 
 /// What makes up an HTTP stack; core without `rest` must do without.
-const HTTP: [&str; 7] = ["axum", "axum-core", "hyper", "hyper-util", "http", "tower-http", "h2"];
+const HTTP: [&str; 7] = [
+    "axum",
+    "axum-core",
+    "hyper",
+    "hyper-util",
+    "http",
+    "tower-http",
+    "h2",
+];
 
 /// The features of a workspace package, `default` left out.
 ///
@@ -29,9 +37,19 @@ const HTTP: [&str; 7] = ["axum", "axum-core", "hyper", "hyper-util", "http", "to
 pub(crate) fn features(package: &str) -> Result<Vec<String>> {
     let metadata = shell::read(shell::cargo(&["metadata", "--format-version", "1", "--no-deps"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let found = metadata["packages"].as_array().into_iter().flatten().find(|each| each["name"] == package);
-    let Some(found) = found else { bail!("no package {package} in the workspace") };
-    let names = found["features"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    let found = metadata["packages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|each| each["name"] == package);
+    let Some(found) = found else {
+        bail!("no package {package} in the workspace")
+    };
+    let names = found["features"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone());
     Ok(names.filter(|name| name != "default").collect())
 }
 
@@ -41,14 +59,24 @@ pub(crate) fn features(package: &str) -> Result<Vec<String>> {
 /// When a rule is broken.
 pub(crate) fn check() -> Result<()> {
     let mut faults = Vec::new();
-    let all_drivers: Vec<&str> = DRIVERS.iter().flat_map(|(_, crates)| crates.iter().copied()).collect();
+    let all_drivers: Vec<&str> = DRIVERS
+        .iter()
+        .flat_map(|(_, crates)| crates.iter().copied())
+        .collect();
 
     let core = tree("myevents-core", &["--all-features"])?;
     faults.extend(unwanted("myevents-core with all features", &core, &all_drivers));
     let bare = tree("myevents-core", &["--no-default-features"])?;
     faults.extend(unwanted("myevents-core without features", &bare, &HTTP));
-    let metrics = tree("myevents-core", &["--no-default-features", "--features", "metrics,testkit"])?;
-    faults.extend(unwanted("myevents-core with metrics and testkit", &metrics, &HTTP));
+    let metrics = tree(
+        "myevents-core",
+        &["--no-default-features", "--features", "metrics,testkit"],
+    )?;
+    faults.extend(unwanted(
+        "myevents-core with metrics and testkit",
+        &metrics,
+        &HTTP,
+    ));
     if core.contains("myevents-adapters") {
         faults.push("myevents-core depends on myevents-adapters".to_owned());
     }
@@ -59,25 +87,51 @@ pub(crate) fn check() -> Result<()> {
         &all_drivers,
     ));
     for feature in features("myevents-adapters")? {
-        let own = DRIVERS.iter().find(|(name, _)| *name == feature).map_or(&[][..], |(_, crates)| crates);
-        let others: Vec<&str> = all_drivers.iter().copied().filter(|name| !own.contains(name)).collect();
-        let got = tree("myevents-adapters", &["--no-default-features", "--features", &feature])?;
-        faults.extend(unwanted(&format!("myevents-adapters with {feature}"), &got, &others));
+        let own = DRIVERS
+            .iter()
+            .find(|(name, _)| *name == feature)
+            .map_or(&[][..], |(_, crates)| crates);
+        let others: Vec<&str> = all_drivers
+            .iter()
+            .copied()
+            .filter(|name| !own.contains(name))
+            .collect();
+        let got = tree(
+            "myevents-adapters",
+            &["--no-default-features", "--features", &feature],
+        )?;
+        faults.extend(unwanted(
+            &format!("myevents-adapters with {feature}"),
+            &got,
+            &others,
+        ));
     }
-    if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        bail!("{}", faults.join("\n"))
+    }
 }
 
 /// The names of all crates below a package, the tests' own left out.
 fn tree(package: &str, features: &[&str]) -> Result<BTreeSet<String>> {
     let mut command = shell::cargo(&["tree", "--quiet", "-p", package, "--edges", "normal,build"]);
-    command.args(["--prefix", "none", "--format", "{p}"]).args(features);
+    command
+        .args(["--prefix", "none", "--format", "{p}"])
+        .args(features);
     let lines = shell::read(command)?;
-    Ok(lines.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+    Ok(lines
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect())
 }
 
 fn unwanted(what: &str, tree: &BTreeSet<String>, names: &[&str]) -> Vec<String> {
     let found = names.iter().filter(|name| tree.contains(**name));
-    found.map(|name| format!("{what} pulls in {name} (`cargo tree -i {name}` shows how)")).collect()
+    found
+        .map(|name| format!("{what} pulls in {name} (`cargo tree -i {name}` shows how)"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -88,6 +142,9 @@ mod tests {
     fn a_driver_in_the_tree_is_named() {
         let tree = BTreeSet::from(["tokio".to_owned(), "rusqlite".to_owned()]);
         let faults = unwanted("core", &tree, &["rusqlite", "lapin"]);
-        assert_eq!(faults, ["core pulls in rusqlite (`cargo tree -i rusqlite` shows how)"]);
+        assert_eq!(
+            faults,
+            ["core pulls in rusqlite (`cargo tree -i rusqlite` shows how)"]
+        );
     }
 }

@@ -21,9 +21,19 @@ pub(crate) struct Lint {
 impl Lint {
     pub(crate) fn run(self) -> Result<()> {
         let mut parts = Parts::default();
-        parts.part("format", || shell::run(shell::cargo(&["fmt", "--all", "--", "--check"])));
+        parts.part("format", || {
+            shell::run(shell::cargo(&["fmt", "--all", "--", "--check"]))
+        });
         parts.part("lints", || {
-            let everything = ["--workspace", "--all-targets", "--all-features", "--quiet", "--", "-D", "warnings"];
+            let everything = [
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ];
             shell::run(shell::cargo(&[&["clippy"], &everything[..]].concat()))
         });
         parts.part("layering", layering::check);
@@ -64,7 +74,15 @@ fn deny() -> Result<()> {
     if !tools::cargo_deny()? {
         return Ok(());
     }
-    shell::run(shell::cargo(&["deny", "--all-features", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))
+    shell::run(shell::cargo(&[
+        "deny",
+        "--all-features",
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
 }
 
 /// Both libraries can be made into packages. The build of the packed files is left out: it is the build that all other parts did.

@@ -1,5 +1,9 @@
 //! The repository's own commands; people and the build machine call the same ones.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks through its standard output")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool talks through its standard output"
+)]
 
 mod bench;
 mod layering;

@@ -71,10 +71,17 @@ impl Run {
 
 /// Whether `/readyz` answers 200.
 fn ready(address: &str) -> bool {
-    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    let Ok(mut stream) = TcpStream::connect(address) else {
+        return false;
+    };
     let asked = stream
         .set_read_timeout(Some(Duration::from_secs(1)))
-        .and_then(|()| write!(stream, "GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"));
+        .and_then(|()| {
+            write!(
+                stream,
+                "GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+            )
+        });
     let mut start = [0; 12];
     asked.is_ok() && stream.read_exact(&mut start).is_ok() && start.ends_with(b" 200")
 }

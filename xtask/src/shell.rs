@@ -102,11 +102,20 @@ impl Parts {
     pub(crate) fn finish(self) -> Result<()> {
         println!("--- parts");
         for (name, took, ok) in &self.done {
-            println!("{:>8.1} s  {}  {name}", took.as_secs_f64(), if *ok { "ok    " } else { "FAILED" });
+            println!(
+                "{:>8.1} s  {}  {name}",
+                took.as_secs_f64(),
+                if *ok { "ok    " } else { "FAILED" }
+            );
         }
         if self.failures.is_empty() {
             return Ok(());
         }
-        bail!("{} of {} parts failed:\n{}", self.failures.len(), self.done.len(), self.failures.join("\n"))
+        bail!(
+            "{} of {} parts failed:\n{}",
+            self.failures.len(),
+            self.done.len(),
+            self.failures.join("\n")
+        )
     }
 }

@@ -23,7 +23,11 @@ pub(crate) fn fresh() -> PathBuf {
 
 /// The lines in it, once each.
 pub(crate) fn read(path: &PathBuf) -> Vec<String> {
-    let mut lines: Vec<String> = fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect();
+    let mut lines: Vec<String> = fs::read_to_string(path)
+        .unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect();
     lines.sort();
     lines.dedup();
     lines

@@ -65,7 +65,10 @@ impl Test {
         let outcome = tee(command, |line| tally.take(line));
 
         let reasons = skips::read(&skipped);
-        println!("--- skipped on this machine: {}", if reasons.is_empty() { "nothing" } else { "" });
+        println!(
+            "--- skipped on this machine: {}",
+            if reasons.is_empty() { "nothing" } else { "" }
+        );
         for reason in &reasons {
             println!("  {reason}");
         }
@@ -91,7 +94,9 @@ impl Test {
 impl Tally {
     /// Adds one line of output, if it is a test program's last word.
     fn take(&mut self, line: &str) {
-        let Some(rest) = line.strip_prefix("test result: ") else { return };
+        let Some(rest) = line.strip_prefix("test result: ") else {
+            return;
+        };
         self.programs += 1;
         let mut previous = 0;
         for word in rest.split_whitespace() {
@@ -107,7 +112,11 @@ impl Tally {
 
 /// Runs it with its output both shown and read line by line.
 fn tee(mut command: Command, mut each: impl FnMut(&str)) -> Result<()> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
     let output = child.stdout.take().context("no output to read")?;
     for line in BufReader::new(output).split(b'\n') {
         let line = line?;
@@ -130,8 +139,18 @@ mod tests {
     fn the_last_word_of_each_test_program_is_counted() {
         let mut tally = Tally::default();
         tally.take("running 3 tests");
-        tally.take("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out; finished in 0.01s");
+        tally.take(
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out; finished in 0.01s",
+        );
         tally.take("test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s");
-        assert_eq!(tally, Tally { programs: 2, passed: 5, failed: 1, ignored: 1 });
+        assert_eq!(
+            tally,
+            Tally {
+                programs: 2,
+                passed: 5,
+                failed: 1,
+                ignored: 1
+            }
+        );
     }
 }

@@ -12,7 +12,11 @@ use crate::skips;
 /// # Errors
 /// When `MYEVENTS_REQUIRE=all` is set and it cannot be installed.
 pub(crate) fn cargo_deny() -> Result<bool> {
-    if Command::new("cargo-deny").arg("--version").output().is_ok_and(|output| output.status.success()) {
+    if Command::new("cargo-deny")
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
         return Ok(true);
     }
     if !skips::required() {
@@ -20,9 +24,17 @@ pub(crate) fn cargo_deny() -> Result<bool> {
         return Ok(false);
     }
     // Its own folder, so that the workspace's dependencies are not built again; no default features, as only local checks run.
-    let mut install = shell::cargo(&["install", "--locked", "--quiet", "cargo-deny", "--no-default-features"]);
+    let mut install = shell::cargo(&[
+        "install",
+        "--locked",
+        "--quiet",
+        "cargo-deny",
+        "--no-default-features",
+    ]);
     // Optimising a tool that runs for one second would cost minutes.
-    install.args(["--debug"]).env("CARGO_TARGET_DIR", shell::target().join("tools"));
+    install
+        .args(["--debug"])
+        .env("CARGO_TARGET_DIR", shell::target().join("tools"));
     shell::run(install)?;
     if Command::new("cargo-deny").arg("--version").output().is_err() {
         bail!("cargo-deny was installed but is not on the PATH");

@@ -22,7 +22,10 @@ impl Order {
     pub fn request(&self) -> Vec<u8> {
         let path = format!("/events/{}/bookings", self.event);
         let body = format!("{{\"seats\":{}}}", self.seats);
-        let headers = [("content-type", "application/json"), ("idempotency-key", self.key.as_str())];
+        let headers = [
+            ("content-type", "application/json"),
+            ("idempotency-key", self.key.as_str()),
+        ];
         request("POST", &path, &headers, body.as_bytes())
     }
 }
@@ -62,7 +65,11 @@ impl Booker {
     /// A customer of the booking service at this address.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, connection: None, retries: 0 }
+        Self {
+            address,
+            connection: None,
+            retries: 0,
+        }
     }
 
     /// Books, repeating the request through lost connections, restarts and 503s until `deadline`.
@@ -108,8 +115,15 @@ fn settled(answer: Answer) -> Result<Outcome, String> {
             Some(id) => Ok(Outcome::Booked { id: id.to_owned() }),
             None => Err(format!("{} without an ID", answer.status)),
         },
-        408 | 429 | 500..=599 => Err(format!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body))),
-        status => Ok(Outcome::Refused { status, body: String::from_utf8_lossy(&answer.body).into_owned() }),
+        408 | 429 | 500..=599 => Err(format!(
+            "{}: {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.body)
+        )),
+        status => Ok(Outcome::Refused {
+            status,
+            body: String::from_utf8_lossy(&answer.body).into_owned(),
+        }),
     }
 }
 
@@ -127,7 +141,11 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() }
+        Answer {
+            status,
+            headers: Vec::new(),
+            body: body.as_bytes().to_vec(),
+        }
     }
 
     #[test]
@@ -140,7 +158,13 @@ mod tests {
     fn only_definite_answers_settle_an_order() {
         assert!(settled(answer(503, "")).is_err());
         assert!(settled(answer(201, "{}")).is_err());
-        assert_eq!(settled(answer(201, r#"{"ID":"bb"}"#)), Ok(Outcome::Booked { id: "bb".to_owned() }));
-        assert!(matches!(settled(answer(409, "sold out")), Ok(Outcome::Refused { status: 409, .. })));
+        assert_eq!(
+            settled(answer(201, r#"{"ID":"bb"}"#)),
+            Ok(Outcome::Booked { id: "bb".to_owned() })
+        );
+        assert!(matches!(
+            settled(answer(409, "sold out")),
+            Ok(Outcome::Refused { status: 409, .. })
+        ));
     }
 }

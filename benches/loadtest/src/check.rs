@@ -42,38 +42,62 @@ impl Findings {
 ///
 /// # Errors
 /// When the service cannot be asked. Broken promises are in the findings.
-pub async fn check(service: &Service, events: &[String], tally: &Tally, outbox: Duration) -> Result<Findings> {
+pub async fn check(
+    service: &Service,
+    events: &[String],
+    tally: &Tally,
+    outbox: Duration,
+) -> Result<Findings> {
     let mut findings = Findings::default();
     let mut accepted: HashMap<usize, Vec<&Accepted>> = HashMap::new();
     for each in &tally.accepted {
         accepted.entry(each.event).or_default().push(each);
     }
-    let unknown: u64 =
-        tally.outcomes.iter().filter(|(name, _)| name.starts_with("unknown")).map(|(_, count)| count).sum();
+    let unknown: u64 = tally
+        .outcomes
+        .iter()
+        .filter(|(name, _)| name.starts_with("unknown"))
+        .map(|(_, count)| count)
+        .sum();
     let mut more_than_known = 0;
 
     for (index, event) in events.iter().enumerate() {
         let stored = service.bookings(event).await?;
         let (capacity, available) = service.availability(event).await?;
         let sold = capacity - available;
-        let confirmed: u64 = stored.values().filter(|each| each.confirmed).map(|each| each.seats).sum();
+        let confirmed: u64 = stored
+            .values()
+            .filter(|each| each.confirmed)
+            .map(|each| each.seats)
+            .sum();
         if i64::try_from(confirmed).unwrap_or(i64::MAX) != sold {
-            findings.faults.push(format!("event {event}: the counter says {sold} sold, its bookings hold {confirmed}"));
+            findings.faults.push(format!(
+                "event {event}: the counter says {sold} sold, its bookings hold {confirmed}"
+            ));
         }
         if sold > capacity {
-            findings.faults.push(format!("event {event}: oversold, {sold} of {capacity}"));
+            findings
+                .faults
+                .push(format!("event {event}: oversold, {sold} of {capacity}"));
         }
         let known = accepted.get(&index).map_or(&[][..], Vec::as_slice);
         let mut ids = HashMap::new();
         for each in known {
             findings.counted += each.seats;
             if ids.insert(each.id.as_str(), each).is_some() {
-                findings.faults.push(format!("event {event}: two orders got booking {}", each.id));
+                findings
+                    .faults
+                    .push(format!("event {event}: two orders got booking {}", each.id));
             }
             match stored.get(&each.id) {
-                None => findings.faults.push(format!("event {event}: accepted booking {} is lost", each.id)),
+                None => findings
+                    .faults
+                    .push(format!("event {event}: accepted booking {} is lost", each.id)),
                 Some(found) if found.seats != each.seats || !found.confirmed => {
-                    findings.faults.push(format!("event {event}: booking {} is {found:?}, not {each:?}", each.id));
+                    findings.faults.push(format!(
+                        "event {event}: booking {} is {found:?}, not {each:?}",
+                        each.id
+                    ));
                 }
                 Some(_) => {}
             }

@@ -26,7 +26,10 @@ impl Answer {
     /// The first header of this name (lower case).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(each, _)| each == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON.
@@ -35,7 +38,11 @@ impl Answer {
     /// When it is not JSON; the message shows the status and the body.
     pub fn json(&self) -> anyhow::Result<serde_json::Value> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            anyhow::anyhow!("{error} in the {} answer: {}", self.status, String::from_utf8_lossy(&self.body))
+            anyhow::anyhow!(
+                "{error} in the {} answer: {}",
+                self.status,
+                String::from_utf8_lossy(&self.body)
+            )
         })
     }
 }
@@ -71,7 +78,11 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = timeout(PATIENCE, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(4096), open: true })
+        Ok(Self {
+            stream,
+            buffer: Vec::with_capacity(4096),
+            open: true,
+        })
     }
 
     /// Whether the service keeps the connection for another request.
@@ -179,15 +190,24 @@ enum Length {
 fn parse_head(buffer: &[u8], keep: bool, open: &mut bool) -> Result<Option<(usize, Answer, Length)>> {
     let mut headers = [httparse::EMPTY_HEADER; 48];
     let mut response = httparse::Response::new(&mut headers);
-    let parsed = response.parse(buffer).map_err(|error| invalid(&error.to_string()))?;
-    let httparse::Status::Complete(size) = parsed else { return Ok(None) };
+    let parsed = response
+        .parse(buffer)
+        .map_err(|error| invalid(&error.to_string()))?;
+    let httparse::Status::Complete(size) = parsed else {
+        return Ok(None);
+    };
     let status = response.code.unwrap_or(0);
     let mut length = Length::Known(0);
     let mut kept = Vec::new();
     for header in response.headers.iter() {
         let value = String::from_utf8_lossy(header.value);
         if header.name.eq_ignore_ascii_case("content-length") {
-            length = Length::Known(value.trim().parse().map_err(|_| invalid("a broken content-length"))?);
+            length = Length::Known(
+                value
+                    .trim()
+                    .parse()
+                    .map_err(|_| invalid("a broken content-length"))?,
+            );
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
             length = Length::Chunked;
         } else if header.name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close") {
@@ -200,7 +220,15 @@ fn parse_head(buffer: &[u8], keep: bool, open: &mut bool) -> Result<Option<(usiz
     if matches!(status, 100..=199 | 204 | 304) {
         length = Length::Known(0);
     }
-    Ok(Some((size, Answer { status, headers: kept, body: Vec::new() }, length)))
+    Ok(Some((
+        size,
+        Answer {
+            status,
+            headers: kept,
+            body: Vec::new(),
+        },
+        length,
+    )))
 }
 
 fn invalid(what: &str) -> Error {
@@ -236,20 +264,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_with_a_length_is_read_whole() {
-        let answer = answer_to(b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\nETag: \"v1\"\r\n\r\nhello").await.unwrap();
-        assert_eq!((answer.status, answer.body.as_slice()), (201, b"hello".as_slice()));
+        let answer = answer_to(b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\nETag: \"v1\"\r\n\r\nhello")
+            .await
+            .unwrap();
+        assert_eq!(
+            (answer.status, answer.body.as_slice()),
+            (201, b"hello".as_slice())
+        );
         assert_eq!(answer.header("etag"), Some("\"v1\""));
     }
 
     #[tokio::test]
     async fn chunks_are_joined() {
-        let bytes = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
+        let bytes =
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
         assert_eq!(answer_to(bytes).await.unwrap().body, b"hello world");
     }
 
     #[tokio::test]
     async fn an_answer_cut_short_is_an_error() {
-        let error = answer_to(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello").await.unwrap_err();
+        let error = answer_to(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello")
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     }
 }

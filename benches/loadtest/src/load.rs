@@ -93,14 +93,30 @@ impl Schedule {
 /// When the plan makes no sense. Failed requests are counted, not returned.
 pub async fn run(plan: Plan, progress: Arc<Progress>) -> Result<Tally> {
     ensure!(plan.connections > 0, "a run needs at least one connection");
-    ensure!(matches!(plan.work, Work::Raw(_)) || !plan.events.is_empty(), "a run needs at least one event");
-    ensure!(plan.rate.is_none_or(|rate| rate > 0.0), "the rate must be above 0");
+    ensure!(
+        matches!(plan.work, Work::Raw(_)) || !plan.events.is_empty(),
+        "a run needs at least one event"
+    );
+    ensure!(
+        plan.rate.is_none_or(|rate| rate > 0.0),
+        "the rate must be above 0"
+    );
     let start = Instant::now();
-    let schedule =
-        Arc::new(Schedule { start, end: start + plan.duration, rate: plan.rate, next: AtomicU64::new(0) });
+    let schedule = Arc::new(Schedule {
+        start,
+        end: start + plan.duration,
+        rate: plan.rate,
+        next: AtomicU64::new(0),
+    });
     let plan = Arc::new(plan);
     let clients: Vec<_> = (0..plan.connections)
-        .map(|_| tokio::spawn(client(Arc::clone(&plan), Arc::clone(&schedule), Arc::clone(&progress))))
+        .map(|_| {
+            tokio::spawn(client(
+                Arc::clone(&plan),
+                Arc::clone(&schedule),
+                Arc::clone(&progress),
+            ))
+        })
         .collect();
     let mut tally = Tally::default();
     for client in clients {
@@ -118,15 +134,30 @@ async fn client(plan: Arc<Plan>, schedule: Arc<Schedule>, progress: Arc<Progress
     let mut turn = 0_u64;
     while let Some(due) = schedule.due().await {
         turn += 1;
-        let event = if plan.events.len() > 1 { rand::rng().random_range(0..plan.events.len()) } else { 0 };
+        let event = if plan.events.len() > 1 {
+            rand::rng().random_range(0..plan.events.len())
+        } else {
+            0
+        };
         let outcome = match &plan.work {
             Work::Book { seats } => {
-                let seats =
-                    if seats.start() == seats.end() { *seats.start() } else { rand::rng().random_range(seats.clone()) };
-                let order = Order { event: plan.events[event].clone(), seats, key: format!("{run:032x}-{turn}") };
+                let seats = if seats.start() == seats.end() {
+                    *seats.start()
+                } else {
+                    rand::rng().random_range(seats.clone())
+                };
+                let order = Order {
+                    event: plan.events[event].clone(),
+                    seats,
+                    key: format!("{run:032x}-{turn}"),
+                };
                 match booker.book(&order, Instant::now() + plan.patience).await {
                     Outcome::Booked { id } => {
-                        tally.accepted.push(Accepted { event, id, seats: u64::from(seats) });
+                        tally.accepted.push(Accepted {
+                            event,
+                            id,
+                            seats: u64::from(seats),
+                        });
                         progress.accepted.fetch_add(1, Ordering::Relaxed);
                         "booked".to_owned()
                     }

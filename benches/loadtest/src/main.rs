@@ -1,5 +1,9 @@
 //! The command line of the load generator: makes its events, runs, shows progress, checks, reports.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks through its standard output")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool talks through its standard output"
+)]
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -88,7 +92,11 @@ fn main() -> Result<ExitCode> {
     } else {
         tokio::runtime::Builder::new_current_thread()
     };
-    builder.worker_threads(cli.threads.max(1)).enable_all().build()?.block_on(act(cli))
+    builder
+        .worker_threads(cli.threads.max(1))
+        .enable_all()
+        .build()?
+        .block_on(act(cli))
 }
 
 async fn act(cli: Cli) -> Result<ExitCode> {
@@ -103,13 +111,25 @@ async fn act(cli: Cli) -> Result<ExitCode> {
     };
     let mut events = Vec::new();
     for number in 0..cli.hot_events {
-        events.push(service.new_event(&format!("Load test {number}"), cli.capacity).await?);
+        events.push(
+            service
+                .new_event(&format!("Load test {number}"), cli.capacity)
+                .await?,
+        );
     }
     let events = Arc::new(events);
     let (address, work) = match cli.work {
-        Kind::Book => (service.bookings, Work::Book { seats: 1..=cli.seats.max(1) }),
+        Kind::Book => (
+            service.bookings,
+            Work::Book {
+                seats: 1..=cli.seats.max(1),
+            },
+        ),
         Kind::Read => (service.events, Work::Read),
-        Kind::List => (service.events, Work::Raw(loadtest::http::request("GET", "/events", &[], b""))),
+        Kind::List => (
+            service.events,
+            Work::Raw(loadtest::http::request("GET", "/events", &[], b"")),
+        ),
     };
     let plan = Plan {
         address,
@@ -127,7 +147,15 @@ async fn act(cli: Cli) -> Result<ExitCode> {
     let findings = if cli.no_check {
         None
     } else {
-        Some(check(&service, &events, &tally, Duration::from_secs_f64(cli.outbox_within)).await?)
+        Some(
+            check(
+                &service,
+                &events,
+                &tally,
+                Duration::from_secs_f64(cli.outbox_within),
+            )
+            .await?,
+        )
     };
     report(&cli, &tally, findings.as_ref());
     let ok = findings.is_none_or(|findings| findings.faults.is_empty());
@@ -183,5 +211,12 @@ fn report(cli: &Cli, tally: &Tally, findings: Option<&Findings>) {
     for fault in findings.faults.iter().take(20) {
         println!("FAULT: {fault}");
     }
-    println!("{}", if findings.faults.is_empty() { "check passed" } else { "check FAILED" });
+    println!(
+        "{}",
+        if findings.faults.is_empty() {
+            "check passed"
+        } else {
+            "check FAILED"
+        }
+    );
 }

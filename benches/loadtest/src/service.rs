@@ -37,15 +37,21 @@ pub async fn ask(address: SocketAddr, method: &str, path: &str, body: Option<&Va
     let bytes = body.map(Value::to_string).unwrap_or_default();
     let headers = [("content-type", "application/json")];
     let headers = if body.is_some() { &headers[..] } else { &[] };
-    let mut connection = Connection::open(address).await.with_context(|| format!("connecting to {address}"))?;
-    let answer = connection.send(&request(method, path, headers, bytes.as_bytes())).await;
+    let mut connection = Connection::open(address)
+        .await
+        .with_context(|| format!("connecting to {address}"))?;
+    let answer = connection
+        .send(&request(method, path, headers, bytes.as_bytes()))
+        .await;
     answer.with_context(|| format!("{method} {path}"))
 }
 
 /// An event's document with one hall of this capacity, some weeks ahead.
 #[must_use]
 pub fn event_body(name: &str, capacity: u64) -> Value {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     let start = now + 30 * 86_400;
     json!({
         "Name": name, "Duration": 120, "StartDate": start, "EndDate": start + 7_200,
@@ -63,8 +69,16 @@ impl Service {
     /// When it is refused, or not bookable within ten seconds.
     pub async fn new_event(&self, name: &str, capacity: u64) -> Result<String> {
         let answer = ask(self.events, "POST", "/events", Some(&event_body(name, capacity))).await?;
-        ensure!(answer.status == 201, "creating an event: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
-        let id = answer.json()?["ID"].as_str().context("an event without an ID")?.to_owned();
+        ensure!(
+            answer.status == 201,
+            "creating an event: {} {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.body)
+        );
+        let id = answer.json()?["ID"]
+            .as_str()
+            .context("an event without an ID")?
+            .to_owned();
         self.wait_bookable(&id, capacity).await?;
         Ok(id)
     }
@@ -82,7 +96,11 @@ impl Service {
                 return Ok(());
             }
             if start.elapsed() > Duration::from_secs(10) {
-                bail!("event {event} is not bookable: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+                bail!(
+                    "event {event} is not bookable: {} {}",
+                    answer.status,
+                    String::from_utf8_lossy(&answer.body)
+                );
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -93,9 +111,19 @@ impl Service {
     /// # Errors
     /// When it is unknown, or its capacity is.
     pub async fn availability(&self, event: &str) -> Result<(i64, i64)> {
-        let answer = ask(self.bookings, "GET", &format!("/events/{event}/availability"), None).await?;
+        let answer = ask(
+            self.bookings,
+            "GET",
+            &format!("/events/{event}/availability"),
+            None,
+        )
+        .await?;
         let body = answer.json()?;
-        let number = |name: &str| body[name].as_i64().with_context(|| format!("no {name} in {} {body}", answer.status));
+        let number = |name: &str| {
+            body[name]
+                .as_i64()
+                .with_context(|| format!("no {name} in {} {body}", answer.status))
+        };
         Ok((number("Capacity")?, number("Available")?))
     }
 
@@ -109,14 +137,25 @@ impl Service {
         let mut connection = Connection::open(self.bookings).await?;
         while let Some(path) = next {
             let answer = connection.send(&request("GET", &path, &[], b"")).await?;
-            ensure!(answer.status == 200, "{path}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+            ensure!(
+                answer.status == 200,
+                "{path}: {} {}",
+                answer.status,
+                String::from_utf8_lossy(&answer.body)
+            );
             for booking in answer.json()?.as_array().context("bookings are a list")? {
-                let id = booking["ID"].as_str().context("a booking without an ID")?.to_owned();
+                let id = booking["ID"]
+                    .as_str()
+                    .context("a booking without an ID")?
+                    .to_owned();
                 let stored = Stored {
                     seats: booking["Seats"].as_u64().context("a booking without seats")?,
                     confirmed: booking["State"] == "confirmed",
                 };
-                ensure!(all.insert(id.clone(), stored).is_none(), "the list shows booking {id} twice");
+                ensure!(
+                    all.insert(id.clone(), stored).is_none(),
+                    "the list shows booking {id} twice"
+                );
             }
             next = answer.header("link").and_then(next_page);
         }
@@ -141,7 +180,10 @@ impl Service {
     pub async fn wait_outbox_empty(&self, patience: Duration) -> Result<Duration> {
         let start = Instant::now();
         loop {
-            let depth = self.metric("myevents_outbox_depth").await?.context("no metric myevents_outbox_depth")?;
+            let depth = self
+                .metric("myevents_outbox_depth")
+                .await?
+                .context("no metric myevents_outbox_depth")?;
             if depth == 0.0 {
                 return Ok(start.elapsed());
             }
@@ -163,7 +205,11 @@ impl Service {
             match answer {
                 Ok(answer) if answer.status == 200 => return Ok(start.elapsed()),
                 _ if start.elapsed() < patience => tokio::time::sleep(Duration::from_millis(5)).await,
-                Ok(answer) => bail!("not ready: {} {}", answer.status, String::from_utf8_lossy(&answer.body)),
+                Ok(answer) => bail!(
+                    "not ready: {} {}",
+                    answer.status,
+                    String::from_utf8_lossy(&answer.body)
+                ),
                 Err(error) => return Err(error.context("not ready")),
             }
         }
@@ -199,8 +245,14 @@ mod tests {
 
     #[test]
     fn the_next_page_is_followed_with_or_without_a_host() {
-        assert_eq!(next_page("</a?cursor=x>; rel=\"next\"").as_deref(), Some("/a?cursor=x"));
-        assert_eq!(next_page("<http://h:1/a?b=c>; rel=\"next\"").as_deref(), Some("/a?b=c"));
+        assert_eq!(
+            next_page("</a?cursor=x>; rel=\"next\"").as_deref(),
+            Some("/a?cursor=x")
+        );
+        assert_eq!(
+            next_page("<http://h:1/a?b=c>; rel=\"next\"").as_deref(),
+            Some("/a?b=c")
+        );
         assert_eq!(next_page("</a>; rel=\"prev\""), None);
     }
 

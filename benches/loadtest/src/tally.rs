@@ -37,7 +37,10 @@ pub struct Tally {
 impl Default for Tally {
     fn default() -> Self {
         // One microsecond to ten minutes with three digits; the bounds are constants, so this cannot fail.
-        #[allow(clippy::expect_used, reason = "the bounds are constants within the histogram's limits")]
+        #[allow(
+            clippy::expect_used,
+            reason = "the bounds are constants within the histogram's limits"
+        )]
         let latency = Histogram::new_with_bounds(1, 600_000_000, 3).expect("constant bounds are valid");
         Self {
             latency,
