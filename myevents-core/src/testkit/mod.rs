@@ -7,3 +7,7 @@ pub use report::{CaseReport, CaseResult, Failure, Finding, SuiteReport, Verdict}
 mod proxy;
 
 pub use proxy::FaultProxy;
+mod clock;
+
+pub use clock::TestClock;
+pub mod fixture;
