@@ -9,9 +9,9 @@ use myevents_core::contract::{
     LocationDeleted, LocationUpdated, LocationWire, Message, MessageId, MessageName, Registry, UserWire,
 };
 use myevents_core::domain::{
-    Age, Booking, BookingId, BookingState, Event, EventId, EventRecord, Fingerprint, Hall, HourOfDay, Location,
-    LocationId, LocationRecord, Minutes, Name, Person, PersonLimits, Seats, Text, TimeZoneName, UnixSeconds,
-    User, UserId, Version,
+    Age, Booking, BookingId, BookingState, Event, EventId, EventRecord, Fingerprint, Hall, HourOfDay,
+    Location, LocationId, LocationRecord, Minutes, Name, Person, PersonLimits, Seats, Text, TimeZoneName,
+    UnixSeconds, User, UserId, Version,
 };
 
 fn text(text: &str) -> Text {
@@ -190,7 +190,11 @@ fn booking_messages() {
 fn messages_about_bookings_name_nobody() {
     for body in [
         serde_json::to_string(&EventBooked(BookingAnnouncement::new(&booking(), Version::FIRST))).unwrap(),
-        serde_json::to_string(&BookingCancelled(BookingAnnouncement::new(&booking(), Version(2)))).unwrap(),
+        serde_json::to_string(&BookingCancelled(BookingAnnouncement::new(
+            &booking(),
+            Version(2),
+        )))
+        .unwrap(),
     ] {
         assert!(!body.contains("Ada") && !body.contains("example.org"), "{body}");
     }
@@ -252,7 +256,9 @@ fn an_event_of_an_original_service_is_taken() {
     assert!(event.location_id.contains('\u{fffd}'));
     assert_eq!((event.version, event.capacity), (None, None));
     assert!(event.event.is_none());
-    Registry::default().check(&received("eventCreated", &body)).unwrap();
+    Registry::default()
+        .check(&received("eventCreated", &body))
+        .unwrap();
 }
 
 #[test]
@@ -279,12 +285,16 @@ fn a_booking_of_an_original_service_is_taken() {
     let body = r#"{"eventId":"5a1d3b6e0e5f7a0001c3d4e5","userId":"someUserID"}"#;
     let EventBooked(booked) = EventBooked::decode(&received("eventBooked", body)).unwrap();
     assert_eq!(booked.user_id, "someUserID");
-    assert_eq!((booked.booking_id, booked.seats, booked.version), (None, None, None));
+    assert_eq!(
+        (booked.booking_id, booked.seats, booked.version),
+        (None, None, None)
+    );
 }
 
 #[test]
 fn fields_that_a_later_version_adds_are_passed_over() {
-    let mut body = serde_json::to_value(EventBooked(BookingAnnouncement::new(&booking(), Version::FIRST))).unwrap();
+    let mut body =
+        serde_json::to_value(EventBooked(BookingAnnouncement::new(&booking(), Version::FIRST))).unwrap();
     body["gate"] = "A".into();
     EventBooked::decode(&received("event.booked", &body.to_string())).unwrap();
 }
@@ -294,14 +304,22 @@ fn what_does_not_decode_is_malformed() {
     for (name, body) in [
         ("event.created", ""),
         ("event.created", "[]"),
-        ("event.created", r#"{"id":"00","name":"n","start_date":"yesterday","end_date":"today"}"#),
-        ("event.created", r#"{"id":"00","name":"n","start_date":"2017-01-01T10:00:00","end_date":"2017-01-01T10:00:00"}"#),
+        (
+            "event.created",
+            r#"{"id":"00","name":"n","start_date":"yesterday","end_date":"today"}"#,
+        ),
+        (
+            "event.created",
+            r#"{"id":"00","name":"n","start_date":"2017-01-01T10:00:00","end_date":"2017-01-01T10:00:00"}"#,
+        ),
         ("event.booked", r#"{"eventId":"00"}"#),
         ("location.created", r#"{"id":7,"name":"n"}"#),
     ] {
         let error = Registry::default().check(&received(name, body)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{name} {body}");
     }
-    let error = Registry::default().check(&received("nobody.knows", "{}")).unwrap_err();
+    let error = Registry::default()
+        .check(&received("nobody.knows", "{}"))
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
