@@ -93,6 +93,23 @@ impl Booker {
         }
     }
 
+    /// Cancels a booking, repeating the request until the answer is known; answers whether it is cancelled now.
+    pub async fn cancel(&mut self, id: &str, deadline: Instant) -> bool {
+        let bytes = request("DELETE", &format!("/bookings/{id}"), &[], b"");
+        loop {
+            if let Ok(answer) = self.send(&bytes).await
+                && answer.status < 500
+            {
+                return answer.status == 204;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.retries += 1;
+        }
+    }
+
     /// Sends one request once, on the open connection or a new one.
     ///
     /// # Errors

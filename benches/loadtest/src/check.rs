@@ -83,7 +83,7 @@ pub async fn check(
         let known = accepted.get(&index).map_or(&[][..], Vec::as_slice);
         let mut ids = HashMap::new();
         for each in known {
-            findings.counted += each.seats;
+            findings.counted += if each.cancelled { 0 } else { each.seats };
             if ids.insert(each.id.as_str(), each).is_some() {
                 findings
                     .faults
@@ -93,7 +93,7 @@ pub async fn check(
                 None => findings
                     .faults
                     .push(format!("event {event}: accepted booking {} is lost", each.id)),
-                Some(found) if found.seats != each.seats || !found.confirmed => {
+                Some(found) if found.seats != each.seats || found.confirmed == each.cancelled => {
                     findings.faults.push(format!(
                         "event {event}: booking {} is {found:?}, not {each:?}",
                         each.id

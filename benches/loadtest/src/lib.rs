@@ -4,11 +4,14 @@
 //! * [`booker`]: one customer who books with an idempotency key and repeats the request until the answer is known.
 //! * [`service`]: what a test asks a running service: make an event, wait until it is bookable, its seats, its bookings.
 //! * [`load`]: closed and open loops of requests; [`tally`]: what the clients counted.
+//! * [`program`]: the real program as a child process that can be killed and started again; [`skip`]: saying that a test could not run.
 //! * [`check`]: holds the service against that count.
 
 pub mod booker;
 pub mod check;
 pub mod http;
 pub mod load;
+pub mod program;
 pub mod service;
+pub mod skip;
 pub mod tally;

@@ -157,6 +157,7 @@ async fn client(plan: Arc<Plan>, schedule: Arc<Schedule>, progress: Arc<Progress
                             event,
                             id,
                             seats: u64::from(seats),
+                            cancelled: false,
                         });
                         progress.accepted.fetch_add(1, Ordering::Relaxed);
                         "booked".to_owned()

@@ -15,6 +15,8 @@ pub struct Accepted {
     pub id: String,
     /// Its seats.
     pub seats: u64,
+    /// Whether it was cancelled afterwards.
+    pub cancelled: bool,
 }
 
 /// The counts of one client, or of all together.

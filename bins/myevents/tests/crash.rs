@@ -1,0 +1,252 @@
+//! The real program is killed, stopped and started again while customers book: nothing acknowledged is lost, doubled or oversold.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use loadtest::booker::{Booker, Order, Outcome};
+use loadtest::check::check;
+use loadtest::program::{Program, Running};
+use loadtest::service::Service;
+use loadtest::skip::full_scale;
+use loadtest::tally::{Accepted, Tally};
+
+/// What all customers of a test share.
+#[derive(Debug)]
+struct Market {
+    service: Service,
+    events: Vec<String>,
+    stop: AtomicBool,
+    accepted: AtomicU64,
+}
+
+impl Market {
+    async fn open(program: &Program, capacities: &[u64]) -> Arc<Self> {
+        let mut events = Vec::new();
+        for capacity in capacities {
+            events.push(
+                program
+                    .service
+                    .new_event(&format!("{capacity} seats"), *capacity)
+                    .await
+                    .unwrap(),
+            );
+        }
+        let (stop, accepted) = (AtomicBool::new(false), AtomicU64::new(0));
+        Arc::new(Self {
+            service: program.service,
+            events,
+            stop,
+            accepted,
+        })
+    }
+
+    /// Waits until this many more bookings were accepted.
+    async fn wait_accepted(&self, more: u64) {
+        let wanted = self.accepted.load(Ordering::Relaxed) + more;
+        let start = Instant::now();
+        while self.accepted.load(Ordering::Relaxed) < wanted {
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "customers get no bookings any more"
+            );
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// Books one order after another, repeating each until its outcome is known; cancels every fifth booking.
+async fn customer(market: Arc<Market>, number: u64) -> Tally {
+    let mut booker = Booker::new(market.service.bookings);
+    let mut tally = Tally::default();
+    for turn in 0_u64.. {
+        if market.stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let event = usize::try_from(turn).unwrap() % market.events.len();
+        let seats = u32::try_from(1 + (turn + number) % 4).unwrap();
+        let order = Order {
+            event: market.events[event].clone(),
+            seats,
+            key: format!("customer-{number:05}-{turn:010}"),
+        };
+        let start = Instant::now();
+        match booker.book(&order, start + Duration::from_secs(60)).await {
+            Outcome::Booked { id } => {
+                let cancelled =
+                    turn % 5 == 4 && booker.cancel(&id, Instant::now() + Duration::from_secs(60)).await;
+                tally.accepted.push(Accepted {
+                    event,
+                    id,
+                    seats: u64::from(seats),
+                    cancelled,
+                });
+                tally.note("booked", start.elapsed());
+                market.accepted.fetch_add(1, Ordering::Relaxed);
+            }
+            Outcome::Refused { status: 409, .. } => tally.note("sold out", start.elapsed()),
+            other => panic!("an order ended with {other:?}"),
+        }
+    }
+    tally
+}
+
+/// A number that differs from kill to kill and is the same in every run.
+fn scattered(round: u64, below: u64) -> u64 {
+    (round + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) % below
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_under_load_lose_double_and_oversell_nothing() {
+    let kills = if full_scale() { 200 } else { 20 };
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::new(env!("CARGO_BIN_EXE_myevents"), data.path());
+    let mut running = program.start_ready().await.unwrap();
+    // One event has seats for all, the other sells out: there a seat given twice would show.
+    let market = Market::open(&program, &[2_000_000, 300]).await;
+    let customers: Vec<_> = (0..16)
+        .map(|number| tokio::spawn(customer(Arc::clone(&market), number)))
+        .collect();
+
+    for round in 0..kills {
+        market.wait_accepted(1 + scattered(round, 40)).await;
+        tokio::time::sleep(Duration::from_micros(scattered(round, 20_000))).await;
+        running.kill().unwrap();
+        running = program.start_ready().await.unwrap();
+    }
+    // The last start is this one: from here the outbox has five seconds, with customers still at work for the first of them.
+    let last_start = Instant::now();
+    market.wait_accepted(10).await;
+    market.stop.store(true, Ordering::Relaxed);
+    let tally = gather(customers).await;
+    let left = Duration::from_secs(5).saturating_sub(last_start.elapsed());
+    let findings = check(&market.service, &market.events, &tally, left)
+        .await
+        .unwrap();
+    assert!(
+        findings.faults.is_empty(),
+        "{:#?}\n{}",
+        findings.faults,
+        running.log()
+    );
+    assert_eq!(findings.confirmed, findings.counted);
+    assert!(tally.accepted.len() as u64 > kills, "the kills met no load");
+    assert!(tally.retries > 0, "no kill met an open request");
+    let (found, dead) = program.command(&["dead-letters", "list"]).unwrap();
+    assert!(
+        found && !dead.contains("event.booked"),
+        "messages were given up: {dead}"
+    );
+    running.stop().await.unwrap();
+}
+
+async fn gather(customers: Vec<tokio::task::JoinHandle<Tally>>) -> Tally {
+    let mut all = Tally::default();
+    for customer in customers {
+        all.add(customer.await.unwrap());
+    }
+    all
+}
+
+/// Sends each order once; an answer that does not come is noted, and not asked for again.
+async fn impatient_customer(market: Arc<Market>, number: u64) -> Tally {
+    let mut booker = Booker::new(market.service.bookings);
+    let mut tally = Tally::default();
+    for turn in 0_u64.. {
+        let order = Order {
+            event: market.events[0].clone(),
+            seats: 1,
+            key: format!("impatient-{number:05}-{turn:010}"),
+        };
+        let start = Instant::now();
+        match booker.book(&order, start).await {
+            Outcome::Booked { id } => {
+                tally.accepted.push(Accepted {
+                    event: 0,
+                    id,
+                    seats: 1,
+                    cancelled: false,
+                });
+                tally.note("booked", start.elapsed());
+                market.accepted.fetch_add(1, Ordering::Relaxed);
+            }
+            other => {
+                tally.note(&format!("{other:?}"), start.elapsed());
+                break;
+            }
+        }
+    }
+    tally
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_under_load_answers_every_booking_it_stored_and_exits_0() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::new(env!("CARGO_BIN_EXE_myevents"), data.path());
+    let mut running = program.start_ready().await.unwrap();
+    let market = Market::open(&program, &[2_000_000]).await;
+    let customers: Vec<_> = (0..32)
+        .map(|number| tokio::spawn(impatient_customer(Arc::clone(&market), number)))
+        .collect();
+    market.wait_accepted(200).await;
+
+    running.terminate().unwrap();
+    let status = running.wait(Duration::from_secs(20)).await.unwrap();
+    assert!(status.success(), "{status}\n{}", running.log());
+    let mut tally = gather(customers).await;
+
+    let running = program.start_ready().await.unwrap();
+    // No outcome is allowed to be unknown here: a stored booking that nobody was told of is a request cut short.
+    tally.outcomes.clear();
+    let findings = check(&market.service, &market.events, &tally, Duration::from_secs(5))
+        .await
+        .unwrap();
+    assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
+    assert!(findings.counted >= 200);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_sigterm_stops_at_once() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::new(env!("CARGO_BIN_EXE_myevents"), data.path());
+    let mut running = program.start_ready().await.unwrap();
+    // A request whose body never comes keeps the first stop waiting.
+    let mut half = loadtest::http::Connection::open(program.service.bookings)
+        .await
+        .unwrap();
+    let head = b"POST /events/00/bookings HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{";
+    tokio::io::AsyncWriteExt::write_all(half.stream(), head)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+
+    running.terminate().unwrap();
+    wait_not_ready(&program, &mut running).await;
+    let second = Instant::now();
+    running.terminate().unwrap();
+    running.wait(Duration::from_secs(5)).await.unwrap();
+    assert!(
+        second.elapsed() < Duration::from_secs(2),
+        "the second SIGTERM took {:?}",
+        second.elapsed()
+    );
+}
+
+/// Waits until the service has taken note of the signal; it must still be alive then, as a request is open.
+async fn wait_not_ready(program: &Program, running: &mut Running) {
+    let start = Instant::now();
+    while program.service.wait_ready(Duration::ZERO).await.is_ok() {
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "SIGTERM is not noticed:\n{}",
+            running.log()
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(
+        running.wait(Duration::ZERO).await.is_err(),
+        "it stopped with a request open"
+    );
+}
