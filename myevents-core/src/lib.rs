@@ -1,4 +1,4 @@
-//! Event booking that never oversells and never loses an accepted booking.
+#![doc = "Event booking that never oversells and never loses an accepted booking."]
 //!
 //! The map, in the order data flows:
 //!
@@ -10,6 +10,7 @@
 //!                                        ports::EventEmitter ──► broker
 //!                                        ports::EventListener ──► dispatch ──► projection
 //! ```
+
 //!
 //! Features: `rest` (axum routers), `openapi`, `metrics` (Prometheus), `runtime` (what a binary needs), `testkit` (the
 //! conformance suites). None is on by default.

@@ -155,7 +155,12 @@ impl Counter {
             held: self.held,
             available: self.available,
             confirmed,
-            drift: self.sold - confirmed + lacking,
+            // Not their sum: seats wrongly added to `sold` alone make both off by the same, with opposite signs.
+            drift: if self.sold == confirmed {
+                lacking
+            } else {
+                self.sold - confirmed
+            },
         }
     }
 

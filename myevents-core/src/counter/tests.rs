@@ -115,6 +115,9 @@ fn drift_is_told_and_repaired() {
     counter.sell(4);
     assert_eq!(counter.reconcile(&event, 4).drift, 0);
     assert_eq!(counter.reconcile(&event, 3).drift, 1);
+    counter.sold += 2;
+    assert_eq!(counter.reconcile(&event, 4).drift, 2, "available hides nothing");
+    counter.sold -= 2;
     counter.available = Some(7);
     assert_eq!(counter.reconcile(&event, 4).drift, -1);
     assert!(counter.repair(3));

@@ -243,7 +243,8 @@ pub struct Reconciliation {
     pub available: Option<i64>,
     /// The seats of all confirmed bookings.
     pub confirmed: i64,
-    /// By how much the counter is off: `sold − confirmed`, plus what `available` lacks to `capacity − sold − held`.
+    /// By how much the counter is off: `sold − confirmed` or, where these agree, what `available` lacks to
+    /// `capacity − sold − held`.
     /// Expected 0.
     pub drift: i64,
 }
