@@ -1,1 +1,36 @@
 //! SQLite: one file a service, group commit by one writer thread.
+#![doc = include_str!("docs.md")]
+
+mod backup;
+mod bookings;
+mod check;
+mod codec;
+mod config;
+mod dead_letters;
+mod error;
+mod events;
+mod handler;
+mod inbox;
+mod inventory;
+mod locations;
+mod outbox;
+mod projection;
+mod reader;
+mod schema;
+mod store;
+mod tx;
+mod users;
+mod writer;
+
+pub use check::StoreReport;
+pub use config::{ConnectionSetup, SqliteConfig, SqliteMode};
+pub use rusqlite;
+pub use store::{SqliteStore, SqliteTransaction};
+
+/// Where a test may end the process: see [`myevents_core::crash`].
+///
+/// | name | what is done by then, and what is not |
+/// |---|---|
+/// | `sqlite.before-commit` | the transaction is complete and open; nothing is stored |
+/// | `sqlite.after-commit` | the transaction is on the disk; nobody has an answer |
+pub const CRASH_POINTS: &[&str] = &["sqlite.before-commit", "sqlite.after-commit"];

@@ -1,0 +1,159 @@
+//! Reads: point reads run where they are asked for, lists on blocking threads, none of them behind the writer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use myevents_core::{Error, ErrorKind, Result};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::config::SqliteConfig;
+use super::schema;
+use super::writer::closed;
+
+/// Lists that read at once; more wait their turn.
+const LISTS: usize = 2;
+
+/// Connections that stay open when idle.
+const IDLE: usize = 4;
+
+/// Read-only connections, opened as needed and kept.
+///
+/// A point read takes a few microseconds, less than waking another thread would: it runs on the caller's thread. At
+/// most one such read runs on each of the runtime's threads, so the pool stays small.
+#[derive(Debug)]
+pub(super) struct Readers {
+    idle: Mutex<Vec<Connection>>,
+    lists: Semaphore,
+    closed: AtomicBool,
+    config: Arc<SqliteConfig>,
+}
+
+impl Readers {
+    pub(super) fn new(config: Arc<SqliteConfig>) -> Self {
+        Self {
+            idle: Mutex::default(),
+            lists: Semaphore::new(LISTS),
+            closed: AtomicBool::new(false),
+            config,
+        }
+    }
+
+    /// Runs a read of a few rows by key, here and now.
+    pub(super) fn point<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        let idle = self.idle.lock().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => schema::open_reader(&self.config)?,
+        };
+        let result = read(&connection);
+        match &result {
+            // What failed at the file may go on failing on this connection: the next read opens another.
+            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Malformed) => {}
+            _ => self.put_back(connection),
+        }
+        result.map_err(|error| match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::Malformed => error.with("file", self.config.path.display()),
+            _ => error,
+        })
+    }
+
+    /// Runs a longer read on a thread where blocking is allowed.
+    pub(super) async fn list<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _permit = self.lists.acquire().await.map_err(|_| closed())?;
+        let readers = Arc::clone(self);
+        tokio::task::spawn_blocking(move || readers.point(read))
+            .await
+            .unwrap_or_else(|source| {
+                Err(Error::new(
+                    ErrorKind::Internal,
+                    "read",
+                    "a fault of this program stopped the read",
+                )
+                .caused_by(source))
+            })
+    }
+
+    fn put_back(&self, connection: Connection) {
+        let mut idle = self.idle.lock();
+        if idle.len() < IDLE && !self.closed.load(Ordering::Acquire) {
+            idle.push(connection);
+        }
+    }
+
+    /// Closes all connections; later reads answer `Closed`.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.lists.close();
+        self.idle.lock().clear();
+    }
+}
+
+/// The first row of a query, decoded.
+pub(super) fn one<T>(
+    connection: &Connection,
+    operation: &'static str,
+    sql: &str,
+    params: impl rusqlite::Params,
+    decode: impl FnOnce(&rusqlite::Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    let op = super::error::during(operation);
+    let mut statement = connection.prepare_cached(sql).map_err(op)?;
+    let mut rows = statement.query(params).map_err(op)?;
+    match rows.next().map_err(op)? {
+        Some(row) => decode(row).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// All rows of a query, decoded.
+pub(super) fn all<T>(
+    connection: &Connection,
+    operation: &'static str,
+    sql: &str,
+    params: impl rusqlite::Params,
+    decode: impl Fn(&rusqlite::Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let op = super::error::during(operation);
+    let mut statement = connection.prepare_cached(sql).map_err(op)?;
+    let mut rows = statement.query(params).map_err(op)?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next().map_err(op)? {
+        items.push(decode(row)?);
+    }
+    Ok(items)
+}
+
+/// Runs a statement; answers how many rows it changed.
+pub(super) fn change(
+    connection: &Connection,
+    operation: &'static str,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<usize> {
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute(params))
+        .map_err(super::error::during(operation))
+}
+
+/// A page's `LIMIT`: one row more than wanted, to know whether there are more.
+pub(super) fn surplus(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// Runs several queries on one state of the database.
+pub(super) fn snapshot<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    let op = super::error::during("read");
+    let transaction = connection.unchecked_transaction().map_err(op)?;
+    let result = read(&transaction);
+    transaction.finish().map_err(op)?;
+    result
+}

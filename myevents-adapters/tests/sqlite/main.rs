@@ -1,0 +1,6 @@
+//! The SQLite store against its ports, its files and its faults.
+
+mod common;
+mod faults;
+mod files;
+mod records;
