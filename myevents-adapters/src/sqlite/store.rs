@@ -68,8 +68,7 @@ impl SqliteStore {
         let mut connection = schema::open_writer(&config)?;
         let identity = schema::prepare(&mut connection, &config)?;
         if config.mode == SqliteMode::Service {
-            schema::void_leases(&connection)
-                .map_err(|error| error.with("file", config.path.display()))?;
+            schema::void_leases(&connection).map_err(|error| error.with("file", config.path.display()))?;
         }
         let config = Arc::new(config);
         Ok(Self {

@@ -175,7 +175,10 @@ async fn a_damaged_file_and_a_foreign_file_are_told_in_words() {
     damage(8 * 4_096);
     let error = SqliteStore::open(config(&folder), Arc::new(SystemClock)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed);
-    assert!(error.to_string().contains("damaged") && error.to_string().contains("store.db"), "{error}");
+    assert!(
+        error.to_string().contains("damaged") && error.to_string().contains("store.db"),
+        "{error}"
+    );
     damage(whole.len() - 20 * 4_096);
     let store = open(config(&folder));
     let found = store.quick_check().await;
