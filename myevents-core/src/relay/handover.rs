@@ -29,6 +29,7 @@ struct Shared {
 struct State {
     rows: Vec<OutboxRow>,
     surplus: Vec<OutboxRow>,
+    woken: bool,
 }
 
 /// The side of the writers. Cheap to clone.
@@ -37,8 +38,11 @@ pub struct Handover(Arc<Shared>);
 
 impl Handover {
     /// Offers rows to the relay. Never waits: what does not fit is released by the relay and found by its polling.
+    /// A write that leased nothing may still have left a message behind an earlier one, so no rows at all
+    /// [`wake`](Self::wake) the relay.
     pub fn offer(&self, rows: Vec<OutboxRow>) {
         if rows.is_empty() {
+            self.wake();
             return;
         }
         let mut state = self.0.state.lock();
@@ -53,6 +57,7 @@ impl Handover {
 
     /// Tells the relay that something may wait in the outbox which was not handed over.
     pub fn wake(&self) {
+        self.0.state.lock().woken = true;
         self.0.wake.notify_one();
     }
 }
@@ -69,6 +74,11 @@ impl HandoverReceiver {
             std::mem::take(&mut state.rows),
             std::mem::take(&mut state.surplus),
         )
+    }
+
+    /// Whether somebody woke the relay since the last call: something may wait that was not handed over.
+    pub(super) fn take_woken(&self) -> bool {
+        std::mem::take(&mut self.0.state.lock().woken)
     }
 
     /// Waits until something was offered since the last call of `notified`, or somebody woke the relay.

@@ -1,0 +1,1 @@
+//! Dispatch over the local broker, with failing handlers.

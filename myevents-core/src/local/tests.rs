@@ -1,0 +1,1 @@
+//! The local broker on its own, against the promises of its ports.
