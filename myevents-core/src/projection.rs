@@ -1,1 +1,0 @@
-//! The projection: what the event service announces, folded into the booking service's own copy and counters.
