@@ -217,7 +217,8 @@ impl Service {
 }
 
 /// The path of the next page, from a `Link` header.
-fn next_page(link: &str) -> Option<String> {
+#[must_use]
+pub fn next_page(link: &str) -> Option<String> {
     let entry = link.split(',').find(|entry| entry.contains("rel=\"next\""))?;
     let url = entry.split_once('<')?.1.split_once('>')?.0;
     let path = match url.split_once("://") {
