@@ -39,8 +39,6 @@ pub struct Relay {
     pub(super) extending: bool,
     /// The broker did not answer: until when it is left alone.
     pub(super) away: Option<Rest>,
-    /// Rows were claimed to ask the broker whether it is back.
-    pub(super) probing: bool,
     pub(super) store_away: Option<Rest>,
     pub(super) confirm_at: Option<Rest>,
     pub(super) poll_at: Instant,
@@ -97,7 +95,6 @@ impl Relay {
             confirming: false,
             extending: false,
             away: None,
-            probing: false,
             store_away: None,
             confirm_at: None,
             poll_at: now,
@@ -245,7 +242,7 @@ impl Relay {
 
     fn start_emits(&mut self, forced: bool) {
         let away = self.away.is_some() && !forced;
-        if away && (!self.probing || self.in_flight > 0) {
+        if away && (self.in_flight > 0 || self.away.is_some_and(|rest| !rest.is_over(Instant::now()))) {
             return;
         }
         loop {
@@ -262,7 +259,7 @@ impl Relay {
             self.in_flight += open.len();
             self.jobs.push(jobs::emit(self.emitter.clone(), open));
             if away {
-                self.probing = false;
+                // One batch asks whether it is back.
                 return;
             }
         }

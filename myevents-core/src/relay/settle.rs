@@ -123,7 +123,6 @@ impl Relay {
                         self.poll_at = now + self.options.poll_interval;
                     }
                 }
-                self.probing = self.away.is_some() && !claim.rows.is_empty();
                 self.lanes.admit(claim.rows, now);
             }
             Err(error) => {
