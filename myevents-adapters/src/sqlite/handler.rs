@@ -1,7 +1,6 @@
 //! `DatabaseHandler` for `SqliteStore`: each method hands its work to the writer or to a reader.
 
 use async_trait::async_trait;
-use myevents_core::Result;
 use myevents_core::domain::{
     Booking, BookingId, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text, UserId, UserRecord,
     Version,
@@ -11,6 +10,7 @@ use myevents_core::ports::{
     CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventCursor, EventFilter, EventProjection,
     Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
 };
+use myevents_core::{Error, Result};
 
 use super::store::SqliteStore;
 use super::writer::Durability::Synced;
@@ -161,6 +161,10 @@ impl DatabaseHandler for SqliteStore {
         options: BookOptions,
     ) -> Vec<Result<Committed<Outcome>>> {
         let wanted = requests.len();
+        if wanted > MAX_BATCH {
+            let refusal = Error::invalid("the batch is larger than the store's largest");
+            return (0..wanted).map(|_| Err(refusal.duplicate())).collect();
+        }
         let (event, requests) = (event.clone(), requests.to_vec());
         let decided = self
             .write(wanted, Synced, move |tx| {

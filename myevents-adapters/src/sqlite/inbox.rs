@@ -64,6 +64,22 @@ pub(super) fn complete(tx: &Tx<'_>, token: &InboxToken) -> Result<bool> {
     Ok(changed > 0)
 }
 
+/// The same inside a write, whose effect must not be stored twice: a message that is done refuses it, whoever did it.
+pub(super) fn complete_with_effect(tx: &Tx<'_>, token: &InboxToken) -> Result<bool> {
+    let changed = change(
+        tx.connection(),
+        "complete message",
+        "UPDATE inbox SET done = ?4 WHERE consumer = ?1 AND message = ?2 AND token = ?3 AND done IS NULL",
+        params![
+            token.consumer,
+            token.message.as_str(),
+            token.lease.to_be_bytes(),
+            tx.now().0
+        ],
+    )?;
+    Ok(changed > 0)
+}
+
 fn abandon(tx: &Tx<'_>, token: &InboxToken) -> Result<bool> {
     let changed = change(
         tx.connection(),

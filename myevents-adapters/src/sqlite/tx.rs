@@ -116,13 +116,13 @@ impl<'c> Tx<'c> {
 
     /// Completes a mark in this transaction.
     pub(super) fn complete(&self, mark: &InboxToken) -> Result<()> {
-        if inbox::complete(self, mark)? {
+        if inbox::complete_with_effect(self, mark)? {
             Ok(())
         } else {
             Err(Error::new(
                 ErrorKind::Precondition,
                 "complete message",
-                "another took over the message that this write handles",
+                "the message that this write handles is done or was taken over",
             ))
         }
     }

@@ -20,6 +20,9 @@ use super::tx::{Instance, Tx};
 const GROUP_WEIGHT: usize = 1_024;
 const GROUP_TIME: Duration = Duration::from_millis(20);
 
+/// The longest the writer waits for those it has just answered to come back with their next write.
+const GATHER_TIME: Duration = Duration::from_millis(2);
+
 /// Whether a job's effect must have reached the disk when it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durability {
@@ -115,6 +118,7 @@ impl Writer {
             config,
             clock,
             instance,
+            rhythm: Rhythm::default(),
             _held: held,
         };
         std::thread::Builder::new()
@@ -208,7 +212,31 @@ struct Thread {
     config: Arc<SqliteConfig>,
     clock: Arc<dyn Clock>,
     instance: Instance,
+    rhythm: Rhythm,
     _held: Option<std::fs::File>,
+}
+
+/// How many synced writes a transaction had of late, and how long its commit took.
+///
+/// Without it many callers that each wait for their answer split in two: the first one back starts a transaction almost
+/// alone, the rest wait out its sync, and every second sync is wasted. A lone caller never waits.
+#[derive(Debug, Default)]
+struct Rhythm {
+    writes: usize,
+    commit: Duration,
+}
+
+impl Rhythm {
+    /// How long it pays to wait for the rest.
+    fn patience(&self, writes: usize) -> Option<Duration> {
+        (writes > 0 && writes < self.writes).then(|| (self.commit / 2).min(GATHER_TIME))
+    }
+
+    fn note(&mut self, writes: usize, commit: Duration) {
+        // Falls slowly, so that one that came late is waited for once more.
+        self.writes = writes.max(self.writes * 7 / 8);
+        self.commit = commit;
+    }
 }
 
 /// How a run through the jobs of a group ended.
@@ -225,26 +253,7 @@ impl Thread {
     fn work(mut self, queue: &Receiver<Message>) {
         let mut group: Vec<Box<dyn Job>> = Vec::new();
         while let Ok(message) = queue.recv() {
-            let mut closing = None;
-            let mut weight = 0;
-            let mut next = Some(message);
-            while let Some(message) = next {
-                match message {
-                    Message::Job(job) => {
-                        weight += job.weight();
-                        group.push(job);
-                    }
-                    Message::Close(answer) => {
-                        closing = Some(answer);
-                        break;
-                    }
-                }
-                next = if weight < GROUP_WEIGHT {
-                    queue.try_recv().ok()
-                } else {
-                    None
-                };
-            }
+            let closing = self.gather(message, queue, &mut group);
             while !group.is_empty() {
                 self.run_group(&mut group);
             }
@@ -259,6 +268,39 @@ impl Thread {
         if let Err(error) = self.checkpoint() {
             tracing::warn!(%error, "the database was closed without a last checkpoint");
         }
+    }
+
+    /// Takes what is queued, as far as one transaction holds it, and waits a moment for more where that pays.
+    fn gather(
+        &self,
+        first: Message,
+        queue: &Receiver<Message>,
+        group: &mut Vec<Box<dyn Job>>,
+    ) -> Option<oneshot::Sender<Result<()>>> {
+        let (mut weight, mut writes) = (0, 0);
+        let mut until = None;
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Job(job) => {
+                    weight += job.weight();
+                    writes += usize::from(job.durability() == Durability::Synced);
+                    group.push(job);
+                }
+                Message::Close(answer) => return Some(answer),
+            }
+            if weight >= GROUP_WEIGHT {
+                break;
+            }
+            next = queue.try_recv().ok().or_else(|| {
+                let patience = self.rhythm.patience(writes)?;
+                let until = *until.get_or_insert_with(|| Instant::now() + patience);
+                queue
+                    .recv_timeout(until.saturating_duration_since(Instant::now()))
+                    .ok()
+            });
+        }
+        None
     }
 
     /// Runs as many jobs from the front of `group` as one transaction takes, and answers them.
@@ -327,8 +369,14 @@ impl Thread {
             return (all, Err(error));
         }
         crash::point_sync("sqlite.before-commit");
+        let began = Instant::now();
         match commit(&connection) {
             Ok(()) => {
+                let synced = |job: &&Box<dyn Job>| job.durability() == Durability::Synced;
+                let writes = group[..taken].iter().filter(synced).count();
+                if writes > 0 {
+                    self.rhythm.note(writes, began.elapsed());
+                }
                 self.connection = Some(connection);
                 (taken, Ok(()))
             }

@@ -218,7 +218,13 @@ async fn a_mark_is_stored_with_its_effect_or_refuses_it() {
         messages: Vec::new(),
         mark: Some(token.clone()),
     };
-    store.add_event(&event, marked).await.unwrap();
+    store.add_event(&event, marked.clone()).await.unwrap();
+    let twice = store.announce_event(&event.event.id, Version(1), marked).await;
+    assert_eq!(
+        twice.unwrap_err().kind(),
+        ErrorKind::Precondition,
+        "an effect is stored once"
+    );
     assert_eq!(
         store.begin("c", &id, Duration::from_secs(30)).await.unwrap(),
         Begin::Done
