@@ -224,18 +224,26 @@ struct Thread {
 struct Rhythm {
     writes: usize,
     commit: Duration,
+    ended: Option<Instant>,
 }
 
 impl Rhythm {
-    /// How long it pays to wait for the rest.
+    /// How long from now it pays to wait for the rest, with `writes` of them here: not at all once the last commit is
+    /// long past.
     fn patience(&self, writes: usize) -> Option<Duration> {
-        (writes > 0 && writes < self.writes).then(|| (self.commit / 2).min(GATHER_TIME))
+        if self.writes < 2 || writes >= self.writes {
+            return None;
+        }
+        (self.commit / 2)
+            .min(GATHER_TIME)
+            .checked_sub(self.ended?.elapsed())
     }
 
     fn note(&mut self, writes: usize, commit: Duration) {
         // Falls slowly, so that one that came late is waited for once more.
         self.writes = writes.max(self.writes * 7 / 8);
         self.commit = commit;
+        self.ended = Some(Instant::now());
     }
 }
 
@@ -278,7 +286,6 @@ impl Thread {
         group: &mut Vec<Box<dyn Job>>,
     ) -> Option<oneshot::Sender<Result<()>>> {
         let (mut weight, mut writes) = (0, 0);
-        let mut until = None;
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
@@ -294,10 +301,7 @@ impl Thread {
             }
             next = queue.try_recv().ok().or_else(|| {
                 let patience = self.rhythm.patience(writes)?;
-                let until = *until.get_or_insert_with(|| Instant::now() + patience);
-                queue
-                    .recv_timeout(until.saturating_duration_since(Instant::now()))
-                    .ok()
+                queue.recv_timeout(patience).ok()
             });
         }
         None
