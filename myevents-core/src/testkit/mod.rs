@@ -5,8 +5,10 @@ mod clock;
 pub mod fixture;
 mod proxy;
 mod report;
+pub mod store;
 
 pub use clock::TestClock;
 pub use proxy::FaultProxy;
 pub(crate) use report::ensure;
 pub use report::{CaseReport, CaseResult, Failure, Finding, SuiteReport, Verdict};
+pub use store::{StoreBed, StoreFixture, is_full_scale, run_store_suite};

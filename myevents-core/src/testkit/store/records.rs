@@ -1,0 +1,536 @@
+//! S01, S02, S04, S17: what is stored comes back equal, whatever it holds.
+
+use super::StoreBed;
+use super::tools::{all_events, settle};
+use crate::domain::{EventId, EventRecord, Fingerprint, LocationId, Name, PersonLimits, UserId, Version};
+use crate::error::ErrorKind;
+use crate::ports::{Attached, BookingFilter, BookingOwner, EventFilter, Inserted, Store};
+use crate::testkit::{CaseResult, Failure, Finding, ensure, fixture};
+
+fn named(name: &str) -> EventRecord {
+    fixture::event_record(fixture::event(name))
+}
+
+async fn add(store: &dyn Store, record: &EventRecord) -> Result<Inserted<EventRecord>, Failure> {
+    let committed = store
+        .add_event(record, fixture::announce(&record.event.id))
+        .await?;
+    Ok(settle(store, committed).await?)
+}
+
+/// Records: add, find, list, replace, cancel, remove; unknown → none; an id with another fingerprint → conflict.
+///
+/// # Errors
+/// What does not hold.
+pub async fn s01_records(bed: &dyn StoreBed) -> CaseResult {
+    let store = bed.store();
+    let store = store.as_ref();
+    store.ping().await?;
+    ensure!(
+        store.id_secret().expose() == bed.store().id_secret().expose(),
+        "the secret of ids changes between calls"
+    );
+    events(store).await?;
+    locations(store).await?;
+    users(store).await?;
+    Ok(Finding::passed())
+}
+
+async fn events(store: &dyn Store) -> Result<(), Failure> {
+    let mut record = named("Die Zauberflöte");
+    let id = record.event.id.clone();
+    ensure!(
+        store.find_event(&id).await?.is_none(),
+        "an unknown event was found"
+    );
+    ensure!(
+        add(store, &record).await? == Inserted::New,
+        "the first add was not new"
+    );
+    ensure!(
+        store.find_event(&id).await?.as_ref() == Some(&record),
+        "the event came back unlike it was added"
+    );
+    ensure!(
+        add(store, &record).await? == Inserted::Existing(record.clone()),
+        "the same add again was not answered with the stored one"
+    );
+    let mut other = record.clone();
+    other.fingerprint = fixture::fingerprint("another request");
+    other.event.name = Name::from_stored("Another");
+    let refused = store.add_event(&other, Attached::nothing()).await;
+    ensure!(
+        refused
+            .as_ref()
+            .is_err_and(|error| error.kind() == ErrorKind::Conflict),
+        "an id with another fingerprint was answered {refused:?}"
+    );
+    record.version = record.version.next();
+    record.event.name = Name::from_stored("Die Entführung");
+    record.event.start = fixture::date(fixture::START + 60);
+    let committed = store
+        .replace_event(&record, Version::FIRST, Attached::nothing())
+        .await?;
+    settle(store, committed).await?;
+    ensure!(
+        store.find_event(&id).await?.as_ref() == Some(&record),
+        "the replaced event came back unlike it was written"
+    );
+    ensure!(
+        store.find_event_by_name("Die Zauberflöte").await?.is_none(),
+        "the old name still finds the event"
+    );
+    ensure!(
+        store.find_event_by_name("Die Entführung").await?.as_ref() == Some(&record),
+        "the new name does not find the event"
+    );
+    for (wrong, kind) in [
+        (
+            store
+                .replace_event(&record, Version::FIRST, Attached::nothing())
+                .await,
+            ErrorKind::Precondition,
+        ),
+        (
+            store
+                .announce_event(&id, Version::FIRST, Attached::nothing())
+                .await,
+            ErrorKind::Precondition,
+        ),
+        (
+            store
+                .replace_event(&named("x"), Version::FIRST, Attached::nothing())
+                .await,
+            ErrorKind::NotFound,
+        ),
+        (
+            store
+                .announce_event(&fixture::event_id(), Version::FIRST, Attached::nothing())
+                .await,
+            ErrorKind::NotFound,
+        ),
+    ] {
+        ensure!(
+            wrong.as_ref().is_err_and(|error| error.kind() == kind),
+            "expected {kind:?}, got {wrong:?}"
+        );
+    }
+    store
+        .announce_event(&id, record.version, Attached::nothing())
+        .await?;
+    earliest_of_a_name(store).await?;
+    cancelled(store, record).await
+}
+
+async fn earliest_of_a_name(store: &dyn Store) -> Result<(), Failure> {
+    let mut late = named("Twice");
+    late.event.start = fixture::date(fixture::START + 1_000);
+    let early = named("Twice");
+    add(store, &late).await?;
+    add(store, &early).await?;
+    let found = store.find_event_by_name("Twice").await?;
+    ensure!(
+        found.as_ref() == Some(&early),
+        "the earliest of a name was not the one found"
+    );
+    ensure!(
+        store.find_event_by_name("twice").await?.is_none(),
+        "a name in another case was found"
+    );
+    Ok(())
+}
+
+async fn cancelled(store: &dyn Store, mut record: EventRecord) -> Result<(), Failure> {
+    let before = record.version;
+    record.version = before.next();
+    record.event.cancelled = true;
+    store.replace_event(&record, before, Attached::nothing()).await?;
+    ensure!(
+        store.find_event(&record.event.id).await?.as_ref() == Some(&record),
+        "a cancelled event is not found by id"
+    );
+    ensure!(
+        store.find_event_by_name("Die Entführung").await?.is_none(),
+        "a cancelled event is found by name"
+    );
+    let listed = all_events(store, &EventFilter::default(), 10).await?;
+    ensure!(
+        listed.iter().all(|listed| listed.event.id != record.event.id),
+        "a cancelled event is in the list"
+    );
+    let filter = EventFilter {
+        with_cancelled: true,
+        ..EventFilter::default()
+    };
+    let listed = all_events(store, &filter, 10).await?;
+    ensure!(
+        listed.contains(&record),
+        "a cancelled event is missing where cancelled ones were asked for"
+    );
+    Ok(())
+}
+
+async fn locations(store: &dyn Store) -> Result<(), Failure> {
+    let mut record = fixture::location_record(fixture::location(vec![fixture::hall("a", 10)]));
+    let id = record.location.id.clone();
+    ensure!(
+        store.find_location(&id).await?.is_none(),
+        "an unknown location was found"
+    );
+    let added = store.add_location(&record, Attached::nothing()).await?;
+    ensure!(added.value == Inserted::New, "the first add was not new");
+    let again = store.add_location(&record, Attached::nothing()).await?;
+    ensure!(
+        again.value == Inserted::Existing(record.clone()),
+        "the same location again was answered {:?}",
+        again.value
+    );
+    let mut other = record.clone();
+    other.fingerprint = fixture::fingerprint("another request");
+    let refused = store.add_location(&other, Attached::nothing()).await;
+    ensure!(
+        refused.is_err_and(|error| error.kind() == ErrorKind::Conflict),
+        "a location's id with another fingerprint was not refused"
+    );
+    let mut ids = vec![id.clone()];
+    for _ in 0..6 {
+        let more = fixture::location_record(fixture::location(Vec::new()));
+        store.add_location(&more, Attached::nothing()).await?;
+        ids.push(more.location.id);
+    }
+    ids.sort();
+    ensure!(
+        listed_locations(store).await? == ids,
+        "the list of locations is not complete and by id"
+    );
+    record.version = record.version.next();
+    record.deleted = true;
+    store
+        .replace_location(&record, Version::FIRST, Attached::nothing())
+        .await?;
+    let stale = store
+        .replace_location(&record, Version::FIRST, Attached::nothing())
+        .await;
+    ensure!(
+        stale.is_err_and(|error| error.kind() == ErrorKind::Precondition),
+        "a location was replaced by an old picture"
+    );
+    let unknown = fixture::location_record(fixture::location(Vec::new()));
+    let unknown = store
+        .replace_location(&unknown, Version::FIRST, Attached::nothing())
+        .await;
+    ensure!(
+        unknown.is_err_and(|error| error.kind() == ErrorKind::NotFound),
+        "a location that is not there was replaced"
+    );
+    ids.retain(|listed| *listed != id);
+    ensure!(
+        listed_locations(store).await? == ids,
+        "a deleted location is still in the list"
+    );
+    ensure!(
+        store.find_location(&id).await? == Some(record),
+        "a deleted location is not kept"
+    );
+    Ok(())
+}
+
+async fn listed_locations(store: &dyn Store) -> Result<Vec<LocationId>, Failure> {
+    let mut ids = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.list_locations(after.as_ref(), 3).await?;
+        ids.extend(page.items.into_iter().map(|record| record.location.id));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(ids),
+        }
+    }
+}
+
+async fn users(store: &dyn Store) -> Result<(), Failure> {
+    let record = fixture::user_record("Ada", "Lovelace");
+    let id = record.user.id.clone();
+    ensure!(store.find_user(&id).await?.is_none(), "an unknown user was found");
+    ensure!(
+        store.add_user(&record).await? == Inserted::New,
+        "the first add was not new"
+    );
+    ensure!(
+        store.add_user(&record).await? == Inserted::Existing(record.clone()),
+        "the same user again was not answered with the stored one"
+    );
+    let mut other = record.clone();
+    other.fingerprint = fixture::fingerprint("another request");
+    ensure!(
+        store
+            .add_user(&other)
+            .await
+            .is_err_and(|error| error.kind() == ErrorKind::Conflict),
+        "a user's id with another fingerprint was not refused"
+    );
+    ensure!(
+        store.find_user(&id).await?.as_ref() == Some(&record),
+        "the user came back unlike they were added"
+    );
+    removed(store, &id).await
+}
+
+async fn removed(store: &dyn Store, user: &UserId) -> Result<(), Failure> {
+    let event = super::tools::open_event(store, Some(10)).await?;
+    let limits = PersonLimits {
+        seats: None,
+        bookings: Some(1),
+    };
+    let mut request = fixture::limited_request(&event, 2, "ada", limits);
+    request.booking.user = Some(user.clone());
+    request.booking.name = Some(fixture::text("Ada"));
+    request.booking.email = Some(fixture::text("ada@example.org"));
+    super::tools::book(store, &request).await?;
+    ensure!(store.remove_user(user).await?, "the user was not there to remove");
+    ensure!(!store.remove_user(user).await?, "the user was removed twice");
+    ensure!(store.find_user(user).await?.is_none(), "a removed user is found");
+    let mut expected = request.booking.clone();
+    expected.user = None;
+    expected.name = None;
+    expected.email = None;
+    expected.person = None;
+    let booking = store.find_booking(&request.booking.id).await?;
+    ensure!(
+        booking.as_ref() == Some(&expected),
+        "the booking of a removed user is {booking:?}"
+    );
+    let of_user = BookingFilter::all_of(BookingOwner::User(user.clone()));
+    let listed = store.list_bookings(&of_user, None, 10).await?;
+    ensure!(listed.items.is_empty(), "a removed user still has bookings");
+    super::tools::at_rest(store, &event).await?;
+    Ok(())
+}
+
+/// Any Unicode, 0 and 500 halls, the first and the last date: comes back equal.
+///
+/// # Errors
+/// What does not hold.
+pub async fn s02_any_text(bed: &dyn StoreBed) -> CaseResult {
+    let store = bed.store();
+    let long = "长".repeat(2_000);
+    let texts = [
+        "",
+        " ",
+        "Zoë 🎻 العربية",
+        "e\u{301} is not é",
+        "\u{202e}right to left",
+        "\u{feff}mark",
+        "👩‍👩‍👧‍👦",
+        "\u{10ffff}",
+        long.as_str(),
+    ];
+    for (index, sample) in texts.into_iter().enumerate() {
+        let mut location = fixture::location(Vec::new());
+        location.name = fixture::text(sample);
+        location.address = fixture::text(sample);
+        location.country = fixture::text(sample);
+        if index % 2 == 0 {
+            location.halls = (0..500)
+                .map(|hall| fixture::hall(&format!("{sample} {hall}"), hall))
+                .collect();
+        }
+        let mut record = named(if sample.trim().is_empty() { "blank" } else { sample });
+        record.event.hall_names = location
+            .halls
+            .iter()
+            .take(3)
+            .map(|hall| hall.name.clone())
+            .collect();
+        record.event.start = fixture::date(if index % 2 == 0 { 0 } else { 253_402_300_799 });
+        record.event.end = fixture::date(253_402_300_799);
+        record.event.sales_start = (index % 3 == 0).then_some(fixture::date(0));
+        record.event.sales_end = (index % 3 == 0).then_some(fixture::date(253_402_300_799));
+        record.event.max_seats_per_booking = (index % 3 == 1).then_some(i32::MAX as u32);
+        record.event.person_limits = PersonLimits {
+            seats: (index % 3 == 2).then_some(u32::MAX / 2),
+            bookings: (index % 2 == 1).then_some(0),
+        };
+        record.owner = (index % 2 == 1).then(|| fixture::text(sample));
+        record.event.location = (index % 4 != 3).then(|| location.clone());
+        add(store.as_ref(), &record).await?;
+        let found = store.find_event(&record.event.id).await?;
+        ensure!(
+            found.as_ref() == Some(&record),
+            "the event with text {index} came back unlike it was added"
+        );
+        let record = fixture::location_record(location);
+        store.add_location(&record, Attached::nothing()).await?;
+        let found = store.find_location(&record.location.id).await?;
+        ensure!(
+            found.as_ref() == Some(&record),
+            "the location with text {index} came back unlike it was added"
+        );
+        let user = fixture::user_record(sample, sample);
+        store.add_user(&user).await?;
+        ensure!(
+            store.find_user(&user.user.id).await?.as_ref() == Some(&user),
+            "the user with text {index} came back unlike they were added"
+        );
+    }
+    filters_in_any_case(store.as_ref()).await?;
+    Ok(Finding::counted(format!("{} texts", texts.len())))
+}
+
+async fn filters_in_any_case(store: &dyn Store) -> Result<(), Failure> {
+    let mut record = named("Ärztekongress ŽIŽKOV");
+    if let Some(location) = &mut record.event.location {
+        location.name = fixture::text("Kulturhaus Öst");
+        location.address = fixture::text("Улица Мира 5");
+    }
+    add(store, &record).await?;
+    for wanted in ["ärzteKONGRESS", "žižkov", "HAUS ÖST", "улица мира"] {
+        let filter = EventFilter {
+            text: Some(wanted.to_owned()),
+            ..EventFilter::default()
+        };
+        let found = all_events(store, &filter, 10).await?;
+        ensure!(
+            found.contains(&record),
+            "{wanted:?} does not find the event by its text in another case"
+        );
+    }
+    Ok(())
+}
+
+/// Ids of 1, 12, 24 and 64 bytes, of any bytes, that share beginnings, stay apart.
+///
+/// # Errors
+/// What does not hold.
+pub async fn s04_opaque_ids(bed: &dyn StoreBed) -> CaseResult {
+    let store = bed.store();
+    let mut ids: Vec<Vec<u8>> = [1, 2, 11, 12, 13, 24, 63, 64]
+        .into_iter()
+        .flat_map(|length| [vec![0; length], vec![0xff; length]])
+        .collect();
+    ids.push(b"507f1f77bcf86cd799439011".to_vec());
+    ids.push(b"'; DROP TABLE events; --".to_vec());
+    let mut records = Vec::new();
+    for bytes in &ids {
+        let mut record = named(&format!("event {bytes:?}"));
+        record.event.id = EventId::from_bytes(bytes)?;
+        ensure!(
+            add(store.as_ref(), &record).await? == Inserted::New,
+            "an id of {} bytes was taken already",
+            bytes.len()
+        );
+        let mut location = fixture::location(Vec::new());
+        location.id = LocationId::from_bytes(bytes)?;
+        store
+            .add_location(&fixture::location_record(location), Attached::nothing())
+            .await?;
+        records.push(record);
+    }
+    for record in &records {
+        ensure!(
+            store.find_event(&record.event.id).await?.as_ref() == Some(record),
+            "the event {:?} came back unlike it was added",
+            record.event.id
+        );
+    }
+    let listed = all_events(store.as_ref(), &EventFilter::default(), 3).await?;
+    records.sort_by(|one, other| one.event.id.cmp(&other.event.id));
+    ensure!(
+        listed == records,
+        "the list is not in the order of the ids' bytes"
+    );
+    Ok(Finding::counted(format!("{} ids", ids.len())))
+}
+
+/// Text that is a query, a path or a format elsewhere is data here, or is refused clearly.
+///
+/// # Errors
+/// What does not hold.
+pub async fn s17_hostile_text(bed: &dyn StoreBed) -> CaseResult {
+    let store = bed.store();
+    let store = store.as_ref();
+    let megabyte = "M".repeat(1 << 20);
+    let texts = [
+        "$where",
+        "{\"$gt\": \"\"}",
+        ".",
+        "a.b.$c",
+        "nul\0inside",
+        "\0",
+        "'",
+        "\"",
+        "`",
+        "' OR '1'='1",
+        "%",
+        "_",
+        "100%",
+        "a_b",
+        "\\",
+        "\\%",
+        "*",
+        "?",
+        "[a-z]",
+        ".*",
+        "(",
+        "\u{202e}txt.exe",
+        "😀",
+        "'; DROP TABLE events; --",
+        "\r\nX: y",
+        "\u{1b}[31m",
+        megabyte.as_str(),
+    ];
+    let mut stored = Vec::new();
+    let mut refused = 0;
+    for sample in texts {
+        let mut record = named(sample);
+        record.event.location = None;
+        record.fingerprint = Fingerprint::of("hostile").field(sample.as_bytes()).finish();
+        match store.add_event(&record, Attached::nothing()).await {
+            Ok(_) => stored.push(record),
+            Err(error) => {
+                refused += 1;
+                ensure!(
+                    matches!(
+                        error.kind(),
+                        ErrorKind::Invalid | ErrorKind::Unprocessable | ErrorKind::TooLarge
+                    ),
+                    "not a clear refusal: {error}"
+                );
+                ensure!(
+                    store.find_event(&record.event.id).await?.is_none(),
+                    "what was refused is stored"
+                );
+            }
+        }
+    }
+    add(store, &named("harmless axb 100x")).await?;
+    for record in &stored {
+        let name = record.event.name.as_str();
+        let found = store.find_event_by_name(name).await?;
+        let shown: String = name.chars().take(30).collect();
+        ensure!(
+            found.as_ref() == Some(record),
+            "{shown:?} is not found by its name"
+        );
+        let filter = EventFilter {
+            text: Some(name.to_owned()),
+            ..EventFilter::default()
+        };
+        let found = all_events(store, &filter, 100).await?;
+        let wanted = name.to_lowercase();
+        ensure!(
+            found.contains(record),
+            "{shown:?} is not found by itself as part of a name"
+        );
+        ensure!(
+            found
+                .iter()
+                .all(|found| found.event.name.as_str().to_lowercase().contains(&wanted)),
+            "{shown:?} finds names that don't hold it"
+        );
+    }
+    Ok(Finding::counted(format!(
+        "{} stored, {refused} refused",
+        stored.len()
+    )))
+}
