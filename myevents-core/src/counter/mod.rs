@@ -221,6 +221,10 @@ pub fn replay(stored: &Booking, wanted: &Booking) -> Outcome {
 ///
 /// # Errors
 /// The refusal; the counter is as it was.
+#[allow(
+    clippy::result_large_err,
+    reason = "a refusal is the answer itself, not an error to pass up"
+)]
 pub fn take(
     counter: Option<&mut Counter>,
     seats: u32,

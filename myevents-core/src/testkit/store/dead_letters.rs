@@ -88,7 +88,7 @@ pub async fn s14b_dead_letters(bed: &dyn StoreBed) -> CaseResult {
     );
     ensure!(all.len() == 24, "{} letters of 24", all.len());
     ensure!(
-        letters.resend(&[handled.clone()]).await? == 0,
+        letters.resend(std::slice::from_ref(handled)).await? == 0,
         "a discarded letter was found"
     );
     ensure!(letters.discard(&ids).await? == 9, "9 letters were not found");

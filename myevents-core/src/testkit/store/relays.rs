@@ -160,7 +160,7 @@ async fn write(store: Arc<dyn Store>, entity: usize) -> Result<Vec<Envelope>, Fa
         );
         leased.extend(committed.leased);
     }
-    if entity % 2 == 0 {
+    if entity.is_multiple_of(2) {
         store.release(&leased).await?;
     }
     Ok(messages)
