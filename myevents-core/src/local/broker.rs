@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::contract::{Envelope, MessageName};
 use crate::error::{Error, ErrorKind, Result};
-use crate::local::LocalOptions;
 use crate::local::dead_letters::LocalDeadLetters;
 use crate::local::lanes::{Group, Publisher, Source};
 use crate::local::resend::poll_letters;
 use crate::local::settle::{LocalSettlement, Seat};
+use crate::local::{LocalEmitter, LocalListener, LocalOptions};
 use crate::observe::{Observation, Observer};
 use crate::ports::{
     BrokerCapabilities, DeadLetterQueue, DeadLetters, Delivery, DeliveryStream, EventEmitter, EventListener,
@@ -30,6 +30,9 @@ use crate::ports::{
 /// until then and a crash delivers it again. A consumer that gives up stores the dead letter first and acknowledges
 /// then. A group exists from its first [`declare`](Self::declare) or subscription on; what it wants is kept for it while
 /// nobody of it listens, and the publisher waits.
+///
+/// It is emitter and listener itself, and closing it ends everything; [`emitter`](Self::emitter) and
+/// [`listener`](Self::listener) give ones that close alone.
 #[derive(Clone)]
 pub struct LocalBroker {
     pub(super) shared: Arc<Shared>,
@@ -106,6 +109,22 @@ impl LocalBroker {
         Arc::new(LocalDeadLetters::new(group, Arc::clone(&self.shared), queue))
     }
 
+    /// An emitter of its own: closing it leaves the others.
+    #[must_use]
+    pub fn emitter(&self) -> LocalEmitter {
+        LocalEmitter::new(self.clone())
+    }
+
+    /// A listener of its own: closing it leaves the others.
+    #[must_use]
+    pub fn listener(&self) -> LocalListener {
+        LocalListener::new(self.clone(), self.shared.stopped.child_token())
+    }
+
+    pub(super) fn close_timeout(&self) -> std::time::Duration {
+        self.shared.options.close_timeout
+    }
+
     /// Starts to ask for letters sent back once there is both a place and a listener.
     fn watch_letters(&self, group: &str) {
         let mut state = self.shared.state.lock();
@@ -180,6 +199,46 @@ impl LocalBroker {
         Ok(Some(answer))
     }
 
+    /// Subscribes; the stream ends once `stopped` is cancelled.
+    pub(super) fn subscribe_until(
+        &self,
+        subscription: Subscription,
+        stopped: CancellationToken,
+    ) -> Result<DeliveryStream> {
+        if subscription.from != StartFrom::Now {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "subscribe",
+                "the local broker keeps no log to start from",
+            ));
+        }
+        let seat = {
+            let mut state = self.shared.state.lock();
+            if state.listener_closed {
+                return Err(closed("subscribe"));
+            }
+            let entry = state.groups.entry(subscription.group.clone()).or_default();
+            entry.group.want(&subscription.names);
+            entry.group.members += 1;
+            Seat::new(
+                Arc::clone(&self.shared),
+                subscription.group.clone(),
+                Arc::clone(&entry.changed),
+                subscription.prefetch.max(1),
+                stopped,
+            )
+        };
+        self.watch_letters(&subscription.group);
+        let origin = format!("local:{}", subscription.group);
+        let stream = futures_util::stream::unfold((seat, origin), |(seat, origin)| async move {
+            let (number, envelope, attempt) = seat.next().await?;
+            let settlement = Box::new(LocalSettlement::new(&seat, number));
+            let delivery = Delivery::new(envelope, attempt, origin.clone(), settlement);
+            Some((delivery, (seat, origin)))
+        });
+        Ok(stream.boxed())
+    }
+
     /// Tells publishers of what was not handed out that it will not be.
     fn drop_waiting(&self) {
         let mut state = self.shared.state.lock();
@@ -199,7 +258,7 @@ impl LocalBroker {
     }
 }
 
-fn closed(operation: &'static str) -> Error {
+pub(super) fn closed(operation: &'static str) -> Error {
     Error::new(ErrorKind::Closed, operation, "the local broker is closed")
 }
 
@@ -272,37 +331,7 @@ impl EventListener for LocalBroker {
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<DeliveryStream> {
-        if subscription.from != StartFrom::Now {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "subscribe",
-                "the local broker keeps no log to start from",
-            ));
-        }
-        let seat = {
-            let mut state = self.shared.state.lock();
-            if state.listener_closed {
-                return Err(closed("subscribe"));
-            }
-            let entry = state.groups.entry(subscription.group.clone()).or_default();
-            entry.group.want(&subscription.names);
-            entry.group.members += 1;
-            Seat::new(
-                Arc::clone(&self.shared),
-                subscription.group.clone(),
-                Arc::clone(&entry.changed),
-                subscription.prefetch.max(1),
-            )
-        };
-        self.watch_letters(&subscription.group);
-        let origin = format!("local:{}", subscription.group);
-        let stream = futures_util::stream::unfold((seat, origin), |(seat, origin)| async move {
-            let (number, envelope, attempt) = seat.next().await?;
-            let settlement = Box::new(LocalSettlement::new(&seat, number));
-            let delivery = Delivery::new(envelope, attempt, origin.clone(), settlement);
-            Some((delivery, (seat, origin)))
-        });
-        Ok(stream.boxed())
+        self.subscribe_until(subscription, self.shared.stopped.clone())
     }
 
     async fn close(&self) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod broker;
 mod dead_letters;
+mod handles;
 mod lanes;
 mod resend;
 mod settle;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use crate::contract::MessageName;
 
 pub use broker::LocalBroker;
+pub use handles::{LocalEmitter, LocalListener};
 
 /// What can be set on a [`LocalBroker`].
 #[derive(Debug, Clone)]
@@ -37,7 +39,7 @@ impl Default for LocalOptions {
             max_message_bytes: 204_800,
             resend_interval: Duration::from_millis(500),
             resend_lease: Duration::from_secs(120),
-            close_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(2),
         }
     }
 }

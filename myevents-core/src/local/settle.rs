@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::contract::Envelope;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,11 +22,19 @@ pub(super) struct Seat {
     changed: Arc<Notify>,
     prefetch: usize,
     held: Arc<AtomicUsize>,
+    stopped: CancellationToken,
 }
 
 impl Seat {
-    pub(super) fn new(shared: Arc<Shared>, group: String, changed: Arc<Notify>, prefetch: usize) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        group: String,
+        changed: Arc<Notify>,
+        prefetch: usize,
+        stopped: CancellationToken,
+    ) -> Self {
         Self {
+            stopped,
             shared,
             group: group.into(),
             changed,
@@ -41,7 +50,7 @@ impl Seat {
             tokio::pin!(changed);
             // Listening starts before looking, or a change in between would be missed.
             changed.as_mut().enable();
-            if self.shared.stopped.is_cancelled() {
+            if self.stopped.is_cancelled() {
                 return None;
             }
             if let Some(taken) = self.try_take() {
@@ -49,7 +58,7 @@ impl Seat {
             }
             tokio::select! {
                 () = changed => {}
-                () = self.shared.stopped.cancelled() => return None,
+                () = self.stopped.cancelled() => return None,
             }
         }
     }

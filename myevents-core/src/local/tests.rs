@@ -229,3 +229,38 @@ async fn a_letter_sent_back_goes_to_its_group_alone_and_stays_one_letter_when_it
     assert_eq!(letters.count().await.unwrap(), 0);
     assert!(other.next().now_or_never().is_none());
 }
+
+#[tokio::test]
+async fn handles_close_alone_and_their_group_keeps_what_waits() {
+    let broker = broker();
+    let (first, second) = (broker.listener(), broker.listener());
+    let subscription = || Subscription {
+        group: "a".to_owned(),
+        names: Vec::new(),
+        prefetch: 1,
+        from: StartFrom::Now,
+    };
+    let mut ending = first.subscribe(subscription()).await.unwrap();
+    first.close().await.unwrap();
+    assert!(ending.next().await.is_none());
+    assert!(first.subscribe(subscription()).await.is_err());
+
+    let (closing, staying) = (Arc::new(broker.emitter()), broker.emitter());
+    let emitter = closing.clone();
+    let published = tokio::spawn(async move { emitter.emit(&[message("1", "k")]).await });
+    tokio::task::yield_now().await;
+    let mut stream = second.subscribe(subscription()).await.unwrap();
+    let delivery = stream.next().await.unwrap();
+    let emitter = closing.clone();
+    let closed = tokio::spawn(async move { emitter.close().await });
+    tokio::task::yield_now().await;
+    assert!(!closed.is_finished(), "a publish is open");
+    delivery.ack().await.unwrap();
+    assert!(published.await.unwrap()[0].is_ok());
+    closed.await.unwrap().unwrap();
+    let refused = closing.emit(&[message("2", "k")]).await;
+    assert_eq!(refused[0].as_ref().unwrap_err().kind(), ErrorKind::Closed);
+    let published = tokio::spawn(async move { staying.emit(&[message("3", "k")]).await });
+    stream.next().await.unwrap().ack().await.unwrap();
+    assert!(published.await.unwrap()[0].is_ok());
+}
