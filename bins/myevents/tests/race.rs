@@ -123,7 +123,7 @@ async fn three_thousand_orders_for_a_thousand_seats() {
     assert_eq!(sold, 1_000);
     let findings = check(
         &program.service,
-        &[event.clone()],
+        std::slice::from_ref(&event),
         &tally_of(&ended),
         Duration::from_secs(5),
     )
