@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::BrokerFixture;
 use super::tools::{
     Consumers, MADE, Notes, emit_one, finished, message, messages, new_id, next, nothing_within, now,
-    publish, repeats, subscription,
+    publish, repeats, restarted, subscription,
 };
 use crate::contract::{Envelope, header};
 use crate::error::ErrorKind;
@@ -174,9 +174,8 @@ pub(super) async fn acknowledged_is_gone(fixture: &dyn BrokerFixture) -> CaseRes
     }
     finished(publishing).await?;
     drop(stream);
-    listener.close().await?;
 
-    let listener = place.listener().await?;
+    let listener = restarted(fixture, place.as_ref(), listener).await?;
     let mut stream = listener.subscribe(subscription("restarting", 16)).await?;
     nothing_within(&mut stream, fixture.times().quiet).await?;
     let last = message("later", "{}");

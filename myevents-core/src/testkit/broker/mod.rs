@@ -5,8 +5,10 @@
 //! repeats are counted and reported.
 
 mod delivering;
+mod dispatching;
 mod faults;
 mod lifecycle;
+mod ordering;
 mod publishing;
 mod tools;
 
@@ -107,13 +109,20 @@ pub async fn run_broker_suite(fixture: &dyn BrokerFixture) -> SuiteReport {
         "C02" "5,000 messages, 50 competing consumers" => delivering::competing_consumers;
         "C03" "20 places stay apart" => delivering::places_stay_apart;
         "C04" "two groups each get everything" => delivering::two_groups;
+        "C05" "16 keys of 200 messages in order" => ordering::order_per_key;
         "C06" "what was acknowledged does not come back" => delivering::acknowledged_is_gone;
         "C07" "what was given back comes again, counted" => delivering::given_back_comes_again;
+        "C08" "tried again within the backoff's bounds" => dispatching::backoff;
+        "C09" "a dead letter once; sent back, it is handled" => dispatching::dead_letter;
+        "C10" "a body that does not decode is a dead letter" => dispatching::undecodable;
+        "C11" "a panicking handler has failed, the service lives" => dispatching::panicking_handler;
         "C12" "never more in flight than the prefetch" => delivering::prefetch_bounds;
+        "C13" "one message of a key at a time" => ordering::one_of_a_key;
         "C14" "a log is read from its start and from a time" => delivering::replay;
         "C15" "a batch is answered entry by entry" => publishing::batch_entries;
         "C16" "nowhere to go is an error to the publisher" => publishing::unroutable;
         "C17" "answered only after the broker took it" => publishing::answered_after_taken;
+        "C18" "a stop drains within its deadline" => dispatching::stopping;
         "C19" "10 closes at once are safe" => lifecycle::concurrent_closes;
         "C20" "cancelling one subscription leaves the others" => lifecycle::cancel_one;
         "C21" "started while the broker is down" => faults::started_while_down;
@@ -121,8 +130,11 @@ pub async fn run_broker_suite(fixture: &dyn BrokerFixture) -> SuiteReport {
         "C23" "connections cut at a third and at half of 10,000" => faults::cut_under_load;
         "C24" "a half-open connection is noticed and replaced" => faults::half_open;
         "C25" "cut between publish and confirm" => faults::cut_before_confirm;
+        "C26" "an acknowledgement lost: the inbox absorbs the repeat" => dispatching::inbox_absorbs;
         "C27" "set-up intact after recovery" => faults::set_up_after_recovery;
+        "C28" "a long handler is not run twice at once" => dispatching::long_handler;
         "C29" "the trace context survives" => delivering::trace_context;
+        "C30" "both spellings of names reach one handler" => dispatching::both_spellings;
     }
     report
 }

@@ -4,16 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use tokio::sync::watch;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use crate::contract::{Envelope, MessageId, MessageName};
+use super::{BrokerFixture, BrokerPlace};
+use crate::contract::{Envelope, Message, MessageId, MessageName};
+use crate::dispatch::{Backoff, Dispatch, DispatchOptions};
 use crate::domain::UnixMillis;
 use crate::error::{ErrorKind, Result};
 use crate::ports::{
-    Clock as _, Delivery, DeliveryStream, EventEmitter, EventListener, IdSource as _, RandomIds, StartFrom,
+    BrokerCapabilities, Clock as _, Delivery, DeliveryStream, EventEmitter, EventListener, IdSource as _, RandomIds, StartFrom,
     Subscription, SystemClock,
 };
 use crate::testkit::{Failure, ensure};
@@ -294,4 +299,136 @@ pub(super) fn now() -> UnixMillis {
 /// "3 repeats", or nothing for none.
 pub(super) fn repeats(count: usize) -> String {
     format!("{count} repeats")
+}
+
+/// The body of the suite's messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Made {
+    pub(super) number: u64,
+}
+
+impl Message for Made {
+    const NAME: &'static str = "suite.made";
+    const ABOUT: &'static str = "the conformance suite wants something to happen";
+}
+
+/// A message that decodes as [`Made`].
+pub(super) fn made(key: &str, number: u64) -> Envelope {
+    message(key, format!(r#"{{"number":{number}}}"#))
+}
+
+/// Options of a dispatch that does not keep a case waiting.
+pub(super) fn quick() -> DispatchOptions {
+    DispatchOptions {
+        backoff: Backoff::new(Duration::from_millis(20), Duration::from_millis(200)),
+        away_backoff: Backoff::new(Duration::from_millis(20), Duration::from_millis(200)),
+        concurrency: 16,
+        prefetch: 64,
+        shutdown_timeout: Duration::from_secs(10),
+        ..DispatchOptions::default()
+    }
+}
+
+/// A dispatch at work. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub(super) struct Running {
+    stop: CancellationToken,
+    task: Option<JoinHandle<Result<()>>>,
+}
+
+impl Running {
+    pub(super) async fn start(dispatch: Dispatch, listener: Arc<dyn EventListener>) -> Self {
+        let stop = CancellationToken::new();
+        let (stopping, probe) = (stop.clone(), Subscribed::around(listener));
+        let subscribed = Arc::clone(&probe.done);
+        let task = tokio::spawn(async move { dispatch.run(Arc::new(probe), stopping).await });
+        // What is published before the group subscribed may pass it by.
+        let _ = tokio::time::timeout(PATIENCE, subscribed.notified()).await;
+        Self {
+            stop,
+            task: Some(task),
+        }
+    }
+
+    /// Stops it and answers how long that took.
+    pub(super) async fn stop(mut self) -> std::result::Result<Duration, Failure> {
+        let started = Instant::now();
+        self.stop.cancel();
+        if let Some(task) = self.task.take() {
+            match tokio::time::timeout(PATIENCE, task).await {
+                Ok(ended) => ended??,
+                Err(_) => return Err(Failure::new("dispatch did not stop")),
+            }
+        }
+        Ok(started.elapsed())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A listener that tells when its subscription stands.
+#[derive(Debug)]
+struct Subscribed {
+    listener: Arc<dyn EventListener>,
+    done: Arc<Notify>,
+}
+
+impl Subscribed {
+    fn around(listener: Arc<dyn EventListener>) -> Self {
+        Self {
+            listener,
+            done: Arc::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl EventListener for Subscribed {
+    fn capabilities(&self) -> BrokerCapabilities {
+        self.listener.capabilities()
+    }
+
+    async fn subscribe(&self, wanted: Subscription) -> Result<DeliveryStream> {
+        let stream = self.listener.subscribe(wanted).await;
+        self.done.notify_one();
+        stream
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.listener.close().await
+    }
+}
+
+/// Asks again and again until it is so; fails after [`PATIENCE`].
+pub(super) async fn eventually<F, Fut>(what: &str, mut is_so: F) -> std::result::Result<(), Failure>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<bool>>,
+{
+    let end = Instant::now() + PATIENCE;
+    while !is_so().await? {
+        if Instant::now() > end {
+            return Err(Failure::new(format!("{what} did not come within {} s", PATIENCE.as_secs())));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+/// The listener of a consumer that was restarted. Where consumers can't be in several processes, the listeners of a
+/// place are one with its broker, and only the subscription is new.
+pub(super) async fn restarted(
+    fixture: &dyn BrokerFixture,
+    place: &dyn BrokerPlace,
+    listener: Arc<dyn EventListener>,
+) -> Result<Arc<dyn EventListener>> {
+    if !fixture.capabilities().shared {
+        return Ok(listener);
+    }
+    listener.close().await?;
+    place.listener().await
 }
