@@ -1,89 +1,66 @@
-//! The broker suite on `local`.
+//! The broker suite on `local`, and on `local` behind each wrapper.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use myevents_core::Result;
-use myevents_core::local::{LocalBroker, LocalOptions};
-use myevents_core::memory::MemoryStore;
-use myevents_core::observe::NoObserver;
-use myevents_core::ports::{BrokerCapabilities, DeadLetters, EventEmitter, EventListener, SystemClock};
-use myevents_core::testkit::FaultProxy;
-use myevents_core::testkit::broker::{BrokerFixture, BrokerPlace, BrokerTimes, run_broker_suite};
+use myevents_core::layer::{Chaos, FaultRates, Layered, Retry, RetryPolicy, Timeout};
+use myevents_core::testkit::broker::{BrokerFixture, LocalFixture, WrappedFixture, run_broker_suite};
 
-#[derive(Debug)]
-struct Local;
-
-#[derive(Debug)]
-struct LocalPlace {
-    broker: LocalBroker,
-    store: Arc<MemoryStore>,
-}
-
-fn broker() -> LocalBroker {
-    let options = LocalOptions {
-        resend_interval: Duration::from_millis(20),
-        ..LocalOptions::default()
-    };
-    LocalBroker::new(options, Arc::new(NoObserver))
-}
-
-#[async_trait]
-impl BrokerFixture for Local {
-    fn capabilities(&self) -> BrokerCapabilities {
-        EventEmitter::capabilities(&broker())
-    }
-
-    fn times(&self) -> BrokerTimes {
-        BrokerTimes {
-            quiet: Duration::from_millis(150),
-            slack: Duration::from_secs(1),
-            notices_dead_peer: None,
-            hold: None,
-        }
-    }
-
-    async fn place(&self) -> Result<Arc<dyn BrokerPlace>> {
-        Ok(Arc::new(LocalPlace {
-            broker: broker(),
-            store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
-        }))
-    }
-}
-
-#[async_trait]
-impl BrokerPlace for LocalPlace {
-    async fn emitter(&self) -> Result<Arc<dyn EventEmitter>> {
-        Ok(Arc::new(self.broker.clone()))
-    }
-
-    async fn legacy_emitter(&self) -> Result<Arc<dyn EventEmitter>> {
-        self.emitter().await
-    }
-
-    async fn emitter_to_nowhere(&self) -> Result<Option<Arc<dyn EventEmitter>>> {
-        Ok(None)
-    }
-
-    async fn listener(&self) -> Result<Arc<dyn EventListener>> {
-        Ok(Arc::new(self.broker.clone()))
-    }
-
-    async fn dead_letters(&self, group: &str) -> Result<Arc<dyn DeadLetters>> {
-        Ok(self.broker.dead_letters(group, self.store.clone()))
-    }
-
-    fn network(&self) -> Option<Arc<FaultProxy>> {
-        None
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_local_broker_passes_the_suite() {
-    let report = run_broker_suite(&Local).await;
+#[allow(
+    clippy::print_stdout,
+    reason = "the report says what does not apply and how many repeats there were"
+)]
+async fn passes(fixture: &dyn BrokerFixture) {
+    let report = run_broker_suite(fixture).await;
     println!("{report}");
     if let Err(failure) = report.into_result() {
         panic!("{failure}");
     }
+}
+
+fn hasty() -> Retry {
+    Retry::new(RetryPolicy {
+        tries: 8,
+        first_pause: Duration::from_millis(1),
+        longest_pause: Duration::from_millis(10),
+        deadline: Duration::from_secs(5),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_local_broker_passes_the_suite() {
+    passes(&LocalFixture).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_local_broker_passes_behind_a_timeout() {
+    let patient = Timeout::of(Duration::from_secs(30));
+    let fixture = WrappedFixture::new(LocalFixture)
+        .emitters(move |emitter| Arc::new(Layered::new(emitter, patient)))
+        .listeners(move |listener| Arc::new(Layered::new(listener, patient)));
+    passes(&fixture).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_local_broker_passes_behind_retries_of_planted_faults() {
+    let faults = FaultRates {
+        before: 0.1,
+        delay: 0.1,
+        longest_delay: Duration::from_millis(20),
+        ..FaultRates::default()
+    };
+    let late = FaultRates {
+        before: 0.0,
+        ..faults
+    };
+    let fixture = WrappedFixture::new(LocalFixture)
+        .emitters(move |emitter| {
+            let failing = Arc::new(Layered::new(emitter, Chaos::new(30, faults)));
+            Arc::new(Layered::new(failing, hasty()))
+        })
+        .listeners(move |listener| {
+            let slow = Arc::new(Layered::new(listener, Chaos::new(31, late)));
+            Arc::new(Layered::new(slow, hasty()))
+        });
+    passes(&fixture).await;
 }

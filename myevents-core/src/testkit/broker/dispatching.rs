@@ -67,7 +67,10 @@ pub(super) async fn backoff(fixture: &dyn BrokerFixture) -> CaseResult {
         );
         longest = longest.max(waited.saturating_sub(most));
     }
-    Ok(Finding::counted(format!("at most {} ms past the upper bound", longest.as_millis())))
+    Ok(Finding::counted(format!(
+        "at most {} ms past the upper bound",
+        longest.as_millis()
+    )))
 }
 
 /// C09: after the last attempt a message is a dead letter exactly once; sent back, it is handled and gone.
@@ -103,17 +106,31 @@ pub(super) async fn dead_letter(fixture: &dyn BrokerFixture) -> CaseResult {
         calls.load(Ordering::SeqCst)
     );
     let page = letters.list(None, 10).await?;
-    ensure!(page.items.len() == 1, "{} letters of one message", page.items.len());
+    ensure!(
+        page.items.len() == 1,
+        "{} letters of one message",
+        page.items.len()
+    );
     let (id, letter) = &page.items[0];
     ensure!(letter.envelope == sent, "the letter holds {:?}", letter.envelope);
-    ensure!(letter.reason.contains("the suite says no"), "reason {:?}", letter.reason);
+    ensure!(
+        letter.reason.contains("the suite says no"),
+        "reason {:?}",
+        letter.reason
+    );
     ensure!(!letter.origin.is_empty(), "no origin");
     ensure!(letter.attempts == 3, "{} attempts", letter.attempts);
     ensure!(letter.consumer == "giving-up", "consumer {:?}", letter.consumer);
 
     // Sent back while it still fails: it is a letter again, and still one.
-    ensure!(letters.resend(std::slice::from_ref(id)).await? == 1, "the letter was not found");
-    eventually("the letter tried again", || async { Ok(calls.load(Ordering::SeqCst) >= 6) }).await?;
+    ensure!(
+        letters.resend(std::slice::from_ref(id)).await? == 1,
+        "the letter was not found"
+    );
+    eventually("the letter tried again", || async {
+        Ok(calls.load(Ordering::SeqCst) >= 6)
+    })
+    .await?;
     tokio::time::sleep(fixture.times().quiet).await;
     eventually("one letter again", || async { Ok(letters.count().await? == 1) }).await?;
     let again = letters.list(None, 10).await?;
@@ -121,10 +138,16 @@ pub(super) async fn dead_letter(fixture: &dyn BrokerFixture) -> CaseResult {
     let ids: Vec<_> = again.items.into_iter().map(|(id, _)| id).collect();
     let before = calls.load(Ordering::SeqCst);
     ensure!(letters.resend(&ids).await? == 1, "the letter was not found again");
-    eventually("the letter handled", || async { Ok(calls.load(Ordering::SeqCst) > before) }).await?;
+    eventually("the letter handled", || async {
+        Ok(calls.load(Ordering::SeqCst) > before)
+    })
+    .await?;
     eventually("no letter", || async { Ok(letters.count().await? == 0) }).await?;
     running.stop().await?;
-    Ok(Finding::counted(format!("{} tries in all", calls.load(Ordering::SeqCst))))
+    Ok(Finding::counted(format!(
+        "{} tries in all",
+        calls.load(Ordering::SeqCst)
+    )))
 }
 
 /// C10: a body that does not decode is a dead letter at once; later messages of its key still flow.
@@ -133,18 +156,28 @@ pub(super) async fn undecodable(fixture: &dyn BrokerFixture) -> CaseResult {
     let letters = place.dead_letters("decoding").await?;
     let notes = Notes::new();
     let running = Running::start(
-        noting("decoding", &notes).dead_letters(Arc::clone(&letters)).options(quick()).build()?,
+        noting("decoding", &notes)
+            .dead_letters(Arc::clone(&letters))
+            .options(quick())
+            .build()?,
         place.listener().await?,
     )
     .await;
     let (bad, good) = (message("k", "{\"number\":"), made("k", 2));
     let results = place.emitter().await?.emit(&[bad.clone(), good.clone()]).await;
-    ensure!(results.iter().all(Result::is_ok), "publishing was answered {results:?}");
+    ensure!(
+        results.iter().all(Result::is_ok),
+        "publishing was answered {results:?}"
+    );
     notes.complete(&[good], fixture.times().quiet).await?;
     eventually("the dead letter", || async { Ok(letters.count().await? == 1) }).await?;
     let letter = letters.list(None, 10).await?.items.remove(0).1;
     ensure!(letter.envelope == bad, "the letter holds {:?}", letter.envelope);
-    ensure!(letter.attempts == 1, "{} attempts at what can't be decoded", letter.attempts);
+    ensure!(
+        letter.attempts == 1,
+        "{} attempts at what can't be decoded",
+        letter.attempts
+    );
     running.stop().await?;
     Ok(Finding::passed())
 }
@@ -170,12 +203,17 @@ pub(super) async fn panicking_handler(fixture: &dyn BrokerFixture) -> CaseResult
         .options(quick())
         .build()?;
     let running = Running::start(dispatch, place.listener().await?).await;
-    let sent: Vec<Envelope> = (0..20).map(|number| made(&format!("k-{number}"), number)).collect();
+    let sent: Vec<Envelope> = (0..20)
+        .map(|number| made(&format!("k-{number}"), number))
+        .collect();
     let publishing = publish(&place.emitter().await?, sent.clone(), 20);
     let repeated = notes.complete(&sent, fixture.times().quiet).await?;
     finished(publishing).await?;
     ensure!(panicked.load(Ordering::SeqCst), "no handler panicked");
-    ensure!(letters.count().await? == 0, "a panic that was cured left a dead letter");
+    ensure!(
+        letters.count().await? == 0,
+        "a panic that was cured left a dead letter"
+    );
     running.stop().await?;
     Ok(Finding::counted(repeats(repeated)))
 }
@@ -211,9 +249,13 @@ pub(super) async fn stopping(fixture: &dyn BrokerFixture) -> CaseResult {
         .build()?;
     let listener = place.listener().await?;
     let running = Running::start(slow, Arc::clone(&listener)).await;
-    let sent: Vec<Envelope> = (0..200).map(|number| made(&format!("k-{number}"), number)).collect();
+    let sent: Vec<Envelope> = (0..200)
+        .map(|number| made(&format!("k-{number}"), number))
+        .collect();
     let publishing = publish(&place.emitter().await?, sent.clone(), 200);
-    notes.until("the first messages", |noted| noted.len() >= 20).await?;
+    notes
+        .until("the first messages", |noted| noted.len() >= 20)
+        .await?;
     let took = running.stop().await?;
     ensure!(
         took <= options.shutdown_timeout + fixture.times().slack,
@@ -228,7 +270,10 @@ pub(super) async fn stopping(fixture: &dyn BrokerFixture) -> CaseResult {
     ensure!(before < 200, "everything was handled before the stop");
     let listener = restarted(fixture, place.as_ref(), listener).await?;
     let running = Running::start(
-        noting("stopping", &notes).dead_letters(letters).options(quick()).build()?,
+        noting("stopping", &notes)
+            .dead_letters(letters)
+            .options(quick())
+            .build()?,
         listener,
     )
     .await;
@@ -247,6 +292,9 @@ pub(super) async fn inbox_absorbs(fixture: &dyn BrokerFixture) -> CaseResult {
     let place = fixture.place().await?;
     let always = FaultRates {
         before: 1.0,
+        // Without a delay the repeats would leave no time for anything else.
+        delay: 1.0,
+        longest_delay: Duration::from_millis(10),
         ..FaultRates::default()
     };
     // The acknowledgement is not made and the delivery dropped, as by a consumer that is lost.
@@ -270,14 +318,20 @@ pub(super) async fn inbox_absorbs(fixture: &dyn BrokerFixture) -> CaseResult {
     let chaos = Arc::clone(listener.around());
     let running = Running::start(dispatch, listener).await;
     let publishing = publish(&place.emitter().await?, vec![made("k", 1)], 1);
-    eventually("a lost acknowledgement", || async { Ok(chaos.counts().before >= 2) }).await?;
+    eventually("a lost acknowledgement", || async {
+        Ok(chaos.counts().before >= 2)
+    })
+    .await?;
     chaos.set_calm(true);
     finished(publishing).await?;
     tokio::time::sleep(fixture.times().quiet).await;
     running.stop().await?;
     let effects = effects.load(Ordering::SeqCst);
     ensure!(effects == 1, "the effect happened {effects} times");
-    Ok(Finding::counted(format!("{} acknowledgements lost", chaos.counts().before)))
+    Ok(Finding::counted(format!(
+        "{} acknowledgements lost",
+        chaos.counts().before
+    )))
 }
 
 /// C28: a handler that outlasts the hold on its delivery is not run twice at once.
@@ -318,7 +372,10 @@ pub(super) async fn long_handler(fixture: &dyn BrokerFixture) -> CaseResult {
         .build()?;
     let running = Running::start(dispatch, place.listener().await?).await;
     let publishing = publish(&place.emitter().await?, vec![made("k", 1)], 1);
-    eventually("the long handler", || async { Ok(runs.load(Ordering::SeqCst) > 0) }).await?;
+    eventually("the long handler", || async {
+        Ok(runs.load(Ordering::SeqCst) > 0)
+    })
+    .await?;
     finished(publishing).await?;
     tokio::time::sleep(hold + fixture.times().quiet).await;
     running.stop().await?;
@@ -337,10 +394,13 @@ pub(super) async fn both_spellings(fixture: &dyn BrokerFixture) -> CaseResult {
     let notes = Notes::new();
     let taking = notes.clone();
     let dispatch = Dispatch::builder("spelling")
-        .on_envelope(MessageName::from_static("event.created"), move |envelope: Envelope, _: Context| {
-            taking.take(&envelope, 0);
-            async { Ok(()) }
-        })
+        .on_envelope(
+            MessageName::from_static("event.created"),
+            move |envelope: Envelope, _: Context| {
+                taking.take(&envelope, 0);
+                async { Ok(()) }
+            },
+        )
         .dead_letters(place.dead_letters("spelling").await?)
         .options(quick())
         .build()?;

@@ -7,6 +7,7 @@
 mod delivering;
 mod dispatching;
 mod faults;
+mod fixtures;
 mod lifecycle;
 mod ordering;
 mod publishing;
@@ -17,6 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+pub use fixtures::{LocalFixture, WrappedFixture};
 
 use crate::error::Result;
 use crate::ports::{BrokerCapabilities, DeadLetters, EventEmitter, EventListener};
@@ -98,10 +101,23 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs all cases one after the other.
 pub async fn run_broker_suite(fixture: &dyn BrokerFixture) -> SuiteReport {
+    run_chosen(fixture, |_| true).await
+}
+
+/// Runs the cases with these numbers, one after the other.
+pub async fn run_broker_cases(fixture: &dyn BrokerFixture, ids: &[&str]) -> SuiteReport {
+    run_chosen(fixture, |id| ids.contains(&id)).await
+}
+
+async fn run_chosen(fixture: &dyn BrokerFixture, chosen: impl Fn(&str) -> bool + Send + Sync) -> SuiteReport {
     let mut report = SuiteReport::new("brokers", fixture.capabilities().name);
     macro_rules! run {
         ($($id:literal $title:literal => $case:expr;)*) => {
-            $(report.cases.push(CaseReport::run($id, $title, LIMIT, $case(fixture)).await);)*
+            $(
+                if chosen($id) {
+                    report.cases.push(CaseReport::run($id, $title, LIMIT, $case(fixture)).await);
+                }
+            )*
         };
     }
     run! {

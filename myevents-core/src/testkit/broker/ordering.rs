@@ -56,10 +56,19 @@ async fn ordered(fixture: &dyn BrokerFixture, consumers: usize) -> Result<String
         running.push(Running::start(dispatch, place.listener().await?).await);
     }
     let by_key: Vec<Vec<Envelope>> = (0..KEYS)
-        .map(|key| (0..MESSAGES).map(|number| made(&format!("key-{key}"), number)).collect())
+        .map(|key| {
+            (0..MESSAGES)
+                .map(|number| made(&format!("key-{key}"), number))
+                .collect()
+        })
         .collect();
     let sent: Vec<Envelope> = by_key.concat();
-    try_join_all(by_key.into_iter().map(|run| publish_batches(Arc::clone(&emitter), run))).await?;
+    try_join_all(
+        by_key
+            .into_iter()
+            .map(|run| publish_batches(Arc::clone(&emitter), run)),
+    )
+    .await?;
     let repeated = notes.complete(&sent, fixture.times().quiet).await?;
     for running in running {
         running.stop().await?;

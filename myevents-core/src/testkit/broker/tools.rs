@@ -18,8 +18,8 @@ use crate::dispatch::{Backoff, Dispatch, DispatchOptions};
 use crate::domain::UnixMillis;
 use crate::error::{ErrorKind, Result};
 use crate::ports::{
-    BrokerCapabilities, Clock as _, Delivery, DeliveryStream, EventEmitter, EventListener, IdSource as _, RandomIds, StartFrom,
-    Subscription, SystemClock,
+    BrokerCapabilities, Clock as _, Delivery, DeliveryStream, EventEmitter, EventListener, IdSource as _,
+    RandomIds, StartFrom, Subscription, SystemClock,
 };
 use crate::testkit::{Failure, ensure};
 
@@ -412,7 +412,10 @@ where
     let end = Instant::now() + PATIENCE;
     while !is_so().await? {
         if Instant::now() > end {
-            return Err(Failure::new(format!("{what} did not come within {} s", PATIENCE.as_secs())));
+            return Err(Failure::new(format!(
+                "{what} did not come within {} s",
+                PATIENCE.as_secs()
+            )));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
