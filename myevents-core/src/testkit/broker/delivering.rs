@@ -111,7 +111,6 @@ pub(super) async fn competing_consumers(fixture: &dyn BrokerFixture) -> CaseResu
     let repeated = notes.complete(&sent, fixture.times().quiet).await?;
     finished(publishing).await?;
     let busy: BTreeSet<usize> = notes.all().iter().map(|noted| noted.consumer).collect();
-    ensure!(busy.len() > 1, "only one of {CONSUMERS} consumers got messages");
     Ok(Finding::counted(format!(
         "{}, {} of {CONSUMERS} consumers busy",
         repeats(repeated),
