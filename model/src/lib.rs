@@ -8,3 +8,4 @@
 pub mod harness;
 
 pub mod counter;
+pub mod outbox;
