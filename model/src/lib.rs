@@ -8,4 +8,5 @@
 pub mod harness;
 
 pub mod counter;
+pub mod dispatch;
 pub mod outbox;

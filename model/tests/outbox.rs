@@ -6,7 +6,10 @@ use myevents_model::outbox::{Config, Mutation};
 /// Two messages of one record around one of another; in full a third, and a third relay.
 fn script() -> Config {
     if full_scale() {
-        Config::new(&[0, 1, 0, 0])
+        Config {
+            relays: 3,
+            ..Config::new(&[0, 1, 0, 0])
+        }
     } else {
         Config::new(&[0, 1, 0])
     }
