@@ -3,11 +3,13 @@
 pub mod broker;
 mod clock;
 pub mod fixture;
+mod harness;
 mod proxy;
 mod report;
 pub mod store;
 
 pub use clock::TestClock;
+pub use harness::Harness;
 pub use proxy::FaultProxy;
 pub(crate) use report::ensure;
 pub use report::{CaseReport, CaseResult, Failure, Finding, SuiteReport, Verdict};
