@@ -1,1 +1,7 @@
-//! What a binary needs: configuration, telemetry, the HTTP server, shutdown.
+//! What a binary needs: settings, logging, the HTTP server with its limits, stopping on a signal.
+
+pub mod config;
+pub mod server;
+pub mod shutdown;
+pub mod telemetry;
+pub mod tls;

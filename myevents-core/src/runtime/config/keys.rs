@@ -1,0 +1,265 @@
+//! The one table of settings: name, environment names, form, default, help. Reading, checking and the docs follow it.
+
+use std::fmt;
+
+/// Which program reads the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The event service alone.
+    EventService,
+    /// The booking service alone.
+    BookingService,
+    /// Both services in one process.
+    MyEvents,
+}
+
+impl Program {
+    /// The executable's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EventService => "eventservice",
+            Self::BookingService => "bookingservice",
+            Self::MyEvents => "myevents",
+        }
+    }
+
+    /// The services it runs.
+    #[must_use]
+    pub fn services(self) -> &'static [ServiceName] {
+        match self {
+            Self::EventService => &[ServiceName::Event],
+            Self::BookingService => &[ServiceName::Booking],
+            Self::MyEvents => &[ServiceName::Event, ServiceName::Booking],
+        }
+    }
+}
+
+/// One of the two services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ServiceName {
+    /// Owns events and locations.
+    Event,
+    /// Owns bookings and users.
+    Booking,
+}
+
+impl ServiceName {
+    /// The word in files, logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "eventservice",
+            Self::Booking => "bookingservice",
+        }
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The form of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Flag,
+    /// A whole number from 0 to the given bound.
+    Number(u64),
+    /// A time: a number of seconds, or with its unit (`2s`, `500ms`, `1m`).
+    Duration,
+    /// `host:port`; an empty host means every address, port 0 a free port, `none` off.
+    Address,
+    /// Any text.
+    Text,
+    /// A path of a file or folder.
+    Path,
+    /// Several texts: a JSON list, or separated by commas.
+    List,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+impl Kind {
+    /// The form in words, for the docs.
+    #[must_use]
+    pub fn describe(self) -> String {
+        match self {
+            Self::Flag => "true or false".into(),
+            Self::Number(_) => "whole number".into(),
+            Self::Duration => "time".into(),
+            Self::Address => "address".into(),
+            Self::Text => "text".into(),
+            Self::Path => "path".into(),
+            Self::List => "list".into(),
+            Self::Choice(words) => words.join(", "),
+        }
+    }
+}
+
+/// What holds where nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// Not set.
+    Unset,
+    /// The same everywhere.
+    Same(&'static str),
+    /// By service: event service, booking service.
+    ByService(&'static str, &'static str),
+    /// By program: the two service programs, `myevents`.
+    ByProgram(&'static str, &'static str),
+}
+
+impl Fallback {
+    pub(super) fn value(self, program: Program, service: ServiceName) -> Option<&'static str> {
+        match self {
+            Self::Unset => None,
+            Self::Same(value) => Some(value),
+            Self::ByService(event, _) if service == ServiceName::Event => Some(event),
+            Self::ByService(_, booking) => Some(booking),
+            Self::ByProgram(_, both) if program == Program::MyEvents => Some(both),
+            Self::ByProgram(alone, _) => Some(alone),
+        }
+    }
+}
+
+/// Where a key may be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// By service: in `myevents` also within the objects `eventservice` and `bookingservice`.
+    Service,
+    /// Once for the process.
+    Process,
+    /// Once for the process, and only in `myevents`.
+    MyEvents,
+}
+
+/// A setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// Environment names beside `MYEVENTS_<KEY>`; the first that is set wins.
+    pub aliases: &'static [&'static str],
+    /// Its form.
+    pub kind: Kind,
+    /// What holds where nothing is said.
+    pub default: Fallback,
+    /// Where it may be set.
+    pub scope: Scope,
+    /// Whether it can hold a password, which is hidden wherever it is shown.
+    pub secret: bool,
+    /// What it does.
+    pub help: &'static str,
+    /// The headline it stands under in the docs.
+    pub group: &'static str,
+}
+
+impl Key {
+    /// The environment name every key has.
+    #[must_use]
+    pub fn environment(&self) -> String {
+        format!("MYEVENTS_{}", env_form(self.name))
+    }
+}
+
+pub(super) fn env_form(key: &str) -> String {
+    key.replace('-', "_").to_ascii_uppercase()
+}
+
+/// Finds a key by its name in the file.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+const fn key(group: &'static str, name: &'static str, kind: Kind, default: Fallback, help: &'static str) -> Key {
+    Key { name, aliases: &[], kind, default, scope: Scope::Service, secret: false, help, group }
+}
+
+impl Key {
+    const fn from_env(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+    const fn process(mut self) -> Self {
+        self.scope = Scope::Process;
+        self
+    }
+    const fn only_myevents(mut self) -> Self {
+        self.scope = Scope::MyEvents;
+        self
+    }
+    const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+}
+
+use Fallback::{ByProgram, ByService, Same, Unset};
+use Kind::{Address, Choice, Duration, Flag, List, Number, Path, Text};
+
+const STORE: &str = "Store";
+const LISTEN: &str = "Listening";
+const BROKER: &str = "Broker";
+const MESSAGES: &str = "Messages";
+const BOOKING: &str = "Booking";
+const LIMITS: &str = "Limits";
+const ACCESS: &str = "Access";
+const PROCESS: &str = "Process";
+
+/// The words for stores.
+pub(super) const DATABASE_TYPES: &[&str] = &["sqlite", "memory", "mongodb", "dynamodb"];
+/// The words for brokers.
+pub(super) const BROKER_TYPES: &[&str] = &["local", "amqp", "kafka", "sqs"];
+
+/// Every setting, in the order of the docs.
+pub static KEYS: &[Key] = &[
+    key(STORE, "databasetype", Choice(DATABASE_TYPES), Same("sqlite"), "Where records are kept. `memory` keeps nothing over a restart. `MONGO_URL` sets `mongodb` and its URL."),
+    key(STORE, "dbconnection", Text, Unset, "The store's file or URL. By type: `sqlite` a file, `eventservice.db` or `bookingservice.db` (in `myevents` within `data`); `mongodb` a URL, `mongodb://127.0.0.1`.").from_env(&["MONGO_URL"]).secret(),
+    key(STORE, "create_tables", Flag, Same("true"), "Make tables that are not there (`dynamodb`)."),
+    key(STORE, "table_prefix", Text, ByService("", "booking-"), "Put before the names of tables (`dynamodb`)."),
+    key(STORE, "data", Path, Same("./myevents-data"), "The folder of the SQLite files.").only_myevents(),
+    key(LISTEN, "listen", Address, Same("127.0.0.1:8080"), "The page, the docs and both APIs on one origin.").only_myevents(),
+    key(LISTEN, "restfulapi_endpoint", Address, ByService("localhost:8181", "localhost:8282"), "Where the service's API listens. `myevents` does not read `LISTEN_URL`, which could mean either service.").from_env(&["LISTEN_URL"]),
+    key(LISTEN, "restfulapi-tlsendpoint", Address, ByService("localhost:9191", "localhost:9292"), "Where the service's API listens for HTTPS once certificate and key are given. `myevents` does not read `TLS_LISTEN_URL`.").from_env(&["TLS_LISTEN_URL"]),
+    key(LISTEN, "tls_certificate", Path, Unset, "The certificate chain, PEM."),
+    key(LISTEN, "tls_key", Path, Unset, "The certificate's private key, PEM."),
+    key(LISTEN, "metrics_endpoint", Address, ByService("localhost:9100", "localhost:9101"), "Where `GET /metrics` listens, never on the API's port. `myevents` has one, that of the event service.").from_env(&["METRICS_URL"]).process(),
+    key(LISTEN, "metrics_max_label_values", Number(1_000_000), Same("1000"), "How many events get a label of their own in metrics; the rest is counted under `other`.").process(),
+    key(BROKER, "message_broker_type", Choice(BROKER_TYPES), ByProgram("amqp", "local"), "What carries messages. `local` joins services inside one process only. Set by the URLs of the brokers below too: with several the order `amqp`, `kafka`, `sqs` decides.").process(),
+    key(BROKER, "amqp_message_broker", List, Same("amqp://guest:guest@localhost:5672"), "AMQP brokers, tried in turn.").from_env(&["AMQP_BROKER_URL", "AMQP_URL"]).secret(),
+    key(BROKER, "amqp_queue", Text, Same("booking"), "The service's queue."),
+    key(BROKER, "amqp_queue_type", Choice(&["quorum", "classic"]), Same("quorum"), "How the queue is declared; `classic` is what the original's queue is."),
+    key(BROKER, "kafka_message_brokers", List, Same("localhost:9092"), "Kafka brokers.").from_env(&["KAFKA_BROKER_URLS", "KAFKA_BROKERS"]),
+    key(BROKER, "kafka_topic", Text, Same("events"), "The topic of all messages."),
+    key(BROKER, "kafka_group", Text, ByService("eventservice", "bookingservice"), "The consumer group."),
+    key(BROKER, "kafka_partitions", Number(100_000), Same("12"), "How many partitions a topic gets that has to be made."),
+    key(BROKER, "sqs_queue", Text, Same("events"), "The queue. Region and credentials come from the AWS SDK's own variables.").from_env(&["SQS_QUEUE"]),
+    key(BROKER, "sqs_max_messages", Number(10), Same("10"), "Messages a receive."),
+    key(BROKER, "sqs_wait_time", Duration, Same("20s"), "How long a receive waits."),
+    key(BROKER, "sqs_visibility_timeout", Duration, Same("30s"), "How long a received message stays hidden from others."),
+    key(MESSAGES, "legacy_event_names", Flag, Same("false"), "Send `eventCreated`, `locationCreated` and `eventBooked`, as the original services do."),
+    key(MESSAGES, "required_names", List, Same("event.created,event.updated,event.cancelled"), "Messages that need a subscriber: without one they stay in the outbox. None with `legacy_event_names`."),
+    key(MESSAGES, "max_message_bytes", Number(1_000_000_000), Same("204800"), "The largest body of a message, in bytes."),
+    key(MESSAGES, "max_attempts", Number(1_000), Same("5"), "How often a message is tried before it is a dead letter."),
+    key(MESSAGES, "handler_timeout", Duration, Same("30s"), "How long a handler may take."),
+    key(BOOKING, "unknown_capacity", Choice(&["refuse", "allow"]), Same("refuse"), "What to do with bookings of an event whose capacity is not known."),
+    key(BOOKING, "refuse_past_events", Flag, Same("false"), "Refuse bookings of events that have begun."),
+    key(BOOKING, "max_seats_per_booking", Number(1_000_000), Same("20"), "The most seats of one booking, where the event says nothing else."),
+    key(BOOKING, "desk_wait", Duration, Same("2s"), "How long a booking may wait for its turn before it is answered 503."),
+    key(LIMITS, "request_timeout", Duration, Same("10s"), "How long a request may take."),
+    key(LIMITS, "shutdown_timeout", Duration, Same("20s"), "How long a stop may take.").process(),
+    key(LIMITS, "header_timeout", Duration, Same("20s"), "How long a client may take to send a request's head, and how long a connection may be idle.").process(),
+    key(LIMITS, "body_timeout", Duration, Same("15s"), "How long a client may take to send a request's body.").process(),
+    key(LIMITS, "max_connections", Number(10_000_000), Same("20000"), "Open connections a listener; further ones wait. Bounded by the limit of open files.").process(),
+    key(ACCESS, "cors_origins", List, Same("*"), "Origins whose pages may call the API; `*` = all."),
+    key(ACCESS, "auth", Choice(&["none", "jwt"]), Same("none"), "Who may write. With `none` only loopback addresses are listened on, unless `allow_anonymous` is set."),
+    key(ACCESS, "allow_anonymous", Flag, Same("false"), "Listen on other than loopback addresses with `auth` = `none`: everybody who reaches the port may write.").from_env(&["ALLOW_ANONYMOUS"]),
+    key(ACCESS, "organiser_open", Flag, Same("false"), "Show the organiser's lists, with names and addresses, to everybody who reaches the port."),
+    key(PROCESS, "log", Text, Same("info"), "What is logged: a level, or directives such as `info,myevents_core=debug`.").from_env(&["RUST_LOG"]).process(),
+    key(PROCESS, "log_format", Choice(&["auto", "text", "json"]), Same("auto"), "`auto` writes text on a terminal and JSON elsewhere.").process(),
+    key(PROCESS, "worker_threads", Number(1_024), Same("0"), "Threads for requests; 0 = one a core, four at most.").process(),
+];

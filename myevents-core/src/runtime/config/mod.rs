@@ -1,0 +1,15 @@
+//! Settings: one table of keys, read in layers, all faults told at once.
+
+mod keys;
+mod layers;
+mod reference;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use keys::{Fallback, KEYS, Key, Kind, Program, Scope, ServiceName, find};
+pub use layers::{ConfigFaults, Fault, FlagValue, Inputs};
+pub use reference::reference;
+pub use settings::{InForce, ServiceSettings, Settings, TlsFiles};
+pub use value::{ListenAddress, Secret, redact};

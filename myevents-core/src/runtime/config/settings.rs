@@ -1,0 +1,464 @@
+//! The settings as the programs use them: parsed, checked against each other, with their origins for `check-config`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::Figment;
+use figment::value::Value;
+
+use super::keys::{self, Key, Kind, Program, Scope, ServiceName};
+use super::layers::{ConfigFaults, Fault, Inputs, Layers};
+use super::value::{ListenAddress, Secret, parse_duration, parse_flag, redact};
+use crate::contract::MessageName;
+use crate::ports::UnknownCapacity;
+
+/// Certificate and key of HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// The settings of one service.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServiceSettings {
+    /// Whose they are.
+    pub service: ServiceName,
+    /// The store's word: `sqlite`, `memory`, `mongodb`, `dynamodb`.
+    pub database: String,
+    /// Its file or URL, if one is said.
+    pub connection: Option<Secret>,
+    /// Whether tables are made.
+    pub create_tables: bool,
+    /// Put before table names.
+    pub table_prefix: String,
+    /// Where HTTP listens; `None` = off.
+    pub listen: Option<ListenAddress>,
+    /// Where HTTPS listens; `None` = off.
+    pub tls_listen: Option<ListenAddress>,
+    /// Certificate and key, if given.
+    pub tls: Option<TlsFiles>,
+    /// Whether the old names are sent.
+    pub legacy_event_names: bool,
+    /// Messages that need a subscriber.
+    pub required_names: Vec<MessageName>,
+    /// The largest body of a message in bytes.
+    pub max_message_bytes: usize,
+    /// Tries before the dead letters.
+    pub max_attempts: u32,
+    /// How long a handler may take.
+    pub handler_timeout: Duration,
+    /// Bookings of an event whose capacity is unknown.
+    pub unknown_capacity: UnknownCapacity,
+    /// Bookings of events that have begun.
+    pub refuse_past_events: bool,
+    /// Seats of one booking.
+    pub max_seats_per_booking: u32,
+    /// How long a booking waits for its turn.
+    pub desk_wait: Duration,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// Origins whose pages may call; `*` = all.
+    pub cors_origins: Vec<String>,
+    /// Whether the organiser's lists are open whatever is listened on.
+    pub organiser_open: bool,
+}
+
+/// The settings of a program.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Whose they are.
+    pub program: Program,
+    /// Those of its services.
+    pub services: Vec<ServiceSettings>,
+    /// The page, docs and both APIs on one origin (`myevents`); `None` = off.
+    pub listen: Option<ListenAddress>,
+    /// The folder of the SQLite files (`myevents`).
+    pub data: Option<PathBuf>,
+    /// Where metrics listen; `None` = off.
+    pub metrics: Option<ListenAddress>,
+    /// Events with a label of their own.
+    pub metrics_max_label_values: usize,
+    /// The broker's word: `local`, `amqp`, `kafka`, `sqs`.
+    pub broker: String,
+    /// How long a stop may take.
+    pub shutdown_timeout: Duration,
+    /// How long a request's head may take, and a connection be idle.
+    pub header_timeout: Duration,
+    /// How long a request's body may take.
+    pub body_timeout: Duration,
+    /// Open connections a listener.
+    pub max_connections: usize,
+    /// Level or directives of the log.
+    pub log: String,
+    /// `auto`, `text` or `json`.
+    pub log_format: String,
+    /// Threads for requests; 0 = by the machine.
+    pub worker_threads: usize,
+    /// What is odd, but no fault.
+    pub warnings: Vec<String>,
+    /// Every key in force: service (`None` = all), key, value with passwords hidden, origin.
+    pub in_force: Vec<InForce>,
+}
+
+/// One key in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InForce {
+    /// For this service only, because the services differ.
+    pub service: Option<ServiceName>,
+    /// The key.
+    pub key: &'static str,
+    /// Its value, passwords hidden.
+    pub value: String,
+    /// Where it came from.
+    pub origin: String,
+}
+
+impl Settings {
+    /// Reads and checks all settings.
+    ///
+    /// # Errors
+    /// All faults at once: unknown keys, values that do not parse, and combinations that can't be.
+    pub fn load(inputs: &Inputs) -> Result<Self, ConfigFaults> {
+        let layers = Layers::read(inputs);
+        let mut faults = layers.faults;
+        let program = inputs.program;
+        let mut services = Vec::new();
+        for (service, merged) in &layers.merged {
+            let mut values = Values { merged, faults: &mut faults };
+            services.push(service_settings(&mut values, *service));
+        }
+        let mut values = Values {
+            merged: &layers.merged[0].1,
+            faults: &mut faults,
+        };
+        let both = program == Program::MyEvents;
+        let settings = Self {
+            program,
+            services,
+            listen: if both { values.address("listen") } else { None },
+            data: if both { values.path("data") } else { None },
+            metrics: values.address("metrics_endpoint"),
+            metrics_max_label_values: values.number("metrics_max_label_values"),
+            broker: values.text("message_broker_type"),
+            shutdown_timeout: values.duration("shutdown_timeout"),
+            header_timeout: values.duration("header_timeout"),
+            body_timeout: values.duration("body_timeout"),
+            max_connections: values.number("max_connections"),
+            log: values.text("log"),
+            log_format: values.text("log_format"),
+            worker_threads: values.number("worker_threads"),
+            warnings: layers.warnings,
+            in_force: in_force(&layers.merged, program),
+        };
+        settings.check(&layers.merged, &mut faults);
+        if faults.is_empty() {
+            return Ok(settings);
+        }
+        // What both services read is found wrong twice.
+        let mut once: Vec<Fault> = Vec::new();
+        for fault in faults {
+            if !once.contains(&fault) {
+                once.push(fault);
+            }
+        }
+        Err(ConfigFaults(once))
+    }
+
+    /// The settings of a service of this program.
+    #[must_use]
+    pub fn service(&self, service: ServiceName) -> Option<&ServiceSettings> {
+        self.services.iter().find(|settings| settings.service == service)
+    }
+
+    /// Every address of the APIs.
+    pub fn listeners(&self) -> impl Iterator<Item = &ListenAddress> {
+        let own = self.services.iter().flat_map(|service| {
+            let tls = service.tls_listen.as_ref().filter(|_| service.tls.is_some());
+            service.listen.iter().chain(tls)
+        });
+        self.listen.iter().chain(own)
+    }
+
+    fn check(&self, merged: &[(ServiceName, Figment)], faults: &mut Vec<Fault>) {
+        let values = &merged[0].1;
+        let mut fault = |key: &str, message: String| {
+            faults.push(Fault {
+                key: key.to_owned(),
+                source: origin(values, key),
+                message,
+            });
+        };
+        if self.program != Program::MyEvents && self.broker == "local" {
+            let reason = "`local` joins services inside one process only; run `myevents`, or name amqp, kafka or sqs";
+            fault("message_broker_type", reason.into());
+        }
+        if values.find_value("auth").ok().as_ref().and_then(Value::as_str) == Some("jwt") {
+            fault("auth", "`jwt` is not built yet; only `none` is there".into());
+        }
+        let anonymous = values
+            .find_value("allow_anonymous")
+            .is_ok_and(|value| as_text(&value).is_some_and(|text| parse_flag(&text) == Ok(true)));
+        for address in self.listeners().filter(|address| !address.is_loopback() && !anonymous) {
+            fault(
+                "allow_anonymous",
+                format!(
+                    "with auth none everybody who reaches {address} may write: listen on a loopback address such as \
+                     127.0.0.1:{}, or set allow_anonymous to true",
+                    address.port
+                ),
+            );
+        }
+        if let [event, booking] = self.services.as_slice() {
+            for (key, one, other) in [
+                ("restfulapi_endpoint", &event.listen, &booking.listen),
+                ("restfulapi-tlsendpoint", &event.tls_listen, &booking.tls_listen),
+            ] {
+                if one.is_some() && one == other && one.as_ref().is_some_and(|address| address.port != 0) {
+                    fault(key, "is the same address for both services; set it within `eventservice` and `bookingservice`".into());
+                }
+            }
+            if event.database == "sqlite" && event.connection.is_some() && event.connection == booking.connection
+                && booking.database == "sqlite"
+            {
+                fault("dbconnection", "is the same file for both services; set it within `eventservice` and `bookingservice`".into());
+            }
+        }
+    }
+}
+
+fn service_settings(values: &mut Values<'_>, service: ServiceName) -> ServiceSettings {
+    let certificate = values.path("tls_certificate");
+    let key = values.path("tls_key");
+    let tls = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) => {
+            values.fault("tls_key", "is missing: tls_certificate is set".into());
+            None
+        }
+        (None, Some(_)) => {
+            values.fault("tls_certificate", "is missing: tls_key is set".into());
+            None
+        }
+    };
+    let legacy_event_names = values.flag("legacy_event_names");
+    ServiceSettings {
+        service,
+        database: values.text("databasetype"),
+        connection: values.optional("dbconnection").map(Secret::new),
+        create_tables: values.flag("create_tables"),
+        table_prefix: values.text("table_prefix"),
+        listen: values.address("restfulapi_endpoint"),
+        tls_listen: values.address("restfulapi-tlsendpoint"),
+        tls,
+        required_names: values.names("required_names", legacy_event_names),
+        legacy_event_names,
+        max_message_bytes: values.number("max_message_bytes"),
+        max_attempts: values.count("max_attempts"),
+        handler_timeout: values.duration("handler_timeout"),
+        unknown_capacity: match values.text("unknown_capacity").as_str() {
+            "allow" => UnknownCapacity::Allow,
+            _ => UnknownCapacity::Refuse,
+        },
+        refuse_past_events: values.flag("refuse_past_events"),
+        max_seats_per_booking: values.count("max_seats_per_booking"),
+        desk_wait: values.duration("desk_wait"),
+        request_timeout: values.duration("request_timeout"),
+        cors_origins: values.list("cors_origins"),
+        organiser_open: values.flag("organiser_open"),
+    }
+    .checked(values)
+}
+
+impl ServiceSettings {
+    /// Reads what only some backends use, so that a wrong value is told whatever backend is in force.
+    fn checked(self, values: &mut Values<'_>) -> Self {
+        for key in keys::KEYS.iter().filter(|key| key.scope == Scope::Service) {
+            if let Some(text) = values.optional(key.name)
+                && let Err(message) = check(key, &text)
+            {
+                values.fault(key.name, message);
+            }
+        }
+        self
+    }
+}
+
+/// Whether the value has the form of its key.
+fn check(key: &Key, text: &str) -> Result<(), String> {
+    match key.kind {
+        Kind::Flag => parse_flag(text).map(drop),
+        Kind::Number(most) => parse_number(text, most).map(drop),
+        Kind::Duration => parse_duration(text).map(drop),
+        Kind::Address if text == "none" => Ok(()),
+        Kind::Address => ListenAddress::parse(text).map(drop),
+        Kind::Choice(words) if !words.contains(&text) => Err(format!("`{text}` is none of {}", words.join(", "))),
+        Kind::Text | Kind::Path | Kind::List | Kind::Choice(_) => Ok(()),
+    }
+}
+
+fn parse_number(text: &str, most: u64) -> Result<u64, String> {
+    match text.parse() {
+        Ok(number) if number <= most => Ok(number),
+        Ok(_) => Err(format!("{text} is more than {most}")),
+        Err(_) => Err(format!("`{text}` is no whole number")),
+    }
+}
+
+/// A value in the spelling of the environment; `None` where it is neither text, number, flag nor a list of these.
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_, text) => Some(text.clone()),
+        Value::Char(_, sign) => Some(sign.to_string()),
+        Value::Bool(_, flag) => Some(flag.to_string()),
+        Value::Num(_, number) => number
+            .to_u128()
+            .map(|number| number.to_string())
+            .or_else(|| number.to_i128().map(|number| number.to_string()))
+            .or_else(|| number.to_f64().map(|number| number.to_string())),
+        Value::Array(_, values) => {
+            let texts: Option<Vec<String>> = values.iter().map(as_text).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        Value::Empty(..) | Value::Dict(..) => None,
+    }
+}
+
+fn origin(merged: &Figment, key: &str) -> String {
+    merged
+        .find_metadata(key)
+        .map_or_else(|| "default".to_owned(), |metadata| metadata.name.to_string())
+}
+
+/// Takes values out of the layers, noting what is wrong. After a fault the answer is a stand-in that is never used.
+struct Values<'a> {
+    merged: &'a Figment,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Values<'_> {
+    fn fault(&mut self, key: &str, message: String) {
+        self.faults.push(Fault {
+            key: key.to_owned(),
+            source: origin(self.merged, key),
+            message,
+        });
+    }
+
+    fn optional(&mut self, key: &str) -> Option<String> {
+        let value = self.merged.find_value(key).ok()?;
+        let text = as_text(&value);
+        if text.is_none() {
+            self.fault(key, "is neither text, number, flag nor a list".into());
+        }
+        text
+    }
+
+    fn text(&mut self, key: &str) -> String {
+        let text = self.optional(key).unwrap_or_default();
+        match keys::find(key).map(|key| check(key, &text)) {
+            Some(Err(message)) => self.fault(key, message),
+            None => self.fault(key, "is in no table".into()),
+            Some(Ok(())) => {}
+        }
+        text
+    }
+
+    fn parsed<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>, otherwise: T) -> T {
+        let text = self.optional(key).unwrap_or_default();
+        parse(&text).unwrap_or_else(|message| {
+            self.fault(key, message);
+            otherwise
+        })
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        self.parsed(key, parse_flag, false)
+    }
+
+    fn duration(&mut self, key: &str) -> Duration {
+        self.parsed(key, parse_duration, Duration::ZERO)
+    }
+
+    fn number(&mut self, key: &str) -> usize {
+        let most = match keys::find(key).map(|key| key.kind) {
+            Some(Kind::Number(most)) => most,
+            _ => u64::MAX,
+        };
+        let number = self.parsed(key, |text| parse_number(text, most), 0);
+        usize::try_from(number).unwrap_or(usize::MAX)
+    }
+
+    /// A number that can't be 0.
+    fn count(&mut self, key: &str) -> u32 {
+        match u32::try_from(self.number(key)) {
+            Ok(0) => {
+                self.fault(key, "must be at least 1".into());
+                1
+            }
+            Ok(number) => number,
+            Err(_) => u32::MAX,
+        }
+    }
+
+    fn address(&mut self, key: &str) -> Option<ListenAddress> {
+        let parse = |text: &str| match text {
+            "none" => Ok(None),
+            text => ListenAddress::parse(text).map(Some),
+        };
+        self.parsed(key, parse, None)
+    }
+
+    fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.optional(key).filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+
+    fn list(&mut self, key: &str) -> Vec<String> {
+        let text = self.optional(key).unwrap_or_default();
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(ToOwned::to_owned).collect()
+    }
+
+    /// The old spellings are sent to services that bind only some names, so nothing is required then unless said.
+    fn names(&mut self, key: &str, legacy: bool) -> Vec<MessageName> {
+        if legacy && origin(self.merged, key) == "default" {
+            return Vec::new();
+        }
+        self.list(key).iter().map(|text| MessageName::from_wire(text)).collect()
+    }
+}
+
+fn in_force(merged: &[(ServiceName, Figment)], program: Program) -> Vec<InForce> {
+    let shown = |figment: &Figment, key: &Key| {
+        let value = figment.find_value(key.name).ok()?;
+        let text = as_text(&value).unwrap_or_default();
+        Some((
+            if key.secret { redact(&text) } else { text },
+            origin(figment, key.name),
+        ))
+    };
+    let mut all = Vec::new();
+    for key in keys::KEYS {
+        if key.scope == Scope::MyEvents && program != Program::MyEvents {
+            continue;
+        }
+        let values: Vec<_> = merged.iter().map(|(service, figment)| (*service, shown(figment, key))).collect();
+        let same = values.windows(2).all(|pair| pair[0].1 == pair[1].1) || key.scope != Scope::Service;
+        let count = if same { 1 } else { values.len() };
+        for (service, value) in values.into_iter().take(count) {
+            let (value, origin) = value.unwrap_or_else(|| ("(not set)".into(), "default".into()));
+            all.push(InForce {
+                service: (!same).then_some(service),
+                key: key.name,
+                value,
+                origin,
+            });
+        }
+    }
+    all
+}

@@ -1,0 +1,183 @@
+//! Layers, faults, names and the reference page.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::*;
+
+fn inputs(program: Program, environment: &[(&str, &str)]) -> Inputs {
+    Inputs {
+        program,
+        file: None,
+        environment: environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        flags: Vec::new(),
+    }
+}
+
+fn with_file(mut inputs: Inputs, text: &str) -> (Inputs, tempfile::NamedTempFile) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    inputs.file = Some(file.path().to_owned());
+    (inputs, file)
+}
+
+fn faults(inputs: &Inputs) -> String {
+    Settings::load(inputs).unwrap_err().to_string()
+}
+
+fn service(settings: &Settings, name: ServiceName) -> &ServiceSettings {
+    settings.service(name).unwrap()
+}
+
+#[test]
+fn defaults_by_program() {
+    let both = Settings::load(&inputs(Program::MyEvents, &[])).unwrap();
+    assert_eq!(both.broker, "local");
+    assert_eq!(both.listen.unwrap().to_string(), "127.0.0.1:8080");
+    let alone = Settings::load(&inputs(Program::BookingService, &[])).unwrap();
+    assert_eq!(alone.broker, "amqp");
+    assert_eq!(alone.listen, None);
+    assert_eq!(alone.metrics.unwrap().to_string(), "localhost:9101");
+    let booking = &alone.services[0];
+    assert_eq!(booking.listen.as_ref().unwrap().to_string(), "localhost:8282");
+    assert_eq!(booking.desk_wait, Duration::from_secs(2));
+    assert_eq!(booking.table_prefix, "booking-");
+}
+
+#[test]
+fn flags_beat_environment_beats_file_beats_default() {
+    let text = r#"{"desk_wait": 3, "max_attempts": 7, "request_timeout": "4s"}"#;
+    let (mut inputs, _file) = with_file(
+        inputs(Program::MyEvents, &[("MYEVENTS_DESK_WAIT", "500ms"), ("MYEVENTS_REQUEST_TIMEOUT", "5")]),
+        text,
+    );
+    inputs.flags.push(FlagValue {
+        flag: "--request-timeout",
+        key: "request_timeout",
+        service: None,
+        value: "6s".into(),
+    });
+    let settings = Settings::load(&inputs).unwrap();
+    let event = service(&settings, ServiceName::Event);
+    assert_eq!(event.max_attempts, 7);
+    assert_eq!(event.desk_wait, Duration::from_millis(500));
+    assert_eq!(event.request_timeout, Duration::from_secs(6));
+    let shown = settings.in_force.iter().find(|entry| entry.key == "desk_wait").unwrap();
+    assert_eq!((shown.value.as_str(), shown.origin.as_str()), ("500ms", "environment MYEVENTS_DESK_WAIT"));
+}
+
+#[test]
+fn one_service_can_differ() {
+    let text = r#"{"bookingservice": {"desk_wait": 9, "max_attempts": 3}, "desk_wait": 1}"#;
+    let (inputs, _file) = with_file(inputs(Program::MyEvents, &[("MYEVENTS_BOOKINGSERVICE_MAX_ATTEMPTS", "4")]), text);
+    let settings = Settings::load(&inputs).unwrap();
+    assert_eq!(service(&settings, ServiceName::Event).desk_wait, Duration::from_secs(1));
+    assert_eq!(service(&settings, ServiceName::Booking).desk_wait, Duration::from_secs(9));
+    assert_eq!(service(&settings, ServiceName::Booking).max_attempts, 4);
+    assert_eq!(service(&settings, ServiceName::Event).max_attempts, 5);
+}
+
+#[test]
+fn all_faults_are_told_at_once_with_key_and_source() {
+    let text = r#"{"desk_wiat": 3, "auth": "jwt", "max_attempts": {"a": 1}}"#;
+    let (inputs, file) = with_file(
+        inputs(
+            Program::MyEvents,
+            &[
+                ("MYEVENTS_SHUTDOWN_TIMEOUT", "soon"),
+                ("MYEVENTS_NO_SUCH", "1"),
+                ("MYEVENTS_LISTEN", "0.0.0.0:80"),
+                ("MYEVENTS_KAFKA_PARTITIONS", "many"),
+                ("MYEVENTS_REQUIRE", "all"),
+                ("MYEVENTS_CRASH_AT", "x"),
+                ("LISTEN_URL", "not read here"),
+            ],
+        ),
+        text,
+    );
+    let told = faults(&inputs);
+    let path = file.path().display();
+    for line in [
+        format!("desk_wiat (file {path}): no such key"),
+        format!("auth (file {path}): `jwt` is not built yet; only `none` is there"),
+        format!("max_attempts (file {path}): no such key"),
+        "shutdown_timeout (environment MYEVENTS_SHUTDOWN_TIMEOUT): `soon` is no time".into(),
+        "MYEVENTS_NO_SUCH (environment MYEVENTS_NO_SUCH): no such key".into(),
+        "kafka_partitions (environment MYEVENTS_KAFKA_PARTITIONS): `many` is no whole number".into(),
+        "allow_anonymous (default): with auth none everybody who reaches 0.0.0.0:80 may write".into(),
+    ] {
+        assert!(told.contains(&line), "{line}\nis not in\n{told}");
+    }
+    assert_eq!(told.lines().count(), 8, "{told}");
+}
+
+#[test]
+fn names_that_other_systems_set() {
+    let settings = Settings::load(&inputs(
+        Program::EventService,
+        &[
+            ("LISTEN_URL", "127.0.0.1:1"),
+            ("MONGO_URL", "mongodb://u:pw@db/x"),
+            ("AMQP_URL", "amqp://a:b@one"),
+            ("KAFKA_BROKERS", "k:1"),
+            ("METRICS_URL", ""),
+        ],
+    ))
+    .unwrap();
+    let event = &settings.services[0];
+    assert_eq!(event.listen.as_ref().unwrap().port, 1);
+    assert_eq!(event.database, "mongodb");
+    assert_eq!(event.connection.as_ref().unwrap().reveal(), "mongodb://u:pw@db/x");
+    assert_eq!(settings.broker, "amqp");
+    assert_eq!(settings.warnings.len(), 1);
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("pw@") && !shown.contains("a:b@"), "{shown}");
+
+    let explicit = Settings::load(&inputs(
+        Program::EventService,
+        &[("SQS_QUEUE", "q"), ("MYEVENTS_MESSAGE_BROKER_TYPE", "kafka")],
+    ));
+    assert_eq!(explicit.unwrap().broker, "kafka");
+}
+
+#[test]
+fn local_is_refused_where_it_can_join_nothing() {
+    let told = faults(&inputs(Program::EventService, &[("MYEVENTS_MESSAGE_BROKER_TYPE", "local")]));
+    assert!(told.contains("`local` joins services inside one process only"), "{told}");
+}
+
+#[test]
+fn half_a_certificate_is_a_fault() {
+    let told = faults(&inputs(Program::EventService, &[("MYEVENTS_TLS_KEY", "k.pem")]));
+    assert!(told.contains("tls_certificate (default): is missing"), "{told}");
+}
+
+#[test]
+fn one_address_cannot_serve_both() {
+    let told = faults(&inputs(Program::MyEvents, &[("MYEVENTS_RESTFULAPI_ENDPOINT", "localhost:1")]));
+    assert!(told.contains("the same address for both services"), "{told}");
+}
+
+#[test]
+fn every_key_is_written_once_and_its_default_has_its_form() {
+    for (index, key) in KEYS.iter().enumerate() {
+        assert!(KEYS[index + 1..].iter().all(|other| other.name != key.name), "{}", key.name);
+        assert!(find(key.name).is_some());
+    }
+    for program in [Program::EventService, Program::BookingService, Program::MyEvents] {
+        Settings::load(&inputs(program, &[])).unwrap();
+    }
+}
+
+#[test]
+fn configuration_page_is_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+    if std::env::var("MYEVENTS_SCALE").is_ok_and(|scale| scale == "write") {
+        std::fs::write(path, reference()).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(path).unwrap_or_default(),
+        reference(),
+        "docs/configuration.md is old: its second line says how to renew it"
+    );
+}

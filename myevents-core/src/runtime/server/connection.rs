@@ -1,0 +1,151 @@
+//! One connection from its first byte to its last.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderValue, Request, StatusCode, Version, header};
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tower::Service;
+
+use super::Shared;
+use super::body::TimedBody;
+use super::patient::Patient;
+
+/// A head is no larger than this.
+const MAX_HEAD: usize = 64 * 1024;
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 200;
+
+pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
+    // A small answer must not wait for the acknowledgement of the one before.
+    let _best_effort = stream.set_nodelay(true);
+    let limits = &shared.limits;
+    if let Some(tls) = &shared.tls {
+        let handshake = timeout(limits.header_timeout, tls.accept(stream));
+        let accepted = tokio::select! {
+            accepted = handshake => accepted,
+            () = shared.cut.cancelled() => return,
+        };
+        let Ok(Ok(stream)) = accepted else { return };
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        serve(Patient::new(stream, limits.write_timeout), http2, shared).await;
+    } else if let Some(http2) = speaks_http2(&stream, shared).await {
+        serve(Patient::new(stream, limits.write_timeout), http2, shared).await;
+    }
+}
+
+/// Looks at the first bytes without taking them: HTTP/2 begins with `PRI`, which no method of HTTP/1 does. `None` when
+/// nothing comes in time.
+async fn speaks_http2(stream: &TcpStream, shared: &Shared) -> Option<bool> {
+    const PREFACE: &[u8] = b"PRI * ";
+    let look = async {
+        let mut start = [0; PREFACE.len()];
+        loop {
+            let seen = stream.peek(&mut start).await.ok()?;
+            if seen == 0 {
+                return None;
+            }
+            if seen == PREFACE.len() || !PREFACE.starts_with(&start[..seen]) {
+                return Some(start == *PREFACE);
+            }
+            // Bytes seen stay readable, so waiting for readiness would spin.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        seen = timeout(shared.limits.header_timeout, look) => seen.ok().flatten(),
+        () = shared.close.cancelled() => None,
+    }
+}
+
+async fn serve<S>(stream: S, http2: bool, shared: &Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(|request| {
+        let shared = Arc::clone(shared);
+        async move { Ok::<_, Infallible>(answer(request, &shared).await) }
+    });
+    let io = TokioIo::new(stream);
+    // The two builders have no trait in common, and the steps of a stop are the same.
+    macro_rules! drive {
+        ($connection:expr) => {{
+            let mut connection = pin!($connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = shared.close.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        ended = connection.as_mut() => ended,
+                        () = shared.cut.cancelled() => return,
+                    }
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        }};
+    }
+    if http2 {
+        drive!(
+            http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .keep_alive_interval(shared.limits.header_timeout)
+                .max_concurrent_streams(MAX_STREAMS)
+                .serve_connection(io, service)
+        );
+    } else {
+        drive!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(shared.limits.header_timeout)
+                .max_buf_size(MAX_HEAD)
+                .serve_connection(io, service)
+        );
+    }
+}
+
+async fn answer(request: Request<Incoming>, shared: &Shared) -> Response {
+    let limits = &shared.limits;
+    let http1 = request.version() < Version::HTTP_2;
+    let (request, within) = if request.body().is_end_stream() {
+        (request.map(|_| Body::empty()), limits.request_timeout)
+    } else {
+        let timed = request.map(|body| Body::new(TimedBody::new(body, limits.body_timeout)));
+        (timed, limits.request_timeout + limits.body_timeout)
+    };
+    let mut router = shared.router.clone();
+    let mut response = match timeout(within, router.call(request)).await {
+        Ok(Ok(response)) => response,
+        Err(_) => too_slow(),
+    };
+    if http1 && shared.closing.load(Ordering::Relaxed) {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The last resort: the use cases have bounds of their own that answer before.
+fn too_slow() -> Response {
+    let body = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"the request took too long; repeat it with the same Idempotency-Key"}"#;
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}

@@ -1,0 +1,188 @@
+//! The HTTP server: HTTP/1.1 and HTTP/2, plain or TLS, with limits for slow and many clients, and a stop that cuts nobody.
+
+mod body;
+mod connection;
+mod limits;
+mod patient;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::config::ListenAddress;
+use crate::error::{Error, ErrorKind, Result};
+
+pub use limits::{ServerLimits, raise_open_files};
+
+/// After a stop was asked for, connections still answer for this long, telling the client to close: a request that is
+/// on the wire right then is answered instead of cut.
+const LINGER: Duration = Duration::from_millis(150);
+
+/// A bound address that does not accept yet.
+#[derive(Debug)]
+pub struct Listener {
+    name: &'static str,
+    tcp: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds `address` and logs what it got, which matters for port 0. IPv4 comes first where a name has both.
+    ///
+    /// # Errors
+    /// `Config` when the address can't be bound.
+    pub async fn bind(name: &'static str, address: &ListenAddress) -> Result<Self> {
+        let fault = |error: std::io::Error| {
+            Error::new(ErrorKind::Config, "listen", "the address can't be listened on")
+                .with("listener", name)
+                .with("address", address)
+                .with("cause", &error)
+                .caused_by(error)
+        };
+        let hosts: &[&str] = if address.host.is_empty() {
+            &["::", "0.0.0.0"]
+        } else {
+            &[&address.host]
+        };
+        let mut last = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+        for host in hosts {
+            let mut found: Vec<SocketAddr> = match tokio::net::lookup_host((*host, address.port)).await {
+                Ok(found) => found.collect(),
+                Err(error) => {
+                    last = error;
+                    continue;
+                }
+            };
+            found.sort_by_key(SocketAddr::is_ipv6);
+            for candidate in found {
+                match TcpListener::bind(candidate).await {
+                    Ok(tcp) => {
+                        let address = tcp.local_addr().map_err(fault)?;
+                        tracing::info!(listener = name, %address, "listening");
+                        return Ok(Self { name, tcp, address });
+                    }
+                    Err(error) => last = error,
+                }
+            }
+        }
+        Err(fault(last))
+    }
+
+    /// The address it got.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// What all connections of a server share.
+pub(super) struct Shared {
+    limits: ServerLimits,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    /// Answers tell the client to close.
+    closing: AtomicBool,
+    /// Idle connections close, busy ones after their answer.
+    close: CancellationToken,
+    /// Everything is dropped.
+    cut: CancellationToken,
+}
+
+/// Serves `router` on `listener` until `stop` is cancelled; then takes no more connections, answers what was asked, and
+/// returns once all connections ended or `grace` is over, whichever comes first.
+pub async fn serve(
+    listener: Listener,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    limits: ServerLimits,
+    stop: CancellationToken,
+    grace: Duration,
+) {
+    let Listener { name, tcp, .. } = listener;
+    let room = Arc::new(Semaphore::new(limits.max_connections.max(1)));
+    let shared = Arc::new(Shared {
+        limits,
+        router,
+        tls,
+        closing: AtomicBool::new(false),
+        close: CancellationToken::new(),
+        cut: CancellationToken::new(),
+    });
+    let tasks = TaskTracker::new();
+    let start = |stream: TcpStream, permit: OwnedSemaphorePermit| {
+        let shared = Arc::clone(&shared);
+        tasks.spawn(async move {
+            connection::run(stream, &shared).await;
+            drop(permit);
+        });
+    };
+    while let Some((stream, permit)) = next(name, &tcp, &room, &stop).await {
+        start(stream, permit);
+    }
+    shared.closing.store(true, Ordering::Relaxed);
+    // Connections that the system has completed for us would be reset with the listener.
+    let linger = tokio::time::sleep(LINGER);
+    tokio::pin!(linger);
+    let drained = CancellationToken::new();
+    loop {
+        tokio::select! {
+            () = &mut linger => break,
+            next = next(name, &tcp, &room, &drained) => match next {
+                Some((stream, permit)) => start(stream, permit),
+                None => break,
+            },
+        }
+    }
+    drop(tcp);
+    shared.close.cancel();
+    tasks.close();
+    if tokio::time::timeout(grace.saturating_sub(LINGER), tasks.wait()).await.is_err() {
+        tracing::warn!(listener = name, connections = tasks.len(), "connections are cut: the time to stop is over");
+        shared.cut.cancel();
+        tasks.wait().await;
+    }
+}
+
+/// The next connection, once there is room for it; `None` when `stop` is cancelled.
+async fn next(
+    name: &'static str,
+    tcp: &TcpListener,
+    room: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = tokio::select! {
+        biased;
+        () = stop.cancelled() => return None,
+        permit = Arc::clone(room).acquire_owned() => permit.ok()?,
+    };
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return None,
+            accepted = tcp.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => return Some((stream, permit)),
+            // Too many open files, mostly: it passes as others close. A client that went away again is no fault.
+            Err(error) => {
+                if !matches!(
+                    error.kind(),
+                    std::io::ErrorKind::ConnectionAborted | std::io::ErrorKind::ConnectionReset
+                ) {
+                    tracing::warn!(listener = name, %error, "can't accept connections for a moment");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
