@@ -7,7 +7,7 @@ use super::keys::{Fallback, KEYS, Key, Kind, Scope};
 const INTRODUCTION: &str = "\
 # Configuration
 
-<!-- Made from the table of keys in the code. To renew it: MYEVENTS_SCALE=write cargo test -p myevents-core --all-features configuration_page -->
+<!-- Made from the table of keys in the code. To renew it: UPDATE_DOCS=1 cargo test -p myevents-core --all-features configuration_page -->
 
 Settings come from a JSON file (`--conf FILE`), the environment and flags: flags win over the environment, it wins over the
 file, the file wins over the default. Each key has the environment name `MYEVENTS_<KEY>` in upper case, with `_` for `-`; the
