@@ -1,4 +1,5 @@
 //! Stores and brokers for MyEvents, one folder and one feature each.
 
+pub mod connect;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

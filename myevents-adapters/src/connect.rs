@@ -1,0 +1,276 @@
+//! Picks a backend by its configured word. A backend that was not compiled in is a typed error that names the feature.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use myevents_core::local::{LocalBroker, LocalOptions};
+use myevents_core::memory::MemoryStore;
+use myevents_core::observe::Observer;
+use myevents_core::ports::{Clock, DeadLetterQueue, DeadLetters, EventEmitter, EventListener, Store};
+use myevents_core::{Error, ErrorKind, Result};
+
+/// Which store to open, and for whom.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The backend's word: `sqlite`, `memory`, …
+    pub kind: String,
+    /// The file or URL.
+    pub location: String,
+    /// Whose records it holds, such as `eventservice`.
+    pub role: String,
+    /// Opened by a command beside a running service, not by the service.
+    pub tool: bool,
+}
+
+/// A store with what hangs on it.
+#[derive(Debug, Clone)]
+pub struct OpenStore {
+    /// Records, outbox and inbox.
+    pub store: Arc<dyn Store>,
+    /// The dead letters kept in it, for the `local` broker.
+    pub dead_letters: Arc<dyn DeadLetterQueue>,
+    /// What operators ask of it.
+    pub tools: Arc<dyn StoreTools>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckResult {
+    /// Whether nothing was found.
+    pub sound: bool,
+    /// The findings, for people.
+    pub report: String,
+}
+
+/// What operators ask of a store beside its records.
+#[async_trait]
+pub trait StoreTools: Debug + Send + Sync + 'static {
+    /// Verifies everything; may read the whole store.
+    ///
+    /// # Errors
+    /// `Unavailable`; `Malformed` when it can't be read through; `Unsupported`.
+    async fn check(&self) -> Result<CheckResult>;
+
+    /// A cheaper check, for the background of a running service.
+    ///
+    /// # Errors
+    /// As for [`check`](Self::check).
+    async fn quick_check(&self) -> Result<CheckResult>;
+
+    /// Copies the store, as it is at one moment, into `folder`; answers the copy's path.
+    ///
+    /// # Errors
+    /// `Unavailable`; `Unsupported`.
+    async fn backup(&self, folder: &Path) -> Result<PathBuf>;
+}
+
+/// A broker.
+#[derive(Debug, Clone)]
+pub struct OpenBroker {
+    /// Takes messages.
+    pub emitter: Arc<dyn EventEmitter>,
+    /// Gives messages.
+    pub listener: Arc<dyn EventListener>,
+    local: LocalBroker,
+}
+
+impl OpenBroker {
+    /// Makes a group known before it subscribes, so that nothing published meanwhile passes it by.
+    pub fn declare(&self, group: &str, names: &[myevents_core::contract::MessageName]) {
+        self.local.declare(group, names);
+    }
+
+    /// The dead letters of a group; `queue` keeps them where the broker has no place of its own.
+    #[must_use]
+    pub fn dead_letters(&self, group: &str, queue: Arc<dyn DeadLetterQueue>) -> Arc<dyn DeadLetters> {
+        self.local.dead_letters(group, queue)
+    }
+}
+
+fn not_built(operation: &'static str, feature: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        operation,
+        format!("this program was built without feature {feature}"),
+    )
+}
+
+fn unknown(operation: &'static str, kind: &str) -> Error {
+    Error::new(ErrorKind::Config, operation, "there is no such backend").with("type", kind)
+}
+
+/// Opens a store. May block for some milliseconds.
+///
+/// # Errors
+/// `Unsupported` "built without feature …"; `Config` for an unknown word; what the backend's own opening answers.
+pub fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<OpenStore> {
+    match options.kind.as_str() {
+        "memory" => {
+            let store = Arc::new(MemoryStore::new(clock));
+            Ok(OpenStore {
+                store: Arc::<MemoryStore>::clone(&store),
+                dead_letters: store,
+                tools: Arc::new(NoTools),
+            })
+        }
+        "sqlite" => sqlite(options, clock),
+        kind @ ("mongodb" | "dynamodb") => Err(not_built("open store", kind)),
+        kind => Err(unknown("open store", kind)),
+    }
+}
+
+/// Opens a broker.
+///
+/// # Errors
+/// `Unsupported` "built without feature …"; `Config` for an unknown word.
+pub fn broker(kind: &str, options: LocalOptions, observer: Arc<dyn Observer>) -> Result<OpenBroker> {
+    match kind {
+        "local" => {
+            let local = LocalBroker::new(options, observer);
+            Ok(OpenBroker {
+                emitter: Arc::new(local.clone()),
+                listener: Arc::new(local.clone()),
+                local,
+            })
+        }
+        "amqp" | "kafka" | "sqs" => Err(not_built("open broker", kind)),
+        kind => Err(unknown("open broker", kind)),
+    }
+}
+
+/// Puts a backup back as the store of `options`, which no service may be using.
+///
+/// # Errors
+/// `Unsupported` for a store without backups; what the backend's own restoring answers.
+pub fn restore(options: &StoreOptions, folder: &Path) -> Result<()> {
+    match options.kind.as_str() {
+        "sqlite" => sqlite_restore(options, folder),
+        kind => Err(unsupported("restore").with("type", kind)),
+    }
+}
+
+fn unsupported(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, operation, "this store has no such ability")
+}
+
+/// The memory store has nothing to check or copy.
+#[derive(Debug)]
+struct NoTools;
+
+#[async_trait]
+impl StoreTools for NoTools {
+    async fn check(&self) -> Result<CheckResult> {
+        Err(unsupported("check store"))
+    }
+
+    async fn quick_check(&self) -> Result<CheckResult> {
+        Ok(CheckResult {
+            sound: true,
+            report: String::new(),
+        })
+    }
+
+    async fn backup(&self, _folder: &Path) -> Result<PathBuf> {
+        Err(unsupported("back up"))
+    }
+}
+
+#[cfg(feature = "sqlite")]
+mod with_sqlite {
+    use super::*;
+    use crate::sqlite::{SqliteConfig, SqliteStore};
+
+    fn config(options: &StoreOptions) -> SqliteConfig {
+        if options.tool {
+            SqliteConfig::tool(&options.location, &options.role)
+        } else {
+            SqliteConfig::service(&options.location, &options.role)
+        }
+    }
+
+    pub(super) fn sqlite(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<OpenStore> {
+        let store = Arc::new(SqliteStore::open(config(options), clock)?);
+        Ok(OpenStore {
+            store: Arc::<SqliteStore>::clone(&store),
+            dead_letters: Arc::<SqliteStore>::clone(&store),
+            tools: store,
+        })
+    }
+
+    pub(super) fn sqlite_restore(options: &StoreOptions, folder: &Path) -> Result<()> {
+        SqliteStore::restore(folder, &config(options))
+    }
+
+    #[async_trait]
+    impl StoreTools for SqliteStore {
+        async fn check(&self) -> Result<CheckResult> {
+            let report = self.check_store().await?;
+            Ok(CheckResult {
+                sound: report.is_sound(),
+                report: report.to_string(),
+            })
+        }
+
+        async fn quick_check(&self) -> Result<CheckResult> {
+            let damage = SqliteStore::quick_check(self).await?;
+            Ok(CheckResult {
+                sound: damage.is_empty(),
+                report: damage.join("; "),
+            })
+        }
+
+        async fn backup(&self, folder: &Path) -> Result<PathBuf> {
+            SqliteStore::backup(self, folder).await
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+use with_sqlite::{sqlite, sqlite_restore};
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
+    Err(not_built("open store", "sqlite"))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite_restore(_options: &StoreOptions, _folder: &Path) -> Result<()> {
+    Err(not_built("restore", "sqlite"))
+}
+
+#[cfg(test)]
+mod tests {
+    use myevents_core::observe::NoObserver;
+    use myevents_core::ports::SystemClock;
+
+    use super::*;
+
+    fn told(result: Result<impl Debug>) -> (ErrorKind, String) {
+        let error = result.unwrap_err();
+        (error.kind(), error.message().to_owned())
+    }
+
+    #[test]
+    fn what_is_not_built_says_so() {
+        for kind in ["mongodb", "dynamodb"] {
+            let options = StoreOptions {
+                kind: kind.into(),
+                location: String::new(),
+                role: "eventservice".into(),
+                tool: false,
+            };
+            let expected = format!("this program was built without feature {kind}");
+            let opened = store(&options, Arc::new(SystemClock));
+            assert_eq!(told(opened), (ErrorKind::Unsupported, expected));
+        }
+        for kind in ["amqp", "kafka", "sqs"] {
+            let expected = format!("this program was built without feature {kind}");
+            let opened = broker(kind, LocalOptions::default(), Arc::new(NoObserver));
+            assert_eq!(told(opened), (ErrorKind::Unsupported, expected));
+        }
+        let opened = broker("pigeon", LocalOptions::default(), Arc::new(NoObserver));
+        assert_eq!(told(opened).0, ErrorKind::Config);
+    }
+}
