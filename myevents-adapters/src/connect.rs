@@ -152,7 +152,11 @@ pub fn restore(options: &StoreOptions, folder: &Path) -> Result<()> {
 }
 
 fn unsupported(operation: &'static str) -> Error {
-    Error::new(ErrorKind::Unsupported, operation, "this store has no such ability")
+    Error::new(
+        ErrorKind::Unsupported,
+        operation,
+        "this store has no such ability",
+    )
 }
 
 /// The memory store has nothing to check or copy.

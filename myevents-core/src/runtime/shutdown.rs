@@ -7,7 +7,12 @@ use crate::error::{Error, ErrorKind, Result};
 
 fn listen(kind: SignalKind) -> Result<Signal> {
     signal(kind).map_err(|error| {
-        Error::new(ErrorKind::Internal, "listen for signals", "no signal handler can be set").caused_by(error)
+        Error::new(
+            ErrorKind::Internal,
+            "listen for signals",
+            "no signal handler can be set",
+        )
+        .caused_by(error)
     })
 }
 

@@ -15,9 +15,13 @@ use crate::error::{Error, ErrorKind, Result};
 /// `Config` when the directives can't be read, or a subscriber is there already.
 pub fn start(directives: &str, format: &str) -> Result<()> {
     let filter = EnvFilter::try_new(directives).map_err(|error| {
-        Error::new(ErrorKind::Config, "start logging", "the log directives can't be read")
-            .with("log", directives)
-            .caused_by(error)
+        Error::new(
+            ErrorKind::Config,
+            "start logging",
+            "the log directives can't be read",
+        )
+        .with("log", directives)
+        .caused_by(error)
     })?;
     let terminal = std::io::stderr().is_terminal();
     let json = format == "json" || (format == "auto" && !terminal);

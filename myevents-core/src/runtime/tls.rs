@@ -25,7 +25,8 @@ pub fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|error| fault("the certificate can't be read", certificate, error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| fault("the key can't be read", key, error))?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| fault("the key can't be read", key, error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -175,8 +175,23 @@ pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-const fn key(group: &'static str, name: &'static str, kind: Kind, default: Fallback, help: &'static str) -> Key {
-    Key { name, aliases: &[], kind, default, scope: Scope::Service, secret: false, help, group }
+const fn key(
+    group: &'static str,
+    name: &'static str,
+    kind: Kind,
+    default: Fallback,
+    help: &'static str,
+) -> Key {
+    Key {
+        name,
+        aliases: &[],
+        kind,
+        default,
+        scope: Scope::Service,
+        secret: false,
+        help,
+        group,
+    }
 }
 
 impl Key {

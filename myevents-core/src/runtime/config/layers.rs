@@ -116,7 +116,12 @@ impl Layers {
         }
         gather.environment(&inputs.environment);
         for flag in &inputs.flags {
-            gather.push(flag.service, flag.key, flag.flag.to_owned(), Value::from(flag.value.clone()));
+            gather.push(
+                flag.service,
+                flag.key,
+                flag.flag.to_owned(),
+                Value::from(flag.value.clone()),
+            );
         }
         let merged = inputs.program.services().iter().map(|&service| {
             let own = gather
@@ -180,7 +185,9 @@ impl Gather {
     fn allowed(&mut self, key: &Key, service: Option<ServiceName>, origin: &str) -> bool {
         let refusal = match key.scope {
             Scope::MyEvents if self.program != Program::MyEvents => "only `myevents` has this key",
-            Scope::MyEvents | Scope::Process if service.is_some() => "holds for the whole process, not for one service",
+            Scope::MyEvents | Scope::Process if service.is_some() => {
+                "holds for the whole process, not for one service"
+            }
             _ => return true,
         };
         self.fault(key.name, origin, refusal);
@@ -206,7 +213,8 @@ impl Gather {
         service: Option<ServiceName>,
         origin: &str,
     ) {
-        let (objects, plain): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(_, value)| value.is_object());
+        let (objects, plain): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|(_, value)| value.is_object());
         for (name, value) in plain {
             let Some(key) = keys::find(&name) else {
                 self.fault(&name, origin, unknown(&name));
@@ -244,7 +252,9 @@ impl Gather {
             let Some(rest) = name.strip_prefix("MYEVENTS_") else {
                 continue;
             };
-            if NO_KEYS.contains(&name.as_str()) || NO_KEY_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            if NO_KEYS.contains(&name.as_str())
+                || NO_KEY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            {
                 continue;
             }
             let origin = format!("environment {name}");
@@ -254,13 +264,15 @@ impl Gather {
                 }
                 continue;
             }
-            let own = [ServiceName::Event, ServiceName::Booking].into_iter().find_map(|service| {
-                let key = rest
-                    .strip_prefix(&service.as_str().to_ascii_uppercase())
-                    .and_then(|rest| rest.strip_prefix('_'))
-                    .and_then(by_env_form)?;
-                Some((service, key))
-            });
+            let own = [ServiceName::Event, ServiceName::Booking]
+                .into_iter()
+                .find_map(|service| {
+                    let key = rest
+                        .strip_prefix(&service.as_str().to_ascii_uppercase())
+                        .and_then(|rest| rest.strip_prefix('_'))
+                        .and_then(by_env_form)?;
+                    Some((service, key))
+                });
             match own {
                 Some(_) if self.program != Program::MyEvents => {
                     self.fault(name, &origin, "only `myevents` has settings by service");
@@ -287,7 +299,9 @@ impl Gather {
         let mut brokers: Vec<(&'static str, String)> = Vec::new();
         for key in keys::KEYS {
             // One name can't mean both services.
-            if self.program == Program::MyEvents && key.aliases.iter().any(|name| name.ends_with("LISTEN_URL")) {
+            if self.program == Program::MyEvents
+                && key.aliases.iter().any(|name| name.ends_with("LISTEN_URL"))
+            {
                 continue;
             }
             let Some((name, value)) = key.aliases.iter().find_map(|name| Some((name, get(name)?))) else {

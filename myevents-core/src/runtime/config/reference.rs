@@ -55,7 +55,11 @@ pub fn reference() -> String {
             form(key),
             default(key),
             key.help,
-            key.aliases.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            key.aliases
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
         );
     }
     page
@@ -63,17 +67,29 @@ pub fn reference() -> String {
 
 fn form(key: &Key) -> String {
     match key.kind {
-        Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::Choice(words) => words
+            .iter()
+            .map(|word| format!("`{word}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
         other => other.describe(),
     }
 }
 
 fn default(key: &Key) -> String {
-    let shown = |value: &str| if value.is_empty() { "none".to_owned() } else { format!("`{value}`") };
+    let shown = |value: &str| {
+        if value.is_empty() {
+            "none".to_owned()
+        } else {
+            format!("`{value}`")
+        }
+    };
     match key.default {
         Fallback::Unset => String::new(),
         Fallback::Same(value) => shown(value),
-        Fallback::ByService(event, booking) => format!("{}, booking service {}", shown(event), shown(booking)),
+        Fallback::ByService(event, booking) => {
+            format!("{}, booking service {}", shown(event), shown(booking))
+        }
         Fallback::ByProgram(alone, both) => format!("{}, in `myevents` {}", shown(alone), shown(both)),
     }
 }

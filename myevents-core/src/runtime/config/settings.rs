@@ -129,7 +129,10 @@ impl Settings {
         let program = inputs.program;
         let mut services = Vec::new();
         for (service, merged) in &layers.merged {
-            let mut values = Values { merged, faults: &mut faults };
+            let mut values = Values {
+                merged,
+                faults: &mut faults,
+            };
             services.push(service_settings(&mut values, *service));
         }
         let mut values = Values {
@@ -194,7 +197,8 @@ impl Settings {
             });
         };
         if self.program != Program::MyEvents && self.broker == "local" {
-            let reason = "`local` joins services inside one process only; run `myevents`, or name amqp, kafka or sqs";
+            let reason =
+                "`local` joins services inside one process only; run `myevents`, or name amqp, kafka or sqs";
             fault("message_broker_type", reason.into());
         }
         if values.find_value("auth").ok().as_ref().and_then(Value::as_str) == Some("jwt") {
@@ -203,7 +207,10 @@ impl Settings {
         let anonymous = values
             .find_value("allow_anonymous")
             .is_ok_and(|value| as_text(&value).is_some_and(|text| parse_flag(&text) == Ok(true)));
-        for address in self.listeners().filter(|address| !address.is_loopback() && !anonymous) {
+        for address in self
+            .listeners()
+            .filter(|address| !address.is_loopback() && !anonymous)
+        {
             fault(
                 "allow_anonymous",
                 format!(
@@ -222,10 +229,16 @@ impl Settings {
                     fault(key, "is the same address for both services; set it within `eventservice` and `bookingservice`".into());
                 }
             }
-            if event.database == "sqlite" && event.connection.is_some() && event.connection == booking.connection
+            if event.database == "sqlite"
+                && event.connection.is_some()
+                && event.connection == booking.connection
                 && booking.database == "sqlite"
             {
-                fault("dbconnection", "is the same file for both services; set it within `eventservice` and `bookingservice`".into());
+                fault(
+                    "dbconnection",
+                    "is the same file for both services; set it within `eventservice` and `bookingservice`"
+                        .into(),
+                );
             }
         }
     }
@@ -297,7 +310,9 @@ fn check(key: &Key, text: &str) -> Result<(), String> {
         Kind::Duration => parse_duration(text).map(drop),
         Kind::Address if text == "none" => Ok(()),
         Kind::Address => ListenAddress::parse(text).map(drop),
-        Kind::Choice(words) if !words.contains(&text) => Err(format!("`{text}` is none of {}", words.join(", "))),
+        Kind::Choice(words) if !words.contains(&text) => {
+            Err(format!("`{text}` is none of {}", words.join(", ")))
+        }
         Kind::Text | Kind::Path | Kind::List | Kind::Choice(_) => Ok(()),
     }
 }
@@ -415,7 +430,9 @@ impl Values<'_> {
     }
 
     fn path(&mut self, key: &str) -> Option<PathBuf> {
-        self.optional(key).filter(|text| !text.is_empty()).map(PathBuf::from)
+        self.optional(key)
+            .filter(|text| !text.is_empty())
+            .map(PathBuf::from)
     }
 
     fn list(&mut self, key: &str) -> Vec<String> {
@@ -429,7 +446,10 @@ impl Values<'_> {
         if legacy && origin(self.merged, key) == "default" {
             return Vec::new();
         }
-        self.list(key).iter().map(|text| MessageName::from_wire(text)).collect()
+        self.list(key)
+            .iter()
+            .map(|text| MessageName::from_wire(text))
+            .collect()
     }
 }
 
@@ -447,7 +467,10 @@ fn in_force(merged: &[(ServiceName, Figment)], program: Program) -> Vec<InForce>
         if key.scope == Scope::MyEvents && program != Program::MyEvents {
             continue;
         }
-        let values: Vec<_> = merged.iter().map(|(service, figment)| (*service, shown(figment, key))).collect();
+        let values: Vec<_> = merged
+            .iter()
+            .map(|(service, figment)| (*service, shown(figment, key)))
+            .collect();
         let same = values.windows(2).all(|pair| pair[0].1 == pair[1].1) || key.scope != Scope::Service;
         let count = if same { 1 } else { values.len() };
         for (service, value) in values.into_iter().take(count) {

@@ -9,7 +9,10 @@ fn inputs(program: Program, environment: &[(&str, &str)]) -> Inputs {
     Inputs {
         program,
         file: None,
-        environment: environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        environment: environment
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect(),
         flags: Vec::new(),
     }
 }
@@ -48,7 +51,10 @@ fn defaults_by_program() {
 fn flags_beat_environment_beats_file_beats_default() {
     let text = r#"{"desk_wait": 3, "max_attempts": 7, "request_timeout": "4s"}"#;
     let (mut inputs, _file) = with_file(
-        inputs(Program::MyEvents, &[("MYEVENTS_DESK_WAIT", "500ms"), ("MYEVENTS_REQUEST_TIMEOUT", "5")]),
+        inputs(
+            Program::MyEvents,
+            &[("MYEVENTS_DESK_WAIT", "500ms"), ("MYEVENTS_REQUEST_TIMEOUT", "5")],
+        ),
         text,
     );
     inputs.flags.push(FlagValue {
@@ -62,17 +68,36 @@ fn flags_beat_environment_beats_file_beats_default() {
     assert_eq!(event.max_attempts, 7);
     assert_eq!(event.desk_wait, Duration::from_millis(500));
     assert_eq!(event.request_timeout, Duration::from_secs(6));
-    let shown = settings.in_force.iter().find(|entry| entry.key == "desk_wait").unwrap();
-    assert_eq!((shown.value.as_str(), shown.origin.as_str()), ("500ms", "environment MYEVENTS_DESK_WAIT"));
+    let shown = settings
+        .in_force
+        .iter()
+        .find(|entry| entry.key == "desk_wait")
+        .unwrap();
+    assert_eq!(
+        (shown.value.as_str(), shown.origin.as_str()),
+        ("500ms", "environment MYEVENTS_DESK_WAIT")
+    );
 }
 
 #[test]
 fn one_service_can_differ() {
     let text = r#"{"bookingservice": {"desk_wait": 9, "max_attempts": 3}, "desk_wait": 1}"#;
-    let (inputs, _file) = with_file(inputs(Program::MyEvents, &[("MYEVENTS_BOOKINGSERVICE_MAX_ATTEMPTS", "4")]), text);
+    let (inputs, _file) = with_file(
+        inputs(
+            Program::MyEvents,
+            &[("MYEVENTS_BOOKINGSERVICE_MAX_ATTEMPTS", "4")],
+        ),
+        text,
+    );
     let settings = Settings::load(&inputs).unwrap();
-    assert_eq!(service(&settings, ServiceName::Event).desk_wait, Duration::from_secs(1));
-    assert_eq!(service(&settings, ServiceName::Booking).desk_wait, Duration::from_secs(9));
+    assert_eq!(
+        service(&settings, ServiceName::Event).desk_wait,
+        Duration::from_secs(1)
+    );
+    assert_eq!(
+        service(&settings, ServiceName::Booking).desk_wait,
+        Duration::from_secs(9)
+    );
     assert_eq!(service(&settings, ServiceName::Booking).max_attempts, 4);
     assert_eq!(service(&settings, ServiceName::Event).max_attempts, 5);
 }
@@ -142,8 +167,14 @@ fn names_that_other_systems_set() {
 
 #[test]
 fn local_is_refused_where_it_can_join_nothing() {
-    let told = faults(&inputs(Program::EventService, &[("MYEVENTS_MESSAGE_BROKER_TYPE", "local")]));
-    assert!(told.contains("`local` joins services inside one process only"), "{told}");
+    let told = faults(&inputs(
+        Program::EventService,
+        &[("MYEVENTS_MESSAGE_BROKER_TYPE", "local")],
+    ));
+    assert!(
+        told.contains("`local` joins services inside one process only"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -154,14 +185,21 @@ fn half_a_certificate_is_a_fault() {
 
 #[test]
 fn one_address_cannot_serve_both() {
-    let told = faults(&inputs(Program::MyEvents, &[("MYEVENTS_RESTFULAPI_ENDPOINT", "localhost:1")]));
+    let told = faults(&inputs(
+        Program::MyEvents,
+        &[("MYEVENTS_RESTFULAPI_ENDPOINT", "localhost:1")],
+    ));
     assert!(told.contains("the same address for both services"), "{told}");
 }
 
 #[test]
 fn every_key_is_written_once_and_its_default_has_its_form() {
     for (index, key) in KEYS.iter().enumerate() {
-        assert!(KEYS[index + 1..].iter().all(|other| other.name != key.name), "{}", key.name);
+        assert!(
+            KEYS[index + 1..].iter().all(|other| other.name != key.name),
+            "{}",
+            key.name
+        );
         assert!(find(key.name).is_some());
     }
     for program in [Program::EventService, Program::BookingService, Program::MyEvents] {

@@ -148,7 +148,13 @@ mod tests {
 
     #[test]
     fn times_take_a_unit_and_stand_for_seconds_without() {
-        for (text, millis) in [("2", 2_000), ("2s", 2_000), ("500ms", 500), ("1.5", 1_500), ("1m", 60_000)] {
+        for (text, millis) in [
+            ("2", 2_000),
+            ("2s", 2_000),
+            ("500ms", 500),
+            ("1.5", 1_500),
+            ("1m", 60_000),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "s", "-1", "2 days", "1e400", "NaN", "99999999999"] {
@@ -170,7 +176,14 @@ mod tests {
             assert_eq!(address.is_loopback(), loopback, "{text}");
             assert_eq!(address.to_string(), text);
         }
-        for text in ["", "localhost", "localhost:", "localhost:70000", "http://localhost:80", "::1:80"] {
+        for text in [
+            "",
+            "localhost",
+            "localhost:",
+            "localhost:70000",
+            "http://localhost:80",
+            "::1:80",
+        ] {
             assert!(ListenAddress::parse(text).is_err(), "{text}");
         }
     }
@@ -178,8 +191,14 @@ mod tests {
     #[test]
     fn passwords_are_hidden() {
         for (text, shown) in [
-            ("amqp://guest:guest@localhost:5672", "amqp://guest:***@localhost:5672"),
-            ("amqp://a:b@one,amqp://c:d@two", "amqp://a:***@one,amqp://c:***@two"),
+            (
+                "amqp://guest:guest@localhost:5672",
+                "amqp://guest:***@localhost:5672",
+            ),
+            (
+                "amqp://a:b@one,amqp://c:d@two",
+                "amqp://a:***@one,amqp://c:***@two",
+            ),
             ("mongodb://me:p@ss/w,rd@host/db", "mongodb://me:***@host/db"),
             ("mongodb://127.0.0.1", "mongodb://127.0.0.1"),
             ("./eventservice.db", "./eventservice.db"),

@@ -146,8 +146,15 @@ pub async fn serve(
     drop(tcp);
     shared.close.cancel();
     tasks.close();
-    if tokio::time::timeout(grace.saturating_sub(LINGER), tasks.wait()).await.is_err() {
-        tracing::warn!(listener = name, connections = tasks.len(), "connections are cut: the time to stop is over");
+    if tokio::time::timeout(grace.saturating_sub(LINGER), tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            listener = name,
+            connections = tasks.len(),
+            "connections are cut: the time to stop is over"
+        );
         shared.cut.cancel();
         tasks.wait().await;
     }

@@ -23,7 +23,9 @@ struct Started {
 }
 
 async fn start(limits: ServerLimits, grace: Duration) -> Started {
-    let listener = Listener::bind("test", &ListenAddress::parse("127.0.0.1:0").unwrap()).await.unwrap();
+    let listener = Listener::bind("test", &ListenAddress::parse("127.0.0.1:0").unwrap())
+        .await
+        .unwrap();
     let address = listener.address();
     let (enter, entered) = mpsc::unbounded_channel();
     let go = Arc::new(Semaphore::new(0));
@@ -39,7 +41,13 @@ async fn start(limits: ServerLimits, grace: Duration) -> Started {
         .route("/slow", slow);
     let stop = CancellationToken::new();
     let server = tokio::spawn(serve(listener, router, None, limits, stop.clone(), grace));
-    Started { address, stop, server, entered, go }
+    Started {
+        address,
+        stop,
+        server,
+        entered,
+        go,
+    }
 }
 
 fn short() -> ServerLimits {
@@ -68,9 +76,19 @@ async fn slow_heads_and_bodies_and_silence_are_cut() {
     let started = start(short(), Duration::from_secs(5)).await;
     for request in ["", "GET / HTTP/1.1\r\nhost: a", "P", "PRI"] {
         let said = rest(ask(started.address, request).await).await;
-        assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{request:?}: {said}");
+        assert!(
+            said.is_empty() || said.starts_with("HTTP/1.1 408"),
+            "{request:?}: {said}"
+        );
     }
-    let said = rest(ask(started.address, "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nab").await).await;
+    let said = rest(
+        ask(
+            started.address,
+            "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nab",
+        )
+        .await,
+    )
+    .await;
     assert!(said.starts_with("HTTP/1.1 400"), "{said}");
     started.stop.cancel();
     started.server.await.unwrap();
@@ -86,7 +104,10 @@ async fn a_stop_answers_what_was_asked_and_closes_idle_connections() {
     assert_eq!(rest(idle).await, "");
     started.go.add_permits(1);
     let said = rest(busy).await;
-    assert!(said.starts_with("HTTP/1.1 200") && said.contains("connection: close"), "{said}");
+    assert!(
+        said.starts_with("HTTP/1.1 200") && said.contains("connection: close"),
+        "{said}"
+    );
     assert!(said.ends_with("slow"), "{said}");
     started.server.await.unwrap();
     assert!(TcpStream::connect(started.address).await.is_err());
@@ -109,8 +130,18 @@ async fn a_request_that_takes_too_long_is_answered_503() {
         ..ServerLimits::default()
     };
     let started = start(limits, Duration::from_secs(5)).await;
-    let said = rest(ask(started.address, "GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await).await;
-    assert!(said.starts_with("HTTP/1.1 503") && said.contains("retry-after: 1"), "{said}");
+    let said = rest(
+        ask(
+            started.address,
+            "GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+        )
+        .await,
+    )
+    .await;
+    assert!(
+        said.starts_with("HTTP/1.1 503") && said.contains("retry-after: 1"),
+        "{said}"
+    );
     started.stop.cancel();
     started.server.await.unwrap();
 }
@@ -122,9 +153,17 @@ async fn further_connections_wait_for_room() {
         ..ServerLimits::default()
     };
     let mut started = start(limits, Duration::from_secs(5)).await;
-    let first = ask(started.address, "GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    let first = ask(
+        started.address,
+        "GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+    )
+    .await;
     started.entered.recv().await.unwrap();
-    let second = ask(started.address, "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    let second = ask(
+        started.address,
+        "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+    )
+    .await;
     started.go.add_permits(1);
     assert!(rest(first).await.ends_with("slow"));
     assert!(rest(second).await.ends_with("here"));
