@@ -15,7 +15,7 @@ pub enum SqliteMode {
 }
 
 /// Something done to every connection right after it was opened.
-pub type ConnectionSetup = Arc<dyn Fn(&rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync>;
+pub type ConnectionSetup = Arc<dyn Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync>;
 
 /// How to open a [`SqliteStore`](super::SqliteStore).
 #[derive(Clone)]
@@ -74,7 +74,7 @@ impl SqliteConfig {
     #[must_use]
     pub fn setup(
         mut self,
-        setup: impl Fn(&rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,
+        setup: impl Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,
     ) -> Self {
         self.setup = Some(Arc::new(setup));
         self

@@ -148,7 +148,7 @@ pub(super) fn open_writer(config: &SqliteConfig) -> Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let open = || {
-        let connection = Connection::open_with_flags(&config.path, flags)?;
+        let mut connection = Connection::open_with_flags(&config.path, flags)?;
         connection.busy_timeout(config.busy_timeout)?;
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
@@ -159,7 +159,7 @@ pub(super) fn open_writer(config: &SqliteConfig) -> Result<Connection> {
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY;
              PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 33554432; PRAGMA trusted_schema = OFF;",
         )?;
-        finish(&connection, config, config.cache_kib)?;
+        finish(&mut connection, config, config.cache_kib)?;
         Ok(connection)
     };
     open().map_err(|source| fault("open database", source).with("file", config.path.display()))
@@ -170,16 +170,16 @@ pub(super) fn open_reader(config: &SqliteConfig) -> Result<Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let open = || {
-        let connection = Connection::open_with_flags(&config.path, flags)?;
+        let mut connection = Connection::open_with_flags(&config.path, flags)?;
         connection.busy_timeout(config.busy_timeout)?;
         connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")?;
-        finish(&connection, config, config.cache_kib / 8)?;
+        finish(&mut connection, config, config.cache_kib / 8)?;
         Ok(connection)
     };
     open().map_err(|source| fault("open database", source).with("file", config.path.display()))
 }
 
-fn finish(connection: &Connection, config: &SqliteConfig, cache_kib: u32) -> rusqlite::Result<()> {
+fn finish(connection: &mut Connection, config: &SqliteConfig, cache_kib: u32) -> rusqlite::Result<()> {
     // A negative size counts KiB instead of pages.
     connection.pragma_update(None, "cache_size", -i64::from(cache_kib.max(64)))?;
     connection.set_prepared_statement_cache_capacity(128);

@@ -219,7 +219,7 @@ pub(super) fn service_lock(database: &Path) -> Result<File> {
                 source,
             )
         })?;
-    match file.try_lock() {
+    match patiently(|| file.try_lock()) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::new(
             ErrorKind::Conflict,
@@ -229,4 +229,17 @@ pub(super) fn service_lock(database: &Path) -> Result<File> {
         .with("file", database.display())),
         Err(TryLockError::Error(source)) => Err(unavailable("the lock file can't be locked", source)),
     }
+}
+
+/// A service that was just stopped or dropped lets go a moment later.
+fn patiently(
+    mut try_lock: impl FnMut() -> std::result::Result<(), TryLockError>,
+) -> std::result::Result<(), TryLockError> {
+    for _ in 0..20 {
+        match try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            settled => return settled,
+        }
+    }
+    try_lock()
 }

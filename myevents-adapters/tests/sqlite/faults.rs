@@ -242,3 +242,63 @@ async fn an_effect_and_its_mark_are_rolled_back_together() {
         Begin::Done
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_queued_is_one_transaction_and_a_full_queue_refuses() {
+    let folder = folder();
+    let commits = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&commits);
+    let mut config = config(&folder).setup(move |connection| {
+        let counted = Arc::clone(&counted);
+        connection.commit_hook(Some(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            false
+        }))?;
+        Ok(())
+    });
+    config.queue = 32;
+    let store = open(config);
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (began, begun) = tokio::sync::oneshot::channel();
+    let blocker = tokio::spawn({
+        let store = store.clone();
+        async move {
+            store
+                .with_transaction(move |_| {
+                    let _ = began.send(());
+                    let _ = held.recv();
+                    Ok(())
+                })
+                .await
+        }
+    });
+    begun.await.unwrap();
+    let before = commits.load(Ordering::SeqCst);
+    let events: Vec<_> = (0..33).map(|n| record(&event_id(), "e", n)).collect();
+    let mut adds: Vec<_> = events
+        .iter()
+        .map(|event| Box::pin(store.add_event(event, Attached::nothing())))
+        .collect();
+    // Polled once each, in turn: the queue is filled without a race, and the last one finds it full.
+    for add in &mut adds[..32] {
+        assert!(futures_poll(add.as_mut()).is_none());
+    }
+    let refused = futures_poll(adds[32].as_mut()).unwrap().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Overloaded);
+    release.send(()).unwrap();
+    blocker.await.unwrap().unwrap();
+    adds.pop();
+    for add in adds {
+        add.await.unwrap();
+    }
+    // The blocker wrote nothing, so its commit is not counted; the 32 adds are one.
+    assert_eq!(commits.load(Ordering::SeqCst) - before, 1);
+}
+
+/// Polls once; answers the value if it is there.
+fn futures_poll<F: Future + ?Sized>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}
