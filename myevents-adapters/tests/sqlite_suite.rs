@@ -51,8 +51,9 @@ impl StoreBed for Bed {
     }
 
     async fn second(&self) -> Result<Option<Arc<dyn Store>>> {
-        let tool = SqliteConfig::tool(self.store.path(), ROLE);
-        Ok(Some(Arc::new(SqliteStore::open(tool, self.clock.clone())?)))
+        let mut second = SqliteConfig::tool(self.store.path(), ROLE);
+        second.lease = Some(Duration::from_secs(30));
+        Ok(Some(Arc::new(SqliteStore::open(second, self.clock.clone())?)))
     }
 
     async fn pass(&self, time: Duration) {

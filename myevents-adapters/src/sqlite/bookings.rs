@@ -109,23 +109,11 @@ fn decide(
         })?;
         return Ok(Committed::quiet(counter::replay(&stored, booking)));
     }
-    // The booking is new, so no message of it can wait.
-    let first = is_key_of(request.message.key(), &booking.id);
-    let leased = appender.append(&request.message, first)?;
+    let leased = appender.append(&request.message)?;
     Ok(Committed {
         value: Outcome::Booked(booking.clone()),
         leased: leased.into_iter().collect(),
     })
-}
-
-/// Whether `key` is the booking's id in lower-case hex, compared without writing it out.
-fn is_key_of(key: &str, id: &BookingId) -> bool {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let bytes = id.as_bytes();
-    key.len() == 2 * bytes.len()
-        && key.as_bytes().chunks_exact(2).zip(bytes).all(|(pair, byte)| {
-            pair[0] == DIGITS[usize::from(byte >> 4)] && pair[1] == DIGITS[usize::from(byte & 15)]
-        })
 }
 
 struct Insert<'c>(CachedStatement<'c>);

@@ -31,8 +31,9 @@ pub struct SqliteConfig {
     pub busy_timeout: Duration,
     /// The most jobs that wait for the writer; more are refused with `Overloaded`.
     pub queue: usize,
-    /// For how long messages are born leased to this instance.
-    pub lease: Duration,
+    /// For how long messages are born leased to this instance, whose relay they are handed to; `None` = they are born
+    /// free, for another instance's relay.
+    pub lease: Option<Duration>,
     /// The page cache of the writer in KiB; each reader has an eighth of it.
     pub cache_kib: u32,
     /// Run on every connection after our own settings: your functions, a key, a limit.
@@ -48,7 +49,7 @@ impl SqliteConfig {
             mode: SqliteMode::Service,
             busy_timeout: Duration::from_secs(2),
             queue: 4_096,
-            lease: Duration::from_secs(30),
+            lease: Some(Duration::from_secs(30)),
             cache_kib: 8 * 1024,
             setup: None,
         }
@@ -58,6 +59,7 @@ impl SqliteConfig {
     pub fn tool(path: impl Into<PathBuf>, role: impl Into<String>) -> Self {
         Self {
             mode: SqliteMode::Tool,
+            lease: None,
             busy_timeout: Duration::from_secs(10),
             ..Self::service(path, role)
         }

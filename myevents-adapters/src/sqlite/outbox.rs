@@ -25,21 +25,6 @@ fn seq_of(id: &RowId) -> Option<i64> {
     id.0.parse().ok()
 }
 
-/// Whether an unconfirmed, unparked message of `entity` is there. Messages without entity wait for nobody.
-pub(super) fn waits(connection: &Connection, entity: &str) -> Result<bool> {
-    if entity.is_empty() {
-        return Ok(false);
-    }
-    let found = one(
-        connection,
-        "store message",
-        "SELECT 1 FROM outbox WHERE entity = ?1 AND parked IS NULL LIMIT 1",
-        [entity],
-        |_| Ok(()),
-    )?;
-    Ok(found.is_some())
-}
-
 /// In the order of rows, a free row whose entity has no live lease: every earlier free row of the entity then
 /// qualifies too and comes before it, so a prefix of the answer is gap-free for each entity.
 fn claim(tx: &Tx<'_>, limit: i64, lease: Duration) -> Result<Claim> {

@@ -10,7 +10,7 @@ use myevents_core::{Error, ErrorKind, Result};
 use rusqlite::{CachedStatement, Connection, params};
 
 use super::codec;
-use super::config::{SqliteConfig, SqliteMode};
+use super::config::SqliteConfig;
 use super::error::during;
 use super::{inbox, outbox};
 
@@ -29,8 +29,7 @@ impl Instance {
             id: rand::random(),
             tokens: Cell::new(0),
             sequence: Cell::new(0),
-            // No relay runs beside a tool, so its messages are left free for the service's.
-            lease: (config.mode == SqliteMode::Service).then_some(config.lease),
+            lease: config.lease,
         }
     }
 
@@ -135,7 +134,7 @@ impl<'c> Tx<'c> {
         let mut appender = Appender::new(self)?;
         let mut leased = Vec::new();
         for message in messages {
-            leased.extend(appender.append(message, false)?);
+            leased.extend(appender.append(message)?);
         }
         Ok(leased)
     }
@@ -145,32 +144,38 @@ impl<'c> Tx<'c> {
 pub(super) struct Appender<'t, 'c> {
     tx: &'t Tx<'c>,
     insert: CachedStatement<'c>,
+    waiting: CachedStatement<'c>,
     token: u128,
 }
 
 impl<'t, 'c> Appender<'t, 'c> {
     pub(super) fn new(tx: &'t Tx<'c>) -> Result<Self> {
-        let insert = tx
-            .connection
-            .prepare_cached(
-                "INSERT INTO outbox (seq, entity, token, lease, written, message, name, time, headers, content_type, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )
-            .map_err(during("store message"))?;
+        let prepare = |sql| tx.connection.prepare_cached(sql).map_err(during("store message"));
         Ok(Self {
             tx,
-            insert,
+            insert: prepare(
+                "INSERT INTO outbox (seq, entity, token, lease, written, message, name, time, headers, content_type, body)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?,
+            waiting: prepare("SELECT 1 FROM outbox WHERE entity = ?1 AND parked IS NULL LIMIT 1")?,
             token: tx.new_token(),
         })
     }
 
-    /// Stores `message` and answers its row if it was born leased. `first` = the caller knows that its entity never
-    /// had a message, which spares the look-up.
-    pub(super) fn append(&mut self, message: &Envelope, first: bool) -> Result<Option<OutboxRow>> {
+    /// Whether an unconfirmed, unparked message of `entity` is there. Messages without entity wait for nobody.
+    fn waits(&mut self, entity: &str) -> Result<bool> {
+        if entity.is_empty() {
+            return Ok(false);
+        }
+        self.waiting.exists([entity]).map_err(during("store message"))
+    }
+
+    /// Stores `message` and answers its row if it was born leased.
+    pub(super) fn append(&mut self, message: &Envelope) -> Result<Option<OutboxRow>> {
         let entity = message.key();
         let lease = match self.tx.instance.lease {
-            Some(lease) if first || !outbox::waits(self.tx.connection, entity)? => Some(lease),
-            _ => None,
+            Some(lease) => (!self.waits(entity)?).then_some(lease),
+            None => None,
         };
         let seq = self.tx.next_sequence()?;
         let token = self.token.to_be_bytes();

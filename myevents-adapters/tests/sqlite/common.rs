@@ -15,25 +15,25 @@ use myevents_core::ports::{
 };
 use tokio::time::Instant;
 
-pub const ROLE: &str = "bookingservice";
+pub(crate) const ROLE: &str = "bookingservice";
 
-pub fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-pub fn config(folder: &tempfile::TempDir) -> SqliteConfig {
+pub(crate) fn config(folder: &tempfile::TempDir) -> SqliteConfig {
     SqliteConfig::service(folder.path().join("store.db"), ROLE)
 }
 
-pub fn open(config: SqliteConfig) -> SqliteStore {
+pub(crate) fn open(config: SqliteConfig) -> SqliteStore {
     SqliteStore::open(config, Arc::new(SystemClock)).unwrap()
 }
 
-pub fn event_id() -> EventId {
+pub(crate) fn event_id() -> EventId {
     EventId::from(RandomIds.object_id())
 }
 
-pub fn record(id: &EventId, name: &str, start: i64) -> EventRecord {
+pub(crate) fn record(id: &EventId, name: &str, start: i64) -> EventRecord {
     let text = |text: &str| Text::from_stored(text);
     EventRecord {
         event: Event {
@@ -70,7 +70,7 @@ pub fn record(id: &EventId, name: &str, start: i64) -> EventRecord {
     }
 }
 
-pub fn projection(record: EventRecord, capacity: Capacity) -> EventProjection {
+pub(crate) fn projection(record: EventRecord, capacity: Capacity) -> EventProjection {
     EventProjection {
         record,
         capacity,
@@ -78,7 +78,7 @@ pub fn projection(record: EventRecord, capacity: Capacity) -> EventProjection {
     }
 }
 
-pub async fn bookable(store: &SqliteStore, capacity: u64) -> EventId {
+pub(crate) async fn bookable(store: &SqliteStore, capacity: u64) -> EventId {
     let id = event_id();
     let applied = store
         .project_event(&projection(record(&id, "aida", 1_000), Some(capacity)))
@@ -88,7 +88,7 @@ pub async fn bookable(store: &SqliteStore, capacity: u64) -> EventId {
     id
 }
 
-pub fn message(key: &str) -> Envelope {
+pub(crate) fn message(key: &str) -> Envelope {
     Envelope::builder(
         RandomIds.message_id(),
         MessageName::from_static("test.changed"),
@@ -99,7 +99,7 @@ pub fn message(key: &str) -> Envelope {
     .build()
 }
 
-pub fn request(event: &EventId, seats: i64) -> BookingRequest {
+pub(crate) fn request(event: &EventId, seats: i64) -> BookingRequest {
     let id = BookingId::from(RandomIds.secret_id());
     BookingRequest {
         message: Envelope::builder(
@@ -127,7 +127,7 @@ pub fn request(event: &EventId, seats: i64) -> BookingRequest {
     }
 }
 
-pub fn cancellation(booking: &Booking) -> CancelRequest {
+pub(crate) fn cancellation(booking: &Booking) -> CancelRequest {
     CancelRequest {
         booking: booking.id.clone(),
         event: booking.event.clone(),
