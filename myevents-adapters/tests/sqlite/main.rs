@@ -4,3 +4,4 @@ mod common;
 mod faults;
 mod files;
 mod records;
+mod relay;
