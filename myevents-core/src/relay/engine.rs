@@ -39,6 +39,12 @@ pub struct Relay {
     pub(super) extending: bool,
     /// The broker did not answer: until when it is left alone.
     pub(super) away: Option<Rest>,
+    /// A writer said that something waits behind a message that was not confirmed: each confirm may set it free.
+    pub(super) expecting: bool,
+    /// Something changed while a claim was open, whose answer may not know of it.
+    pub(super) changed: bool,
+    /// Rows were held when the claim started: what is behind them could not be claimed.
+    pub(super) obstructed: bool,
     pub(super) store_away: Option<Rest>,
     pub(super) confirm_at: Option<Rest>,
     pub(super) poll_at: Instant,
@@ -95,6 +101,9 @@ impl Relay {
             confirming: false,
             extending: false,
             away: None,
+            expecting: true,
+            changed: false,
+            obstructed: false,
             store_away: None,
             confirm_at: None,
             poll_at: now,
@@ -168,10 +177,9 @@ impl Relay {
         } else {
             self.poll_at.min(self.extend_at)
         };
-        for other in [next_rest, self.depth_at, self.confirm_at.map(Rest::until)]
-            .into_iter()
-            .flatten()
-        {
+        // While a confirm is open its rest is over, and waiting for it would be no waiting.
+        let confirm_at = self.confirm_at.filter(|_| !self.confirming).map(Rest::until);
+        for other in [next_rest, self.depth_at, confirm_at].into_iter().flatten() {
             at = at.min(other);
         }
         at
@@ -182,6 +190,17 @@ impl Relay {
         if self.away.is_none() && self.store_away.is_none() {
             self.poll_at = self.poll_at.min(at);
         }
+    }
+
+    /// Polls soon after a confirm: at once where something is known to wait, else now and then.
+    pub(super) fn poll_after_confirm(&mut self) {
+        self.changed = true;
+        let gap = if self.expecting {
+            self.options.poll_gap
+        } else {
+            (self.options.poll_gap * 10).min(self.options.poll_interval)
+        };
+        self.poll_by(self.last_poll + gap);
     }
 
     pub(super) fn release(&mut self, rows: Vec<OutboxRow>) {
@@ -221,7 +240,9 @@ impl Relay {
 
     fn take_handover(&mut self, now: Instant, forced: bool) {
         if self.handover.take_woken() {
-            self.poll_by(self.last_poll + self.options.poll_gap / 10);
+            self.expecting = true;
+            self.changed = true;
+            self.poll_by(self.last_poll + self.options.poll_gap);
         }
         let (mut rows, mut surplus) = self.handover.take();
         if rows.is_empty() && surplus.is_empty() {
@@ -286,6 +307,8 @@ impl Relay {
             return;
         }
         self.claiming = true;
+        self.changed = false;
+        self.obstructed = self.lanes.len() > 0;
         self.last_poll = now;
         self.jobs.push(jobs::claim(
             self.outbox.clone(),

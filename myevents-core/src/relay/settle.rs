@@ -112,8 +112,12 @@ impl Relay {
         match claim {
             Ok(claim) => {
                 self.outcome.claimed += claim.rows.len();
-                if !claim.rows.is_empty() && self.away.is_none() {
-                    // There may be more: behind these of their entities, or beyond the limit.
+                let found = !claim.rows.is_empty();
+                // Only a claim that nothing of ours stood in the way of tells that nothing waits.
+                self.expecting = found || (self.expecting && (self.changed || self.obstructed));
+                if (found || (self.expecting && self.changed)) && self.away.is_none() {
+                    // There may be more: beyond the limit, or set free while the claim was open. What is behind a
+                    // message that is still open is asked for when that is confirmed.
                     self.poll_at = now + self.options.poll_gap;
                 }
                 if let Some(rest) = self.away {
@@ -148,7 +152,7 @@ impl Relay {
                 self.lanes.forget(&rows);
                 self.confirm_at = None;
                 // Messages born free behind these may go now.
-                self.poll_by(self.last_poll + self.options.poll_gap);
+                self.poll_after_confirm();
             }
             Err(error) => {
                 tracing::warn!(%error, "the outbox did not take a confirm; it is repeated");
@@ -172,7 +176,7 @@ impl Relay {
                 self.outcome.parked += 1;
                 self.lanes.taken(&open.key);
                 self.lanes.forget(std::slice::from_ref(&open.held.row));
-                self.poll_by(self.last_poll + self.options.poll_gap);
+                self.poll_after_confirm();
             }
             Err(error) => {
                 tracing::warn!(%error, "a message that the broker refuses was not parked; it is tried again");

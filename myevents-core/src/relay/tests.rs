@@ -383,3 +383,26 @@ async fn random_failures_keep_order_and_lose_nothing() {
         assert_eq!(emitter.by_key().len(), 5, "seed {seed}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_born_behind_an_open_one_follows_its_confirm_without_waiting_for_the_poll() {
+    let (store, emitter) = (store(), FakeEmitter::new(|_| (true, Ok(()))));
+    let options = RelayOptions {
+        poll_interval: Duration::from_secs(3_600),
+        ..RelayOptions::default()
+    };
+    let (relay, handover) = relay(&store, &emitter, options);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(relay.run(stop.clone()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let first = write(&store, 1, 1).await;
+    let second = write(&store, 1, 2).await;
+    handover.offer(first);
+    assert!(second.is_empty());
+    handover.offer(second);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(emitter.by_key()[&key(1)], [1, 2]);
+    assert_eq!(store.depth().await.unwrap().rows, 0);
+    stop.cancel();
+    running.await.unwrap();
+}
