@@ -159,7 +159,11 @@ pub async fn s14a_mark_with_effect(bed: &dyn StoreBed) -> CaseResult {
             .announce_event(&record.event.id, Version::FIRST, late.clone())
             .await
             .err(),
-        store.add_location(&location, late).await.err(),
+        store.add_location(&location, late.clone()).await.err(),
+        store
+            .replace_location(&location, Version::FIRST, late)
+            .await
+            .err(),
     ];
     for refusal in refusals {
         ensure!(

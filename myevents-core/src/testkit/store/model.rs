@@ -124,15 +124,22 @@ pub async fn s07_equals_the_model(bed: &dyn StoreBed) -> CaseResult {
     let (rounds, length) = if is_full_scale() { (500, 120) } else { (40, 50) };
     let store = bed.store();
     let mut steps = 0;
+    let mut booked = 0;
     for _ in 0..rounds {
         let history = generate(length)?;
         steps += history.len();
-        if let Err(failure) = run(store.as_ref(), &history).await {
-            let (history, failure) = shorten(store.as_ref(), history, failure).await;
-            return Err(Failure::new(format!("{failure}, after {history:#?}")));
+        match run(store.as_ref(), &history).await {
+            Ok(granted) => booked += granted,
+            Err(failure) => {
+                let (history, failure) = shorten(store.as_ref(), history, failure).await;
+                return Err(Failure::new(format!("{failure}, after {history:#?}")));
+            }
         }
     }
-    Ok(Finding::counted(format!("{rounds} histories, {steps} steps")))
+    ensure!(booked > rounds, "{booked} bookings in {rounds} histories");
+    Ok(Finding::counted(format!(
+        "{rounds} histories, {steps} steps, {booked} bookings"
+    )))
 }
 
 fn generate(length: usize) -> Result<Vec<Step>, Failure> {
@@ -381,9 +388,11 @@ async fn rest(store: &dyn Store, run: &Run) -> Result<Rest, Failure> {
     Ok(Rest { records, messages })
 }
 
-async fn run(store: &dyn Store, history: &[Step]) -> Result<(), Failure> {
+/// Carries a history out on both stores; answers how many bookings it granted.
+async fn run(store: &dyn Store, history: &[Step]) -> Result<usize, Failure> {
     let model = MemoryStore::new(Arc::new(TestClock::default()));
     let run = Run { salt: rand::random() };
+    let mut booked = 0;
     for (index, step) in history.iter().enumerate() {
         let call = prepare(&run, step);
         let wanted = carry_out(&model, &call).await?;
@@ -392,6 +401,10 @@ async fn run(store: &dyn Store, history: &[Step]) -> Result<(), Failure> {
             found == wanted,
             "step {index} was answered {found:?}, by the model {wanted:?}"
         );
+        booked += found
+            .iter()
+            .filter(|answer| answer.text.starts_with("Booked"))
+            .count();
     }
     let (wanted, found) = (rest(&model, &run).await?, rest(store, &run).await?);
     for (found, wanted) in found.records.iter().zip(&wanted.records) {
@@ -406,5 +419,5 @@ async fn run(store: &dyn Store, history: &[Step]) -> Result<(), Failure> {
         found.messages,
         wanted.messages
     );
-    Ok(())
+    Ok(booked)
 }

@@ -1,7 +1,7 @@
 //! S05, S06, S08 to S10: many tasks at once against one counter.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -19,6 +19,9 @@ use crate::testkit::{CaseResult, Failure, Finding, ensure, fixture};
 const CAPACITY: u64 = 1_000;
 const TASKS: usize = 64;
 const REQUESTS: usize = 3_000;
+
+/// How many wishes meet each capacity.
+const TRIES_BETWEEN: u64 = 50;
 
 /// Capacity 1,000; 64 tasks; 3,000 wishes of 1 to 4 seats, in batches of 1 to 8: sold ≤ capacity, refused only what
 /// did not fit.
@@ -334,15 +337,14 @@ pub async fn s10_change_meanwhile(bed: &dyn StoreBed) -> CaseResult {
         fixture::projection(record, version, capacity)
     };
     stores[0].project_event(&projection(1, Some(60), false)).await?;
+    let tries = Arc::new(AtomicU64::new(0));
     let tasks = (0..32_u64)
         .map(|seed| {
-            tokio::spawn(fickle(
-                Arc::clone(&stores[seed as usize % 2]),
-                event.clone(),
-                seed,
-            ))
+            let store = Arc::clone(&stores[seed as usize % 2]);
+            tokio::spawn(fickle(store, event.clone(), seed, Arc::clone(&tries)))
         })
         .collect();
+    let mut seen = 0;
     let capacities = [
         Some(20),
         Some(90),
@@ -364,7 +366,11 @@ pub async fn s10_change_meanwhile(bed: &dyn StoreBed) -> CaseResult {
             first.counter && !again.counter && !stale.counter,
             "a capacity change was taken {first:?}, {again:?}, {stale:?}"
         );
-        tokio::task::yield_now().await;
+        // Each capacity is met by wishes before the next one comes.
+        while tries.load(Ordering::SeqCst) < seen + TRIES_BETWEEN {
+            tokio::task::yield_now().await;
+        }
+        seen = tries.load(Ordering::SeqCst);
     }
     stores[0].project_event(&projection(20, Some(55), true)).await?;
     let late = book(stores[1].as_ref(), &fixture::booking_request(&event, 1)).await?;
@@ -373,6 +379,7 @@ pub async fn s10_change_meanwhile(bed: &dyn StoreBed) -> CaseResult {
         "after the event was cancelled a wish was answered {late:?}"
     );
     let granted: u64 = join(tasks).await?.into_iter().sum();
+    ensure!(granted > 0, "nothing was booked meanwhile");
     let found = at_rest(stores[0].as_ref(), &event).await?;
     ensure!(found.capacity == Some(55), "the capacity is {:?}", found.capacity);
     ensure!(
@@ -386,18 +393,24 @@ pub async fn s10_change_meanwhile(bed: &dyn StoreBed) -> CaseResult {
 }
 
 /// Books and cancels until the event is cancelled.
-async fn fickle(store: Arc<dyn Store>, event: EventId, seed: u64) -> Result<u64, Failure> {
+async fn fickle(
+    store: Arc<dyn Store>,
+    event: EventId,
+    seed: u64,
+    tries: Arc<AtomicU64>,
+) -> Result<u64, Failure> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut mine = Vec::new();
     let mut granted = 0;
-    for _ in 0..200 {
+    loop {
+        tries.fetch_add(1, Ordering::SeqCst);
         let request = fixture::booking_request(&event, random.random_range(1..=5));
         match book(store.as_ref(), &request).await? {
             Outcome::Booked(booking) => {
                 granted += 1;
                 mine.push(booking.id);
             }
-            Outcome::EventCancelled => break,
+            Outcome::EventCancelled => return Ok(granted),
             Outcome::SoldOut { .. } | Outcome::CapacityUnknown => {}
             other => return Err(Failure::new(format!("answered {other:?}"))),
         }
@@ -413,7 +426,6 @@ async fn fickle(store: Arc<dyn Store>, event: EventId, seed: u64) -> Result<u64,
         }
         tokio::task::yield_now().await;
     }
-    Ok(granted)
 }
 
 /// An event offered by `mode`, for the cases beside.

@@ -26,10 +26,17 @@ pub async fn s01_records(bed: &dyn StoreBed) -> CaseResult {
     let store = bed.store();
     let store = store.as_ref();
     store.ping().await?;
+    let secret = store.id_secret();
     ensure!(
-        store.id_secret().expose() == bed.store().id_secret().expose(),
+        secret.expose() == bed.store().id_secret().expose(),
         "the secret of ids changes between calls"
     );
+    if let Some(second) = bed.second().await? {
+        ensure!(
+            secret.expose() == second.id_secret().expose(),
+            "two instances of one store have different secrets of ids"
+        );
+    }
     events(store).await?;
     locations(store).await?;
     users(store).await?;
