@@ -10,3 +10,4 @@ pub mod harness;
 pub mod counter;
 pub mod dispatch;
 pub mod outbox;
+pub mod projection;
