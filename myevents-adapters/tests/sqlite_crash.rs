@@ -78,7 +78,7 @@ async fn book_until_the_end(path: &Path) {
                 let row = result.leased[0].clone();
                 say(&format!("booked {}", row.envelope.key()));
                 if rand_bit(&row.envelope.key()[..1]) {
-                    store.confirm(&[row.clone()]).await.unwrap();
+                    store.confirm(std::slice::from_ref(&row)).await.unwrap();
                     say(&format!("confirmed {}", row.envelope.key()));
                 }
             }

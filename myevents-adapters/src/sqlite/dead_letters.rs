@@ -10,10 +10,10 @@ use myevents_core::ports::{DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetter
 use rusqlite::{Row, params};
 
 use super::codec::{self, ENVELOPE_COLUMNS};
+use super::job::Durability;
 use super::reader::{all, change, one, surplus};
 use super::store::SqliteStore;
 use super::tx::Tx;
-use super::writer::Durability;
 
 /// Padded, so that ids sort by age as text too.
 fn letter_id(seq: i64) -> DeadLetterId {

@@ -12,8 +12,8 @@ use myevents_core::ports::{
 };
 use myevents_core::{Error, Result};
 
+use super::job::Durability::Synced;
 use super::store::SqliteStore;
-use super::writer::Durability::Synced;
 use super::{bookings, events, locations, projection, users};
 
 /// The most wishes of one batch: one event must not keep the others waiting.

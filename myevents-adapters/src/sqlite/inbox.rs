@@ -10,10 +10,10 @@ use myevents_core::ports::{Begin, Inbox, InboxToken};
 use rusqlite::params;
 
 use super::codec;
+use super::job::Durability;
 use super::reader::{change, one};
 use super::store::SqliteStore;
 use super::tx::Tx;
-use super::writer::Durability;
 
 fn begin(tx: &Tx<'_>, consumer: &str, message: &MessageId, lease: Duration) -> Result<Begin> {
     let stored = one(

@@ -12,6 +12,7 @@ mod events;
 mod handler;
 mod inbox;
 mod inventory;
+mod job;
 mod locations;
 mod outbox;
 mod projection;

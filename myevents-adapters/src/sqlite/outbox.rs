@@ -11,10 +11,10 @@ use rusqlite::{Connection, params};
 
 use super::codec::{self, ENVELOPE_COLUMNS};
 use super::error::during;
+use super::job::Durability;
 use super::reader::{all, change, one, surplus};
 use super::store::SqliteStore;
 use super::tx::Tx;
-use super::writer::Durability;
 
 pub(super) fn row_id(seq: i64) -> RowId {
     RowId(Arc::from(seq.to_string()))

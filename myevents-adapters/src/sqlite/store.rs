@@ -12,10 +12,11 @@ use myevents_core::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 
 use super::config::{SqliteConfig, SqliteMode};
+use super::job::Durability;
 use super::reader::Readers;
 use super::schema;
 use super::tx::Tx;
-use super::writer::{Durability, Writer};
+use super::writer::Writer;
 
 /// The records, outbox, inbox and dead letters of one service in one SQLite file.
 ///

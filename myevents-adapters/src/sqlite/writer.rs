@@ -1,6 +1,5 @@
 //! The one thread that writes: whatever is queued becomes one transaction, and nobody is answered before its commit.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
@@ -10,8 +9,9 @@ use myevents_core::{Error, ErrorKind, Result, crash};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::config::SqliteConfig;
+use super::config::{SqliteConfig, SqliteMode};
 use super::error::{commit_fault, during, fault};
+use super::job::{Durability, Job, JobOf};
 use super::schema;
 use super::tx::{Instance, Tx};
 
@@ -22,74 +22,6 @@ const GROUP_TIME: Duration = Duration::from_millis(20);
 
 /// The longest the writer waits for those it has just answered to come back with their next write.
 const GATHER_TIME: Duration = Duration::from_millis(2);
-
-/// Whether a job's effect must have reached the disk when it is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Durability {
-    /// Yes: state, messages, marks.
-    Synced,
-    /// No: leases and confirms, whose loss means a repeat and nothing worse.
-    Relaxed,
-}
-
-trait Job: Send {
-    fn run(&mut self, tx: &Tx<'_>) -> Result<()>;
-    fn finish(self: Box<Self>, commit: Result<(), &Error>);
-    fn weight(&self) -> usize;
-    fn durability(&self) -> Durability;
-    /// Whether it must not run twice, so that it needs a savepoint from the start.
-    fn once(&self) -> bool;
-}
-
-struct JobOf<T, F> {
-    work: F,
-    weight: usize,
-    durability: Durability,
-    once: bool,
-    result: Option<Result<T>>,
-    answer: oneshot::Sender<Result<T>>,
-}
-
-impl<T: Send, F: FnMut(&Tx<'_>) -> Result<T> + Send> Job for JobOf<T, F> {
-    fn run(&mut self, tx: &Tx<'_>) -> Result<()> {
-        let work = &mut self.work;
-        let result = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::Internal,
-                "write",
-                "a fault of this program stopped the write; nothing was stored",
-            ))
-        });
-        let outcome = match &result {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.duplicate()),
-        };
-        self.result = Some(result);
-        outcome
-    }
-
-    fn finish(self: Box<Self>, commit: Result<(), &Error>) {
-        let answer = match (commit, self.result) {
-            (Err(error), _) => Err(error.duplicate()),
-            (Ok(()), Some(result)) => result,
-            (Ok(()), None) => Err(Error::new(ErrorKind::Internal, "write", "a write was skipped")),
-        };
-        // Whoever asked may have gone away; the write stands.
-        let _ = self.answer.send(answer);
-    }
-
-    fn weight(&self) -> usize {
-        self.weight
-    }
-
-    fn durability(&self) -> Durability {
-        self.durability
-    }
-
-    fn once(&self) -> bool {
-        self.once
-    }
-}
 
 enum Message {
     Job(Box<dyn Job>),
@@ -376,8 +308,10 @@ impl Thread {
         let began = Instant::now();
         match commit(&connection) {
             Ok(()) => {
-                let synced = |job: &&Box<dyn Job>| job.durability() == Durability::Synced;
-                let writes = group[..taken].iter().filter(synced).count();
+                let synced = group[..taken]
+                    .iter()
+                    .map(|job| job.durability() == Durability::Synced);
+                let writes = synced.filter(|synced| *synced).count();
                 if writes > 0 {
                     self.rhythm.note(writes, began.elapsed());
                 }
@@ -434,7 +368,8 @@ impl Thread {
     }
 
     fn checkpoint(&mut self) -> Result<()> {
-        let Some(connection) = &self.connection else {
+        // A tool's would wait for the service beside it, and keep it waiting.
+        let (Some(connection), SqliteMode::Service) = (&self.connection, self.config.mode) else {
             return Ok(());
         };
         connection
