@@ -169,7 +169,7 @@ async fn write(store: Arc<dyn Store>, entity: usize) -> Result<Vec<Envelope>, Fa
 /// Claims until nothing is left to claim; now and then it gives rows back, or dies with them.
 async fn relay_round(store: Arc<dyn Store>, watch: Arc<Mutex<Watch>>, seed: u64) -> Result<(), Failure> {
     let mut random = StdRng::seed_from_u64(seed);
-    loop {
+    for _ in 0..10_000 {
         let limit = random.random_range(1..=120);
         let claim = store.claim(limit, LEASE).await?;
         if claim.rows.is_empty() {
@@ -207,4 +207,5 @@ async fn relay_round(store: Arc<dyn Store>, watch: Arc<Mutex<Watch>>, seed: u64)
         store.confirm(&claim.rows[..sent]).await?;
         store.release(&claim.rows[sent..]).await?;
     }
+    Err(Failure::new("a relay never finds the outbox empty"))
 }
