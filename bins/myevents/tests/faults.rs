@@ -237,7 +237,7 @@ async fn a_second_service_on_the_same_files_is_refused() {
         "the message names the place:\n{log}"
     );
     assert!(
-        log.to_lowercase().contains("another"),
+        log.to_lowercase().contains("already runs"),
         "the message names the cause:\n{log}"
     );
 
