@@ -1,1 +1,117 @@
-//! REST routers on axum.
+//! REST routers on axum: the map, and what all of them share.
+//!
+//! ```text
+//! layer (request id, CORS, panics, problems, observation) ──► events │ locations │ bookings │ users ──► service
+//! ```
+//!
+//! [`event_router`] and [`booking_router`] share no path, so they merge on one origin. [`health_router`] and
+//! `docs_router` (feature `openapi`) are there once for both. [`with_fallback`] goes on top of whatever was merged. All of
+//! them mount under a prefix with [`axum::Router::nest`] and still make right links.
+
+mod answer;
+mod body;
+mod bookings;
+mod events;
+mod head;
+pub mod health;
+mod layer;
+mod lenient;
+mod list;
+mod locations;
+mod problem;
+mod settings;
+mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, delete, get, post};
+
+use crate::service::{BookingService, EventService};
+use answer::Answer;
+pub use health::{Readiness, health_router};
+use layer::RestLayer;
+pub use problem::Problem;
+pub use settings::{CorsOrigins, RestSettings};
+
+/// What the routes of the event service work with.
+#[derive(Debug, Clone)]
+pub struct EventRest {
+    /// The use cases.
+    pub service: Arc<EventService>,
+    /// How its routes behave.
+    pub settings: RestSettings,
+}
+
+/// What the routes of the booking service work with.
+#[derive(Debug, Clone)]
+pub struct BookingRest {
+    /// The use cases.
+    pub service: Arc<BookingService>,
+    /// How its routes behave.
+    pub settings: RestSettings,
+}
+
+pub(crate) struct EventState {
+    rest: EventRest,
+    list: events::ListCache,
+}
+
+/// The routes of the event service.
+#[must_use]
+pub fn event_router(rest: EventRest) -> Router {
+    let layer = RestLayer::new(&rest.settings);
+    let state = Arc::new(EventState {
+        rest,
+        list: events::ListCache::default(),
+    });
+    Router::new()
+        .route("/events", get(events::list).post(events::create))
+        .route(
+            "/events/{id}",
+            get(events::find).put(events::put).delete(events::cancel),
+        )
+        .route(
+            "/events/id/{id}",
+            get(events::find).put(events::put).delete(events::cancel),
+        )
+        .route("/events/name/{name}", get(events::find_by_name))
+        .route(
+            "/events/{criterion}/{value}",
+            get(events::find_by).put(events::put_by).delete(events::cancel_by),
+        )
+        .route("/locations", get(locations::list).post(locations::create))
+        .route(
+            "/locations/{id}",
+            get(locations::find).put(locations::put).delete(locations::remove),
+        )
+        .with_state(state)
+        .layer(layer)
+}
+
+/// The routes of the booking service.
+#[must_use]
+pub fn booking_router(rest: BookingRest) -> Router {
+    let layer = RestLayer::new(&rest.settings);
+    Router::new()
+        .route(
+            "/events/{id}/bookings",
+            post(bookings::book).get(bookings::list_of_event),
+        )
+        .route("/events/{id}/availability", get(bookings::availability))
+        .route("/availability", get(bookings::availabilities))
+        .route("/bookings/{id}", get(bookings::find).delete(bookings::cancel))
+        .route("/users", post(users::create))
+        .route("/users/{id}", get(users::find).merge(delete(users::remove)))
+        .route("/users/{id}/bookings", get(users::bookings))
+        .with_state(Arc::new(rest))
+        .layer(layer)
+}
+
+/// `router` with a problem for every path it does not know. Goes on the outermost router, once: of nested routers only
+/// the outermost one's fallback is asked.
+#[must_use]
+pub fn with_fallback(router: Router, settings: &RestSettings) -> Router {
+    let unknown = any::<_, _, ()>(async || -> Answer { Err(Problem::unknown_path()) });
+    router.fallback_service(unknown.layer(RestLayer::new(settings)))
+}

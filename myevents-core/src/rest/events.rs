@@ -1,0 +1,261 @@
+//! Routes of events: list, find, create, put, cancel.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{StatusCode, header};
+use parking_lot::Mutex;
+
+use crate::contract::EventWire;
+use crate::domain::{EventId, EventRecord};
+use crate::ports::{EventCursor, EventFilter, PageOf};
+use crate::rest::answer::{self, Answer, ResponseExt};
+use crate::rest::head::{self, PathPair, PathText};
+use crate::rest::list::{self, Query};
+use crate::rest::problem::Problem;
+use crate::rest::{EventState, body, lenient};
+
+type Events = State<Arc<EventState>>;
+
+/// The body of the list asked for last. Its key is a hash of all ids and versions in it, and a record of one version
+/// never changes, so it can't be stale.
+#[derive(Debug, Default)]
+pub(super) struct ListCache(Mutex<Option<(u64, Bytes)>>);
+
+/// `GET /events`
+pub(super) async fn list(State(state): Events, request: Request) -> Answer {
+    let (parts, _) = request.into_parts();
+    let query = Query::read(&parts, &["limit", "cursor", "q", "from", "to", "cancelled"])?;
+    let filters = query.filters("GET /events");
+    let filter = EventFilter {
+        text: query.text("q")?,
+        from: query.date("from")?,
+        to: query.date("to")?,
+        with_cancelled: query.flag("cancelled")?,
+    };
+    let after: Option<EventCursor> = list::read_cursor(&query, &filters)?;
+    let page = state
+        .rest
+        .service
+        .list_events(&filter, after.as_ref(), query.limit()?)
+        .await?;
+
+    let hash = hash_of(&page);
+    let etag = answer::text(format!("\"{hash:016x}\""));
+    let mut response = if head::not_modified(&parts, &etag)? {
+        answer::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        answer::bytes(StatusCode::OK, list_body(&state.list, hash, &page)?)
+    };
+    if let Some(next) = &page.next {
+        let path = format!("{}/events", head::prefix(&parts, &state.rest.settings));
+        let link = query.next_link(&path, &list::write_cursor(&filters, next));
+        response = response.with(header::LINK, link);
+    }
+    Ok(response.with(header::ETAG, etag))
+}
+
+fn hash_of(page: &PageOf<EventRecord, EventCursor>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for record in &page.items {
+        record.event.id.hash(&mut hasher);
+        record.version.hash(&mut hasher);
+    }
+    page.next.is_some().hash(&mut hasher);
+    hasher.finish()
+}
+
+fn list_body(
+    cache: &ListCache,
+    hash: u64,
+    page: &PageOf<EventRecord, EventCursor>,
+) -> Result<Bytes, Problem> {
+    if let Some((known, body)) = &*cache.0.lock()
+        && *known == hash
+    {
+        return Ok(body.clone());
+    }
+    let mut buffer = Vec::with_capacity(512 * page.items.len() + 2);
+    buffer.push(b'[');
+    for (index, record) in page.items.iter().enumerate() {
+        if index > 0 {
+            buffer.push(b',');
+        }
+        serde_json::to_writer(&mut buffer, &EventWire::from(&record.event))
+            .map_err(|error| Problem::internal(error.to_string()))?;
+    }
+    buffer.push(b']');
+    let body = Bytes::from(buffer);
+    *cache.0.lock() = Some((hash, body.clone()));
+    Ok(body)
+}
+
+/// `GET /events/{id}`, `GET /events/id/{id}`
+pub(super) async fn find(State(state): Events, path: PathText, request: Request) -> Answer {
+    let (parts, _) = request.into_parts();
+    find_by_id(&state, &path, &parts).await
+}
+
+/// `GET /events/name/{name}`
+pub(super) async fn find_by_name(State(state): Events, path: PathText, request: Request) -> Answer {
+    let (parts, _) = request.into_parts();
+    by_name(&state, &path, &parts).await
+}
+
+/// `GET /events/{criterion}/{value}`: the criterion in any case.
+pub(super) async fn find_by(State(state): Events, pair: PathPair, request: Request) -> Answer {
+    let (parts, _) = request.into_parts();
+    let (criterion, value) = pair.criterion().ok_or_else(|| Problem::unknown("event"))?;
+    match criterion.as_str() {
+        "id" => find_by_id(&state, &value, &parts).await,
+        "name" => by_name(&state, &value, &parts).await,
+        _ => Err(unknown_criterion()),
+    }
+}
+
+fn unknown_criterion() -> Problem {
+    Problem::of(
+        "invalid",
+        "events are found by id or by name, and by nothing else",
+    )
+}
+
+async fn find_by_id(state: &EventState, path: &PathText, parts: &Parts) -> Answer {
+    let id = path.id(EventId::parse).ok_or_else(|| Problem::unknown("event"))?;
+    let record = state.rest.service.find_event(&id).await?;
+    shown(parts, record.ok_or_else(|| Problem::unknown("event"))?)
+}
+
+async fn by_name(state: &EventState, path: &PathText, parts: &Parts) -> Answer {
+    let unknown = || Problem::of("not-found", "no event that is not cancelled has this name");
+    let record = match path.text() {
+        Some(name) => state.rest.service.find_event_by_name(name).await?,
+        None => None,
+    };
+    shown(parts, record.ok_or_else(unknown)?)
+}
+
+/// One event, or 304 when the client has it already.
+fn shown(parts: &Parts, record: EventRecord) -> Answer {
+    let etag = answer::etag_of(record.version);
+    if head::not_modified(parts, &etag)? {
+        return Ok(answer::empty(StatusCode::NOT_MODIFIED).with(header::ETAG, etag));
+    }
+    let response = answer::json(StatusCode::OK, &EventWire::from(&record.event))?;
+    Ok(response.with(header::ETAG, etag))
+}
+
+fn located(response: Response, parts: &Parts, state: &EventState, id: &EventId) -> Response {
+    let prefix = head::prefix(parts, &state.rest.settings);
+    response.with_location(format!("{prefix}/events/{id}"))
+}
+
+/// `POST /events`
+pub(super) async fn create(State(state): Events, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
+    let context = head::context(&parts);
+    let key = head::idempotency_key(&parts.headers, &context.caller)?;
+    let draft = lenient::event(&body::read(&parts.headers, body, &state.rest.settings).await?)?;
+
+    let service = Arc::clone(&state.rest.service);
+    let created =
+        carried_through(async move { service.create_event(&context, key.as_ref(), draft).await }).await?;
+    let response = answer::json(StatusCode::CREATED, &EventWire::from(&created.record.event))?;
+    let response = response
+        .with_etag(created.record.version)
+        .replayed(created.replayed);
+    Ok(located(response, &parts, &state, &created.record.event.id))
+}
+
+/// `PUT /events/{id}`, `PUT /events/id/{id}`
+pub(super) async fn put(State(state): Events, path: PathText, request: Request) -> Answer {
+    put_at(state, &path, request).await
+}
+
+/// `PUT /events/{criterion}/{value}`: the criterion in any case, which has to be the id.
+pub(super) async fn put_by(State(state): Events, pair: PathPair, request: Request) -> Answer {
+    match pair.criterion() {
+        Some((criterion, value)) if criterion == "id" => put_at(state, &value, request).await,
+        _ => Err(unknown_criterion()),
+    }
+}
+
+async fn put_at(state: Arc<EventState>, path: &PathText, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
+    let id = path.id(EventId::parse).ok_or_else(not_an_id)?;
+    let context = head::context(&parts);
+    let draft = lenient::event(&body::read(&parts.headers, body, &state.rest.settings).await?)?;
+    if draft.id.as_ref().is_some_and(|named| *named != id) {
+        return Err(other_id());
+    }
+    let service = Arc::clone(&state.rest.service);
+    let found = id.clone();
+    let condition = head::put_condition(&parts.headers, || async {
+        Ok(service.find_event(&found).await?.map(|record| record.version))
+    })
+    .await?;
+
+    let service = Arc::clone(&state.rest.service);
+    let target = id.clone();
+    let replaced =
+        carried_through(async move { service.put_event(&context, &target, draft, condition).await }).await?;
+    let status = if replaced.created {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let response = answer::json(status, &EventWire::from(&replaced.record.event))?;
+    let response = response.with_etag(replaced.record.version);
+    Ok(if replaced.created {
+        located(response, &parts, &state, &id)
+    } else {
+        response
+    })
+}
+
+pub(super) fn not_an_id() -> Problem {
+    Problem::of(
+        "invalid",
+        "the id in the path is not an even number of 2 to 128 hex digits",
+    )
+}
+
+pub(super) fn other_id() -> Problem {
+    Problem::of("unprocessable", "ID is another than that of the path")
+}
+
+/// `DELETE /events/{id}`, `DELETE /events/id/{id}`
+pub(super) async fn cancel(State(state): Events, path: PathText, request: Request) -> Answer {
+    cancel_at(state, &path, request).await
+}
+
+/// `DELETE /events/{criterion}/{value}`: the criterion in any case, which has to be the id.
+pub(super) async fn cancel_by(State(state): Events, pair: PathPair, request: Request) -> Answer {
+    match pair.criterion() {
+        Some((criterion, value)) if criterion == "id" => cancel_at(state, &value, request).await,
+        _ => Err(unknown_criterion()),
+    }
+}
+
+async fn cancel_at(state: Arc<EventState>, path: &PathText, request: Request) -> Answer {
+    let (parts, _) = request.into_parts();
+    let id = path.id(EventId::parse).ok_or_else(|| Problem::unknown("event"))?;
+    let context = head::context(&parts);
+    let service = Arc::clone(&state.rest.service);
+    carried_through(async move { service.cancel_event(&context, &id).await }).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// Runs a write in a task of its own: a client that goes away leaves it neither half done nor unannounced.
+pub(super) async fn carried_through<T: Send + 'static>(
+    write: impl Future<Output = crate::Result<T>> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::spawn(write).await {
+        Ok(result) => Ok(result?),
+        Err(failed) => Err(Problem::internal(format!("a write broke off: {failed}"))),
+    }
+}

@@ -1,0 +1,232 @@
+//! The one layer around every route: request id, CORS, panics, problem bodies, and one observation a request.
+//!
+//! It is one layer and not several, so that a small answer costs one boxed future and no more.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::response::Response;
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tower::{Layer, Service};
+
+use crate::observe::{Observation, Observer};
+use crate::rest::answer;
+use crate::rest::problem::Problem;
+use crate::rest::settings::{CorsOrigins, RestSettings};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ALLOWED_METHODS: &str = "GET, POST, PUT, DELETE";
+const ALLOWED_HEADERS: &str =
+    "content-type, authorization, idempotency-key, if-match, if-none-match, traceparent";
+const EXPOSED_HEADERS: &str = "ETag, Link, Location, Retry-After, X-Request-Id, Idempotency-Replayed";
+
+/// What the layer works with, shared by all routes.
+#[derive(Debug)]
+struct Shared {
+    observer: Arc<dyn Observer>,
+    origins: CorsOrigins,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct RestLayer(Arc<Shared>);
+
+impl RestLayer {
+    pub(super) fn new(settings: &RestSettings) -> Self {
+        Self(Arc::new(Shared {
+            observer: Arc::clone(&settings.observer),
+            origins: settings.cors_origins.clone(),
+        }))
+    }
+}
+
+impl<S> Layer<S> for RestLayer {
+    type Service = RestService<S>;
+
+    fn layer(&self, inner: S) -> RestService<S> {
+        RestService {
+            inner,
+            shared: Arc::clone(&self.0),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct RestService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Service<Request> for RestService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The one that was polled ready is used; its copy waits for the next call.
+        let copy = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, copy);
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let begun = Instant::now();
+            let method = request.method().clone();
+            let route = request.extensions().get::<MatchedPath>().cloned();
+            let request_id = request_id(request.headers());
+            let origin = shared.origin(request.headers());
+
+            let answered = if is_preflight(&request) {
+                Ok(Ok(preflight(request.headers())))
+            } else {
+                AssertUnwindSafe(async { inner.call(request).await })
+                    .catch_unwind()
+                    .await
+            };
+            let response = match answered {
+                Ok(Ok(response)) => response,
+                Ok(Err(never)) => match never {},
+                Err(panic) => {
+                    axum::response::IntoResponse::into_response(Problem::internal(panic_text(&*panic)))
+                }
+            };
+            let mut response = with_problem_body(response, &request_id);
+            shared.finish(response.headers_mut(), request_id, origin);
+            shared.observer.observe(&Observation::HttpRequest {
+                method: known_method(&method),
+                route: route.as_ref().map_or("unmatched", MatchedPath::as_str),
+                status: response.status().as_u16(),
+                elapsed: begun.elapsed(),
+            });
+            Ok(response)
+        })
+    }
+}
+
+impl Shared {
+    /// The value of `Access-Control-Allow-Origin`, if the page may read the answer.
+    fn origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        match &self.origins {
+            CorsOrigins::Any => Some(HeaderValue::from_static("*")),
+            CorsOrigins::List(list) => headers
+                .get(header::ORIGIN)
+                .filter(|origin| list.contains(origin))
+                .cloned(),
+        }
+    }
+
+    fn finish(&self, headers: &mut HeaderMap, request_id: HeaderValue, origin: Option<HeaderValue>) {
+        headers.insert(REQUEST_ID, request_id);
+        if let Some(origin) = origin {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(
+                header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static(EXPOSED_HEADERS),
+            );
+        }
+        if matches!(self.origins, CorsOrigins::List(_)) {
+            headers.append(header::VARY, HeaderValue::from_static("origin"));
+        }
+    }
+}
+
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ORIGIN)
+        && request
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Allows every method and header we know. `Access-Control-Allow-Origin`, which decides, comes with every answer.
+fn preflight(_headers: &HeaderMap) -> Response {
+    let mut response = answer::empty(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static(ALLOWED_METHODS),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(ALLOWED_HEADERS),
+    );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+/// The client's own id where it is harmless in a log, else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers.get(REQUEST_ID).filter(|value| {
+        let bytes = value.as_bytes();
+        (1..=128).contains(&bytes.len())
+            && bytes
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
+    });
+    given
+        .cloned()
+        .unwrap_or_else(|| answer::text(uuid::Uuid::now_v7().to_string()))
+}
+
+/// Writes the body of a problem, and makes one of each bare error that axum itself answered.
+fn with_problem_body(mut response: Response, request_id: &HeaderValue) -> Response {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let request_id = request_id.to_str().unwrap_or_default();
+    let problem = match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => problem,
+        // An answer that a handler wrote in full, such as that of `/readyz`.
+        None if response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/")) =>
+        {
+            return response;
+        }
+        None => Problem::of_status(status),
+    };
+    if let Some(cause) = problem.cause() {
+        tracing::error!(request_id, status = status.as_u16(), cause, "request failed");
+    }
+    let allow = response.headers_mut().remove(header::ALLOW);
+    let mut rendered = problem.render(request_id);
+    if let Some(allow) = allow {
+        rendered.headers_mut().insert(header::ALLOW, allow);
+    }
+    rendered
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("without text"))
+}
+
+/// The method as a label: clients may invent methods, metrics must not grow with them.
+fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "PATCH" => "PATCH",
+        _ => "other",
+    }
+}

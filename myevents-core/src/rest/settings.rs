@@ -1,0 +1,71 @@
+//! How the routes behave, whoever mounts them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::observe::{NoObserver, Observer};
+
+/// Settings of the routers.
+#[derive(Debug, Clone)]
+pub struct RestSettings {
+    /// What stands before our paths where a proxy in front has cut it off, such as `/api`; empty = nothing. A prefix that
+    /// axum's `nest` cut off is found by itself.
+    pub prefix: String,
+    /// Which pages of other origins may read answers.
+    pub cors_origins: CorsOrigins,
+    /// The largest body of a request; more is answered 413.
+    pub max_body_bytes: usize,
+    /// How long a client may take to send its body; longer is answered 408.
+    pub body_timeout: Duration,
+    /// Whether the organiser's list of bookings answers: only where nobody but the organiser can reach it.
+    pub organiser_open: bool,
+    /// Who counts the requests.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// Which pages of other origins may read answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Every page.
+    Any,
+    /// Pages of these origins, such as `https://tickets.example`.
+    List(Vec<HeaderValue>),
+}
+
+impl Default for RestSettings {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            cors_origins: CorsOrigins::Any,
+            max_body_bytes: 1 << 20,
+            body_timeout: Duration::from_secs(10),
+            organiser_open: false,
+            observer: Arc::new(NoObserver),
+        }
+    }
+}
+
+impl CorsOrigins {
+    /// Reads `*` or a list of origins.
+    ///
+    /// # Errors
+    /// `Config` when one of them can't stand in a header.
+    pub fn parse<'a>(origins: impl IntoIterator<Item = &'a str>) -> crate::Result<Self> {
+        let mut list = Vec::new();
+        for origin in origins {
+            if origin.trim() == "*" {
+                return Ok(Self::Any);
+            }
+            list.push(HeaderValue::from_str(origin.trim()).map_err(|_| {
+                crate::Error::new(
+                    crate::ErrorKind::Config,
+                    "read cors_origins",
+                    "an origin holds characters that no header may hold",
+                )
+            })?);
+        }
+        Ok(Self::List(list))
+    }
+}
