@@ -1,4 +1,4 @@
-#![doc = "Event booking that never oversells and never loses an accepted booking."]
+//! Event booking that never oversells and never loses an accepted booking.
 //!
 //! The map, in the order data flows:
 //!
@@ -10,7 +10,6 @@
 //!                                        ports::EventEmitter ──► broker
 //!                                        ports::EventListener ──► dispatch ──► projection
 //! ```
-
 //!
 //! Features: `rest` (axum routers), `openapi`, `metrics` (Prometheus), `runtime` (what a binary needs), `testkit` (the
 //! conformance suites). None is on by default.
