@@ -210,5 +210,6 @@ caught! {
     lost_is_refused: LostIsRefused in last_seat by "sold out means too few seats";
     no_fingerprint: NoFingerprint in reused_id by "nobody gets a foreign booking";
     limit_only_read: LimitOnlyRead in limit by "the limit per person holds";
+    copy_refuses: CopyRefuses in event_cancelled by "no booking after a refusal";
     clock_refuses: ClockRefuses in sale_ends by "no booking after a refusal";
 }

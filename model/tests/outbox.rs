@@ -106,6 +106,7 @@ caught! {
     fast_path_always: FastPathAlways in lost_answers by "first published in the order of the writes";
     keep_later_after_failure: KeepLaterAfterFailure in lost_answers by "first published in the order of the writes";
     keep_later_after_lost_lease: KeepLaterAfterLostLease in oversleeps by "first published in the order of the writes";
+    keep_later_after_lost_park: KeepLaterAfterLostPark in parked by "first published in the order of the writes";
     parallel_within_entity: ParallelWithinEntity in lost_answers by "first published in the order of the writes";
     release_without_token: ReleaseWithoutToken in oversleeps by "no row is held by two live claims";
     extend_without_token: ExtendWithoutToken in oversleeps by "no row is held by two live claims";

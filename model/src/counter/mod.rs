@@ -63,6 +63,8 @@ pub enum Mutation {
     NoFingerprint,
     /// The limit per person is read, and not a condition of the commit.
     LimitOnlyRead,
+    /// "Cancelled" is said by the copy of the event, which is ahead of its counter.
+    CopyRefuses,
     /// "The sale is over" is said by the clock alone.
     ClockRefuses,
 }

@@ -99,7 +99,7 @@ impl State {
                 } else {
                     self.refuse(config, process, ballot, Told::KeyReused);
                 }
-            } else if !seen.open {
+            } else if !seen.open || self.copy_cancelled && config.is(Mutation::CopyRefuses) {
                 self.refuse(config, process, ballot, Told::EventCancelled);
             } else if self.sale_over {
                 // A clock is no proof that an earlier try can't apply any more; the raised epoch is.

@@ -106,6 +106,7 @@ impl Config {
                 state.send_late(Call::Cancel { id, unknown });
             }
             Action::ReadChange(change) => {
+                state.copy_cancelled |= self.changes[change as usize].cancelled;
                 state.handlers[change as usize] = Handler::Seen(state.counter);
             }
             Action::Follow(change) => self.follow(state, change),
@@ -181,6 +182,7 @@ impl Model for Config {
             processes: vec![Process::default(); self.processes as usize],
             handlers: vec![Handler::Waiting; self.changes.len()],
             sale_over: false,
+            copy_cancelled: false,
             fault: None,
             lost: self.lost,
             crashes: self.crashes,

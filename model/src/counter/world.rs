@@ -85,6 +85,8 @@ pub struct State {
     pub processes: Vec<Process>,
     /// Who changes the event.
     pub handlers: Vec<Handler>,
+    /// The copy of the event says so; its counter follows later, or after a redelivery.
+    pub copy_cancelled: bool,
     /// The clock has passed the end of the sale.
     pub sale_over: bool,
     /// The first thing that went wrong.

@@ -20,8 +20,10 @@ pub enum Mutation {
     FastPathAlways,
     /// After a failed or unknown emit the relay goes on with the entity's later messages.
     KeepLaterAfterFailure,
-    /// After a lease was lost for one message the relay goes on with the entity's later messages.
+    /// After an extension found another token for one message the relay goes on with the entity's later messages.
     KeepLaterAfterLostLease,
+    /// After a park found another token the relay goes on as if it had been stored.
+    KeepLaterAfterLostPark,
     /// Several messages of an entity are open at once.
     ParallelWithinEntity,
     /// A release does not compare the token.

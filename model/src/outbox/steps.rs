@@ -121,7 +121,7 @@ impl Config {
                         self,
                         relay as usize,
                         row,
-                        self.is(Mutation::KeepLaterAfterLostLease),
+                        self.is(Mutation::KeepLaterAfterLostPark),
                     );
                 }
             }
