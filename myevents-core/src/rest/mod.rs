@@ -18,6 +18,8 @@ mod layer;
 mod lenient;
 mod list;
 mod locations;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod problem;
 mod settings;
 mod users;
@@ -31,6 +33,8 @@ use crate::service::{BookingService, EventService};
 use answer::Answer;
 pub use health::{Readiness, health_router};
 use layer::RestLayer;
+#[cfg(feature = "openapi")]
+pub use openapi::docs_router;
 pub use problem::Problem;
 pub use settings::{CorsOrigins, RestSettings};
 

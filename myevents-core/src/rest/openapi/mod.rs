@@ -1,0 +1,220 @@
+//! The OpenAPI 3.1 documents of both services, alone or as one, and the page that shows them.
+//!
+//! The table of operations stands in `operations`; a test holds it against the routers.
+
+mod operations;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::routing::get;
+use axum::{Router, response::Response};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa::openapi::{OpenApi, RefOr, Schema};
+
+use crate::contract::{BookingWire, EventWire, HallWire, LocationWire, UserWire};
+use crate::rest::answer::{self, Answer, ResponseExt};
+use crate::rest::bookings::AvailabilityWire;
+use crate::rest::head;
+use crate::rest::layer::RestLayer;
+use crate::rest::problem::{PROBLEMS, Problem, TYPE_PREFIX};
+use crate::rest::settings::RestSettings;
+use operations::{BOOKING_SERVICE, EVENT_SERVICE, Operation, SHARED};
+
+/// The document of the event service.
+#[must_use]
+pub fn event_document() -> OpenApi {
+    document("MyEvents event service", &[EVENT_SERVICE, SHARED])
+}
+
+/// The document of the booking service.
+#[must_use]
+pub fn booking_document() -> OpenApi {
+    document("MyEvents booking service", &[BOOKING_SERVICE, SHARED])
+}
+
+/// One document of both services on one origin.
+#[must_use]
+pub fn merged_document() -> OpenApi {
+    document("MyEvents", &[EVENT_SERVICE, BOOKING_SERVICE, SHARED])
+}
+
+/// Every method and path in a document, for tests that hold it against the routers.
+#[must_use]
+pub fn operations() -> Vec<(&'static str, &'static str)> {
+    [EVENT_SERVICE, BOOKING_SERVICE, SHARED]
+        .concat()
+        .iter()
+        .map(|operation| (operation.method, operation.path))
+        .collect()
+}
+
+fn document(title: &str, parts: &[&[Operation]]) -> OpenApi {
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for operation in parts.iter().copied().flatten() {
+        let path = paths.entry(operation.path).or_default();
+        path.insert(operation.method.to_ascii_lowercase(), operation.to_json());
+    }
+    let whole = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": title,
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Event booking that never oversells. Requests are read with field names in any case.",
+            "license": { "name": "Apache-2.0 OR MIT" },
+        },
+        "servers": [{ "url": "/" }],
+        "paths": paths,
+        "components": { "schemas": schemas() },
+    });
+    // What is written here is fixed; a document that can't be read back is one without paths, which the tests see.
+    serde_json::from_value(whole).unwrap_or_default()
+}
+
+fn schemas() -> BTreeMap<String, Value> {
+    fn add<T: ToSchema>(all: &mut Vec<(String, RefOr<Schema>)>) {
+        all.push((T::name().into_owned(), T::schema()));
+        T::schemas(all);
+    }
+    let mut all = Vec::new();
+    add::<EventWire>(&mut all);
+    add::<LocationWire>(&mut all);
+    add::<HallWire>(&mut all);
+    add::<BookingWire>(&mut all);
+    add::<UserWire>(&mut all);
+    add::<AvailabilityWire>(&mut all);
+    let mut named: BTreeMap<String, Value> = all
+        .into_iter()
+        .filter_map(|(name, schema)| Some((name, serde_json::to_value(schema).ok()?)))
+        .collect();
+    named.insert("BookingRequest".to_owned(), booking_request());
+    named.insert("UserRequest".to_owned(), user_request());
+    named.insert("Problem".to_owned(), problem());
+    named.insert("Health".to_owned(), json!({ "type": "object" }));
+    named
+}
+
+fn booking_request() -> Value {
+    json!({
+        "type": "object",
+        "required": ["seats"],
+        "properties": {
+            "seats": { "type": "integer", "minimum": 1 },
+            "name": { "type": "string", "maxLength": 2000 },
+            "email": { "type": "string", "maxLength": 2000 },
+            "userId": { "type": "string", "description": "hex digits" },
+            "id": { "type": "string", "description": "hex digits; a retry with the same id and content books once" },
+        },
+    })
+}
+
+fn user_request() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "First": { "type": "string" },
+            "Last": { "type": "string" },
+            "Age": { "type": "integer", "minimum": 0, "maximum": 150 },
+            "ID": { "type": "string", "description": "hex digits" },
+        },
+    })
+}
+
+fn problem() -> Value {
+    let types: Vec<String> = PROBLEMS
+        .iter()
+        .map(|(word, _, _)| format!("{TYPE_PREFIX}{word}"))
+        .collect();
+    json!({
+        "type": "object",
+        "description": "RFC 9457",
+        "required": ["type", "title", "status", "detail", "requestId"],
+        "properties": {
+            "type": { "type": "string", "enum": types },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "requestId": { "type": "string" },
+            "available": { "type": "integer", "description": "with sold-out: the seats left" },
+            "max": { "type": "integer", "description": "with too-many-seats: the most of one booking" },
+        },
+    })
+}
+
+/// What the routes of the documentation answer with.
+struct Docs {
+    settings: RestSettings,
+    document: OpenApi,
+    /// The document for a service at the root, which is the common case.
+    at_root: Bytes,
+}
+
+/// `/openapi.json` and `/docs`, once for all services of a process. The page's parts are built in.
+#[must_use]
+pub fn docs_router(document: OpenApi, settings: &RestSettings) -> Router {
+    let at_root = serde_json::to_vec(&document).unwrap_or_default().into();
+    let docs = Arc::new(Docs {
+        settings: settings.clone(),
+        document,
+        at_root,
+    });
+    Router::new()
+        .route("/openapi.json", get(openapi_json))
+        .route("/docs", get(page))
+        .route("/docs/", get(page))
+        .route("/docs/{file}", get(file))
+        .with_state(docs)
+        .layer(RestLayer::new(settings))
+}
+
+async fn openapi_json(State(docs): State<Arc<Docs>>, request: Request) -> Answer {
+    let (parts, _) = request.into_parts();
+    let prefix = head::prefix(&parts, &docs.settings);
+    if prefix.is_empty() {
+        return Ok(answer::bytes(StatusCode::OK, docs.at_root.clone()));
+    }
+    let mut document = docs.document.clone();
+    document.servers = Some(vec![utoipa::openapi::Server::new(prefix)]);
+    answer::json(StatusCode::OK, &document)
+}
+
+/// The page itself is ours, as it has to find its parts under any prefix.
+async fn page(State(docs): State<Arc<Docs>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let prefix = head::prefix(&parts, &docs.settings);
+    let prefix: String = prefix
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric() || "/-_.~".contains(*letter))
+        .collect();
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>MyEvents API</title>\
+         <link rel=\"stylesheet\" href=\"{prefix}/docs/swagger-ui.css\"></head><body><div id=\"swagger-ui\"></div>\
+         <script src=\"{prefix}/docs/swagger-ui-bundle.js\"></script>\
+         <script src=\"{prefix}/docs/swagger-ui-standalone-preset.js\"></script>\
+         <script>SwaggerUIBundle({{url: \"{prefix}/openapi.json\", dom_id: \"#swagger-ui\", deepLinking: true, \
+         presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset]}});</script></body></html>"
+    );
+    answer::bytes(StatusCode::OK, html.into()).with(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    )
+}
+
+async fn file(Path(name): Path<String>) -> Answer {
+    let config = Arc::new(utoipa_swagger_ui::Config::from("../openapi.json"));
+    let found = utoipa_swagger_ui::serve(&name, config)
+        .map_err(|error| Problem::internal(error.to_string()))?
+        .ok_or_else(Problem::unknown_path)?;
+    let response = answer::bytes(StatusCode::OK, found.bytes.into_owned().into())
+        .with(header::CONTENT_TYPE, answer::text(found.content_type))
+        .with(header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
+    Ok(if found.gzpipped {
+        response.with(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+    } else {
+        response
+    })
+}
