@@ -101,7 +101,7 @@ fn addresses(listen: &str) -> String {
   Book two seats of the first event:
 
     ID=$(curl -s http://{listen}/events?limit=1 | grep -o '\"ID\":\"[0-9a-f]*' | head -1 | cut -d'\"' -f4)
-    curl -i http://{listen}/events/$ID/bookings -d '{{\"seats\": 2}}'
+    curl -i http://{listen}/events/$ID/bookings -H 'content-type: application/json' -d '{{\"seats\": 2}}'
 "
     )
 }

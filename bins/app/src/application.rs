@@ -1,0 +1,370 @@
+//! Builds the services of a program, runs them, and stops them in the order that loses nothing.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use myevents_adapters::connect::{self, OpenBroker, OpenStore};
+use myevents_core::dispatch::{Dispatch, DispatchOptions};
+use myevents_core::local::LocalOptions;
+use myevents_core::metrics::PrometheusObserver;
+use myevents_core::observe::{NoObserver, Observer};
+use myevents_core::ports::{Outbox, RandomIds, SystemClock};
+use myevents_core::projection;
+use myevents_core::relay::{Handover, HandoverReceiver, Relay, RelayOptions, handover};
+use myevents_core::rest::Readiness;
+use myevents_core::runtime::config::{ListenAddress, ServiceName, ServiceSettings, Settings};
+use myevents_core::runtime::server::{Listener, ServerLimits, raise_open_files, serve};
+use myevents_core::runtime::tls;
+use myevents_core::service::{BookingService, BookingSettings, EventService, SalesRules};
+use prometheus::Registry;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::routes::{Parts, metrics_app, rest_settings};
+use crate::{background, demo, stores};
+
+/// Rows offered to a relay in memory; what does not fit is found by polling.
+const HANDOVER: usize = 8_192;
+/// Of the time to stop, what is kept for relays and stores after the last request.
+const RESERVE: Duration = Duration::from_secs(3);
+/// Open files that are no connections: stores, logs, sockets of the process itself.
+const OTHER_FILES: usize = 128;
+
+/// A built program: stores open, addresses bound, nothing running yet.
+pub struct Application {
+    settings: Settings,
+    stores: Vec<(ServiceName, OpenStore)>,
+    broker: OpenBroker,
+    observer: Arc<dyn Observer>,
+    relays: Vec<(ServiceName, Relay)>,
+    dispatch: Option<Dispatch>,
+    parts: Parts,
+    listeners: Vec<(Listener, Router, Option<tls::TlsAcceptor>)>,
+    demo: bool,
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application")
+            .field("settings", &self.settings)
+            .field("addresses", &self.addresses())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Application {
+    /// Binds the addresses, opens the stores and puts everything together.
+    ///
+    /// # Errors
+    /// When an address can't be bound, a store or broker can't be opened, or a certificate can't be read.
+    pub async fn build(settings: Settings, demo: bool) -> Result<Self> {
+        let registry = Registry::new();
+        let observer: Arc<dyn Observer> = match settings.metrics {
+            Some(_) => Arc::new(PrometheusObserver::register(&registry, settings.metrics_max_label_values)?),
+            None => Arc::new(NoObserver),
+        };
+        // Before anything is opened: a wrong broker or certificate must leave no trace.
+        let broker = connect::broker(&settings.broker, local_options(&settings), Arc::clone(&observer))?;
+        let bound = bind(&settings).await?;
+        let stores = stores::open(&settings, false).await?;
+        let put_together = (|| {
+            let (parts, relays, dispatch) = services(&settings, &stores, &broker, &observer)?;
+            let listeners = bound
+                .into_iter()
+                .map(|(what, listener, acceptor)| {
+                    let router = match what {
+                        Serves::Whole => parts.whole_app(),
+                        Serves::Events => parts.event_app(),
+                        Serves::Bookings => parts.booking_app(),
+                        Serves::Metrics => metrics_app(registry.clone()),
+                    };
+                    (listener, router, acceptor)
+                })
+                .collect();
+            anyhow::Ok((parts, relays, dispatch, listeners))
+        })();
+        let (parts, relays, dispatch, listeners) = match put_together {
+            Ok(built) => built,
+            Err(error) => {
+                stores::close(&stores).await;
+                return Err(error);
+            }
+        };
+        Ok(Self {
+            settings,
+            stores,
+            broker,
+            observer,
+            relays,
+            dispatch,
+            parts,
+            listeners,
+            demo,
+        })
+    }
+
+    /// The addresses it got, in the order page, event service, booking service, their HTTPS, metrics.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
+        self.listeners.iter().map(|(listener, ..)| listener.address()).collect()
+    }
+
+    /// Runs until `stop` is cancelled, then works off what was accepted and closes everything within the time to stop.
+    ///
+    /// # Errors
+    /// When the demo can't be put in, or the broker refuses the subscription for good.
+    pub async fn run(self, stop: CancellationToken) -> Result<()> {
+        let consuming = CancellationToken::new();
+        let relaying = CancellationToken::new();
+        let (consumers, relays, others) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
+        if let Some(dispatch) = self.dispatch {
+            let (listener, token, failed) = (Arc::clone(&self.broker.listener), consuming.clone(), stop.clone());
+            consumers.spawn(async move {
+                if let Err(error) = dispatch.run(listener, token).await {
+                    tracing::error!(%error, "messages can't be taken from the broker");
+                    failed.cancel();
+                }
+            });
+        }
+        for (_, relay) in self.relays {
+            relays.spawn(relay.run(relaying.clone()));
+        }
+        let mut limits = limits(&self.settings);
+        limits.max_connections = limits.max_connections.min(raise_open_files().saturating_sub(OTHER_FILES).max(16));
+        let grace = self.settings.shutdown_timeout;
+        let servers = TaskTracker::new();
+        for (listener, router, acceptor) in self.listeners {
+            let grace = grace.saturating_sub(RESERVE).max(grace / 2);
+            servers.spawn(serve(listener, router, acceptor, limits.clone(), stop.clone(), grace));
+        }
+        for (service, open) in &self.stores {
+            background::start(&others, *service, open, &self.observer, &stop);
+        }
+        let failed = match (self.demo, &self.parts.events) {
+            (true, Some((events, _))) => demo::fill(events).await.err(),
+            _ => None,
+        };
+        if failed.is_some() {
+            stop.cancel();
+        }
+        stop.cancelled().await;
+
+        let deadline = Instant::now() + grace;
+        self.parts.readiness.stop();
+        servers.close();
+        servers.wait().await;
+        if let Some((bookings, _)) = &self.parts.bookings {
+            bookings.drain(left(deadline) / 2).await;
+        }
+        relaying.cancel();
+        finish(relays, left(deadline), "relays").await;
+        consuming.cancel();
+        finish(consumers, left(deadline), "message handlers").await;
+        finish(others, left(deadline), "background work").await;
+        let closing = async {
+            for result in [self.broker.emitter.close().await, self.broker.listener.close().await] {
+                if let Err(error) = result {
+                    tracing::warn!(%error, "the broker was not closed cleanly");
+                }
+            }
+            stores::close(&self.stores).await;
+        };
+        if tokio::time::timeout(left(deadline), closing).await.is_err() {
+            tracing::warn!("the stores were not closed in time; the next start picks up what waits");
+        }
+        tracing::info!("stopped");
+        failed.map_or(Ok(()), |error| Err(error).context("the demo can't be put in"))
+    }
+}
+
+/// At least a moment, so that each step is tried.
+fn left(deadline: Instant) -> Duration {
+    deadline
+        .saturating_duration_since(Instant::now())
+        .max(Duration::from_millis(500))
+}
+
+async fn finish(tasks: TaskTracker, within: Duration, what: &str) {
+    tasks.close();
+    if tokio::time::timeout(within, tasks.wait()).await.is_err() {
+        tracing::warn!("{what} did not finish in time; the next start picks up what waits");
+    }
+}
+
+fn limits(settings: &Settings) -> ServerLimits {
+    let longest = settings.services.iter().map(|service| service.request_timeout).max();
+    ServerLimits {
+        header_timeout: settings.header_timeout,
+        // The routers' own bounds come first: they answer with a reason.
+        body_timeout: settings.body_timeout + Duration::from_secs(5),
+        request_timeout: longest.unwrap_or_default() + Duration::from_secs(5),
+        max_connections: settings.max_connections,
+        ..ServerLimits::default()
+    }
+}
+
+fn local_options(settings: &Settings) -> LocalOptions {
+    let mut options = LocalOptions::default();
+    if let Some(service) = settings.service(ServiceName::Event).or(settings.services.first()) {
+        options.required_names.clone_from(&service.required_names);
+        options.max_message_bytes = service.max_message_bytes;
+    }
+    options
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Serves {
+    Whole,
+    Events,
+    Bookings,
+    Metrics,
+}
+
+type Bound = (Serves, Listener, Option<tls::TlsAcceptor>);
+
+async fn bind(settings: &Settings) -> Result<Vec<Bound>> {
+    let mut bound = Vec::new();
+    let mut add = async |serves, name, address: &Option<ListenAddress>, acceptor| -> Result<()> {
+        if let Some(address) = address {
+            bound.push((serves, Listener::bind(name, address).await?, acceptor));
+        }
+        Ok(())
+    };
+    add(Serves::Whole, "page and both APIs", &settings.listen, None).await?;
+    for service in &settings.services {
+        let (serves, plain, secure) = match service.service {
+            ServiceName::Event => (Serves::Events, "event service", "event service, HTTPS"),
+            ServiceName::Booking => (Serves::Bookings, "booking service", "booking service, HTTPS"),
+        };
+        add(serves, plain, &service.listen, None).await?;
+        if let Some(files) = &service.tls {
+            let acceptor = tls::acceptor(&files.certificate, &files.key)?;
+            add(serves, secure, &service.tls_listen, Some(acceptor)).await?;
+        }
+    }
+    add(Serves::Metrics, "metrics", &settings.metrics, None).await?;
+    Ok(bound)
+}
+
+type Built = (Parts, Vec<(ServiceName, Relay)>, Option<Dispatch>);
+
+fn services(
+    settings: &Settings,
+    stores: &[(ServiceName, OpenStore)],
+    broker: &OpenBroker,
+    observer: &Arc<dyn Observer>,
+) -> Result<Built> {
+    let mut relays = Vec::new();
+    let mut dispatch = None;
+    let mut events = None;
+    let mut bookings = None;
+    let readiness = Readiness::new();
+    for (name, open) in stores {
+        let service = settings.service(*name).context("a store without settings")?;
+        let (to_relay, offered) = handover(HANDOVER);
+        relays.push((*name, relay(*name, open, broker, offered, observer)));
+        let rest = rest_settings(settings, service, Arc::clone(observer))?;
+        readiness.watch_store(name.as_str(), open.store.clone());
+        readiness.set_broker(name.as_str(), true);
+        match name {
+            ServiceName::Event => events = Some((Arc::new(event_service(open, to_relay, service)), rest)),
+            ServiceName::Booking => {
+                dispatch = Some(projection_dispatch(open, broker, service, observer)?);
+                bookings = Some((Arc::new(booking_service(open, to_relay, service, observer)), rest));
+            }
+        }
+    }
+    let parts = Parts {
+        readiness,
+        events,
+        bookings,
+    };
+    Ok((parts, relays, dispatch))
+}
+
+fn event_service(open: &OpenStore, to_relay: Handover, settings: &ServiceSettings) -> EventService {
+    EventService::with_parts(
+        open.store.clone(),
+        to_relay,
+        Arc::new(SystemClock),
+        Arc::new(RandomIds),
+        settings.max_message_bytes,
+    )
+}
+
+fn booking_service(
+    open: &OpenStore,
+    to_relay: Handover,
+    settings: &ServiceSettings,
+    observer: &Arc<dyn Observer>,
+) -> BookingService {
+    let booking = BookingSettings {
+        sales: SalesRules {
+            max_seats_per_booking: settings.max_seats_per_booking,
+            refuse_past_events: settings.refuse_past_events,
+        },
+        unknown_capacity: settings.unknown_capacity,
+        desk_wait: settings.desk_wait,
+        request_timeout: settings.request_timeout,
+        max_message_bytes: settings.max_message_bytes,
+    };
+    BookingService::with_parts(
+        open.store.clone(),
+        to_relay,
+        Arc::new(SystemClock),
+        Arc::new(RandomIds),
+        Arc::clone(observer),
+        booking,
+    )
+}
+
+fn relay(
+    name: ServiceName,
+    open: &OpenStore,
+    broker: &OpenBroker,
+    offered: HandoverReceiver,
+    observer: &Arc<dyn Observer>,
+) -> Relay {
+    let outbox: Arc<dyn Outbox> = open.store.clone();
+    let options = RelayOptions {
+        report_depth: Some((name.as_str().to_owned(), Duration::from_secs(5))),
+        shutdown_timeout: Duration::from_secs(5),
+        ..RelayOptions::default()
+    };
+    Relay::new(
+        outbox,
+        Arc::clone(&broker.emitter),
+        offered,
+        options,
+        Arc::new(SystemClock),
+        Arc::clone(observer),
+    )
+}
+
+fn projection_dispatch(
+    open: &OpenStore,
+    broker: &OpenBroker,
+    settings: &ServiceSettings,
+    observer: &Arc<dyn Observer>,
+) -> Result<Dispatch> {
+    let group = ServiceName::Booking.as_str();
+    // Before any relay runs: what it publishes then waits for the group.
+    broker.declare(group, &projection::subscribe_names());
+    let options = DispatchOptions {
+        max_attempts: settings.max_attempts,
+        handler_timeout: settings.handler_timeout,
+        shutdown_timeout: Duration::from_secs(5),
+        ..DispatchOptions::default()
+    };
+    let builder = projection::register(Dispatch::builder(group), open.store.clone());
+    let dispatch = builder
+        .dead_letters(broker.dead_letters(group, open.dead_letters.clone()))
+        .options(options)
+        .observer(Arc::clone(observer))
+        .build()?;
+    Ok(dispatch)
+}

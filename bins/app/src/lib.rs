@@ -1,0 +1,85 @@
+//! What the three programs share: command line, settings, building, running, stopping, and the operators' commands.
+
+mod application;
+mod background;
+mod cli;
+mod commands;
+mod demo;
+mod landing;
+mod routes;
+mod stores;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+pub use application::Application;
+pub use myevents_core::runtime::config::Program;
+use myevents_core::runtime::config::Settings;
+use myevents_core::runtime::{shutdown, telemetry};
+
+use crate::cli::{Command, Invocation};
+
+/// Runs a program from its command line to its exit status.
+#[must_use]
+pub fn main(program: Program) -> ExitCode {
+    let invocation = match Invocation::from_process(program) {
+        Ok(invocation) => invocation,
+        Err(status) => return status,
+    };
+    match start(program, invocation) {
+        Ok(status) => status,
+        Err(error) => {
+            say_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the error that ends a program is for whoever started it")]
+fn say_error(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}
+
+fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
+    // These two work without any settings.
+    match &invocation.command {
+        Command::DevCert { folder } => return commands::dev_cert::run(folder),
+        Command::Health { url: Some(url) } => return commands::health::run(url),
+        _ => {}
+    }
+    let settings = Settings::load(&invocation.inputs)?;
+    match invocation.command {
+        Command::CheckConfig => return commands::check_config::run(&settings),
+        Command::Openapi => return commands::openapi::run(program),
+        Command::Health { .. } => return commands::health::run(&commands::health::own_url(&settings)?),
+        _ => {}
+    }
+    let serving = matches!(invocation.command, Command::Serve);
+    // Commands print their answer; their log would only stand between its lines.
+    let log = if serving { settings.log.as_str() } else { "warn" };
+    telemetry::start(log, &settings.log_format)?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let threads = match settings.worker_threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),
+        threads => threads,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(if serving { threads } else { 1 })
+        .enable_all()
+        .build()
+        .context("can't start the runtime")?;
+    let status = runtime.block_on(async {
+        if serving {
+            let stop = shutdown::on_signals()?;
+            let application = Application::build(settings, invocation.demo).await?;
+            application.run(stop).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        commands::run(&settings, invocation.command).await
+    });
+    // What still blocks a thread (a check of a large file) must not hold up the exit.
+    runtime.shutdown_background();
+    status
+}

@@ -1,0 +1,90 @@
+//! Which routes each listener has.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use myevents_core::metrics;
+use myevents_core::observe::Observer;
+use myevents_core::rest::{
+    BookingRest, CorsOrigins, EventRest, Readiness, RestSettings, booking_router, event_router, health_router,
+    with_fallback,
+};
+use myevents_core::runtime::config::{ListenAddress, ServiceSettings, Settings};
+use myevents_core::service::{BookingService, EventService};
+use prometheus::Registry;
+
+use crate::landing;
+
+/// What all listeners are made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    pub(crate) readiness: Readiness,
+    pub(crate) events: Option<(Arc<EventService>, RestSettings)>,
+    pub(crate) bookings: Option<(Arc<BookingService>, RestSettings)>,
+}
+
+/// How the routes of a service behave.
+pub(crate) fn rest_settings(
+    settings: &Settings,
+    service: &ServiceSettings,
+    observer: Arc<dyn Observer>,
+) -> myevents_core::Result<RestSettings> {
+    Ok(RestSettings {
+        cors_origins: CorsOrigins::parse(service.cors_origins.iter().map(String::as_str))?,
+        body_timeout: settings.body_timeout,
+        organiser_open: service.organiser_open || settings.listeners().all(ListenAddress::is_loopback),
+        observer,
+        ..RestSettings::default()
+    })
+}
+
+impl Parts {
+    fn complete(&self, routes: Router) -> Router {
+        let settings = self.events.as_ref().map(|(_, settings)| settings);
+        let settings = settings.or(self.bookings.as_ref().map(|(_, settings)| settings));
+        let settings = settings.cloned().unwrap_or_default();
+        with_fallback(routes.merge(health_router(self.readiness.clone(), &settings)), &settings)
+    }
+
+    fn event_routes(&self) -> Router {
+        self.events.clone().map_or_else(Router::new, |(service, settings)| {
+            event_router(EventRest { service, settings })
+        })
+    }
+
+    fn booking_routes(&self) -> Router {
+        self.bookings.clone().map_or_else(Router::new, |(service, settings)| {
+            booking_router(BookingRest { service, settings })
+        })
+    }
+
+    /// The event service's own listener.
+    pub(crate) fn event_app(&self) -> Router {
+        self.complete(self.event_routes())
+    }
+
+    /// The booking service's own listener.
+    pub(crate) fn booking_app(&self) -> Router {
+        self.complete(self.booking_routes())
+    }
+
+    /// Page, docs and both APIs on one origin.
+    pub(crate) fn whole_app(&self) -> Router {
+        self.complete(self.event_routes().merge(self.booking_routes()).merge(landing::router()))
+    }
+}
+
+/// `GET /metrics`, for a port of its own.
+pub(crate) fn metrics_app(registry: Registry) -> Router {
+    let show = async move || match metrics::render(&registry) {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics can't be shown");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    };
+    Router::new().route("/metrics", get(show))
+}
