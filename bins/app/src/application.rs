@@ -64,7 +64,10 @@ impl Application {
     pub async fn build(settings: Settings, demo: bool) -> Result<Self> {
         let registry = Registry::new();
         let observer: Arc<dyn Observer> = match settings.metrics {
-            Some(_) => Arc::new(PrometheusObserver::register(&registry, settings.metrics_max_label_values)?),
+            Some(_) => Arc::new(PrometheusObserver::register(
+                &registry,
+                settings.metrics_max_label_values,
+            )?),
             None => Arc::new(NoObserver),
         };
         // Before anything is opened: a wrong broker or certificate must leave no trace.
@@ -110,7 +113,10 @@ impl Application {
     /// The addresses it got, in the order page, event service, booking service, their HTTPS, metrics.
     #[must_use]
     pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
-        self.listeners.iter().map(|(listener, ..)| listener.address()).collect()
+        self.listeners
+            .iter()
+            .map(|(listener, ..)| listener.address())
+            .collect()
     }
 
     /// Runs until `stop` is cancelled, then works off what was accepted and closes everything within the time to stop.
@@ -122,7 +128,8 @@ impl Application {
         let relaying = CancellationToken::new();
         let (consumers, relays, others) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         if let Some(dispatch) = self.dispatch {
-            let (listener, token, failed) = (Arc::clone(&self.broker.listener), consuming.clone(), stop.clone());
+            let (listener, token, failed) =
+                (Arc::clone(&self.broker.listener), consuming.clone(), stop.clone());
             consumers.spawn(async move {
                 if let Err(error) = dispatch.run(listener, token).await {
                     tracing::error!(%error, "messages can't be taken from the broker");
@@ -134,12 +141,21 @@ impl Application {
             relays.spawn(relay.run(relaying.clone()));
         }
         let mut limits = limits(&self.settings);
-        limits.max_connections = limits.max_connections.min(raise_open_files().saturating_sub(OTHER_FILES).max(16));
+        limits.max_connections = limits
+            .max_connections
+            .min(raise_open_files().saturating_sub(OTHER_FILES).max(16));
         let grace = self.settings.shutdown_timeout;
         let servers = TaskTracker::new();
         for (listener, router, acceptor) in self.listeners {
             let grace = grace.saturating_sub(RESERVE).max(grace / 2);
-            servers.spawn(serve(listener, router, acceptor, limits.clone(), stop.clone(), grace));
+            servers.spawn(serve(
+                listener,
+                router,
+                acceptor,
+                limits.clone(),
+                stop.clone(),
+                grace,
+            ));
         }
         for (service, open) in &self.stores {
             background::start(&others, *service, open, &self.observer, &stop);
@@ -166,7 +182,10 @@ impl Application {
         finish(consumers, left(deadline), "message handlers").await;
         finish(others, left(deadline), "background work").await;
         let closing = async {
-            for result in [self.broker.emitter.close().await, self.broker.listener.close().await] {
+            for result in [
+                self.broker.emitter.close().await,
+                self.broker.listener.close().await,
+            ] {
                 if let Err(error) = result {
                     tracing::warn!(%error, "the broker was not closed cleanly");
                 }
@@ -196,7 +215,11 @@ async fn finish(tasks: TaskTracker, within: Duration, what: &str) {
 }
 
 fn limits(settings: &Settings) -> ServerLimits {
-    let longest = settings.services.iter().map(|service| service.request_timeout).max();
+    let longest = settings
+        .services
+        .iter()
+        .map(|service| service.request_timeout)
+        .max();
     ServerLimits {
         header_timeout: settings.header_timeout,
         // The routers' own bounds come first: they answer with a reason.

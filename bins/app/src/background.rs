@@ -34,7 +34,9 @@ pub(crate) fn start(
         tokio::time::sleep(SETTLE).await;
         match tools.quick_check().await {
             Ok(found) if found.sound => tracing::debug!(%service, "the store was checked"),
-            Ok(found) => tracing::error!(%service, found = found.report, "the store is damaged: see check-store"),
+            Ok(found) => {
+                tracing::error!(%service, found = found.report, "the store is damaged: see check-store")
+            }
             Err(error) => tracing::error!(%service, %error, "the store can't be checked"),
         }
     });
@@ -44,10 +46,7 @@ pub(crate) fn start(
             tokio::time::sleep(FORGET_EVERY).await;
             let now = SystemClock.now().0;
             let before = now - i64::try_from(INBOX_KEPT.as_millis()).unwrap_or(i64::MAX);
-            if let Err(error) = store
-                .forget_completed_before(UnixMillis(before))
-                .await
-            {
+            if let Err(error) = store.forget_completed_before(UnixMillis(before)).await {
                 tracing::warn!(%service, %error, "old inbox marks were not forgotten");
             }
         }
@@ -113,6 +112,8 @@ impl EventWalk {
         let page = store.list_events(&filter, self.after.as_ref(), 200).await?;
         self.done = page.next.is_none();
         self.after = page.next;
-        Ok(Some(page.items.into_iter().map(|record| record.event.id).collect()))
+        Ok(Some(
+            page.items.into_iter().map(|record| record.event.id).collect(),
+        ))
     }
 }

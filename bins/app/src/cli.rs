@@ -181,13 +181,17 @@ impl Invocation {
         let mut flags = Vec::new();
         let mut demo = false;
         let (file, command) = if program == Program::MyEvents {
-            let mut matches = MyEventsLine::command().name(program.name()).try_get_matches_from(arguments)?;
+            let mut matches = MyEventsLine::command()
+                .name(program.name())
+                .try_get_matches_from(arguments)?;
             let line = MyEventsLine::from_arg_matches_mut(&mut matches)?;
             demo = line.flags.demo;
             flags = line.flags.values();
             (line.file, line.command)
         } else {
-            let mut matches = ServiceLine::command().name(program.name()).try_get_matches_from(arguments)?;
+            let mut matches = ServiceLine::command()
+                .name(program.name())
+                .try_get_matches_from(arguments)?;
             let line = ServiceLine::from_arg_matches_mut(&mut matches)?;
             (line.file, line.command)
         };
@@ -218,8 +222,18 @@ impl MyEventsFlags {
         [
             flag("--data", "data", None, self.data),
             flag("--listen", "listen", None, self.listen),
-            flag("--event-listen", endpoint, Some(ServiceName::Event), self.event_listen),
-            flag("--booking-listen", endpoint, Some(ServiceName::Booking), self.booking_listen),
+            flag(
+                "--event-listen",
+                endpoint,
+                Some(ServiceName::Event),
+                self.event_listen,
+            ),
+            flag(
+                "--booking-listen",
+                endpoint,
+                Some(ServiceName::Booking),
+                self.booking_listen,
+            ),
             flag("--metrics-listen", "metrics_endpoint", None, self.metrics_listen),
         ]
         .into_iter()
@@ -231,7 +245,9 @@ impl MyEventsFlags {
 /// The original services take `-conf` and `-config` with one dash.
 fn old_spelling(argument: String) -> String {
     match argument.strip_prefix('-') {
-        Some(rest) if ["conf", "config"].contains(&rest.split('=').next().unwrap_or_default()) => format!("-{argument}"),
+        Some(rest) if ["conf", "config"].contains(&rest.split('=').next().unwrap_or_default()) => {
+            format!("-{argument}")
+        }
         _ => argument,
     }
 }

@@ -23,7 +23,10 @@ const HALLS: &[DemoHall] = &[
         country: "Italy",
         time_zone: "Europe/Rome",
         hours: (10, 23),
-        rooms: &[("Sala grande", "ground floor", 996), ("Saloncino", "first floor", 310)],
+        rooms: &[
+            ("Sala grande", "ground floor", 996),
+            ("Saloncino", "first floor", 310),
+        ],
         events: &[("Aida", 12, 18, 180), ("L'elisir d'amore", 26, 18, 150)],
     },
     DemoHall {
@@ -33,7 +36,10 @@ const HALLS: &[DemoHall] = &[
         time_zone: "Europe/Berlin",
         hours: (12, 23),
         rooms: &[("Halle", "ground floor", 180)],
-        events: &[("Rust Meetup: Bookings that never oversell", 5, 17, 180), ("Poetry Slam Finale", 19, 18, 150)],
+        events: &[
+            ("Rust Meetup: Bookings that never oversell", 5, 17, 180),
+            ("Poetry Slam Finale", 19, 18, 150),
+        ],
     },
     DemoHall {
         name: "Koto Hall",
@@ -42,7 +48,10 @@ const HALLS: &[DemoHall] = &[
         time_zone: "Asia/Tokyo",
         hours: (9, 22),
         rooms: &[("Main hall", "second floor", 1_200), ("Studio", "basement", 90)],
-        events: &[("New Year's Concert", 40, 9, 120), ("An Evening of Shamisen", 33, 10, 90)],
+        events: &[
+            ("New Year's Concert", 40, 9, 120),
+            ("An Evening of Shamisen", 33, 10, 90),
+        ],
     },
     DemoHall {
         name: "Harbour Arts Centre",
@@ -51,7 +60,10 @@ const HALLS: &[DemoHall] = &[
         time_zone: "America/Halifax",
         hours: (8, 23),
         rooms: &[("Auditorium", "level 1", 640), ("Black box", "level 2", 120)],
-        events: &[("Folk at the Harbour", 8, 23, 180), ("Children's Science Day", 15, 14, 300)],
+        events: &[
+            ("Folk at the Harbour", 8, 23, 180),
+            ("Children's Science Day", 15, 14, 300),
+        ],
     },
     DemoHall {
         name: "Sala Río Mapocho",
@@ -77,7 +89,11 @@ pub(crate) async fn fill(service: &EventService) -> Result<usize> {
     let midnight = SystemClock.now().seconds().get() / 86_400 * 86_400;
     let mut made = 0;
     for hall in HALLS {
-        let location = service.create_location(&context, None, location(hall)?).await?.record.location;
+        let location = service
+            .create_location(&context, None, location(hall)?)
+            .await?
+            .record
+            .location;
         for (name, days, hour, minutes) in hall.events {
             let start = midnight + days * 86_400 + hour * 3_600;
             let draft = EventDraft {

@@ -35,7 +35,10 @@ pub fn main(program: Program) -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "the error that ends a program is for whoever started it")]
+#[allow(
+    clippy::print_stderr,
+    reason = "the error that ends a program is for whoever started it"
+)]
 fn say_error(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
 }

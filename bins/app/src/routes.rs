@@ -9,8 +9,8 @@ use axum::routing::get;
 use myevents_core::metrics;
 use myevents_core::observe::Observer;
 use myevents_core::rest::{
-    BookingRest, CorsOrigins, EventRest, Readiness, RestSettings, booking_router, event_router, health_router,
-    with_fallback,
+    BookingRest, CorsOrigins, EventRest, Readiness, RestSettings, booking_router, event_router,
+    health_router, with_fallback,
 };
 use myevents_core::runtime::config::{ListenAddress, ServiceSettings, Settings};
 use myevents_core::service::{BookingService, EventService};
@@ -46,19 +46,26 @@ impl Parts {
         let settings = self.events.as_ref().map(|(_, settings)| settings);
         let settings = settings.or(self.bookings.as_ref().map(|(_, settings)| settings));
         let settings = settings.cloned().unwrap_or_default();
-        with_fallback(routes.merge(health_router(self.readiness.clone(), &settings)), &settings)
+        with_fallback(
+            routes.merge(health_router(self.readiness.clone(), &settings)),
+            &settings,
+        )
     }
 
     fn event_routes(&self) -> Router {
-        self.events.clone().map_or_else(Router::new, |(service, settings)| {
-            event_router(EventRest { service, settings })
-        })
+        self.events
+            .clone()
+            .map_or_else(Router::new, |(service, settings)| {
+                event_router(EventRest { service, settings })
+            })
     }
 
     fn booking_routes(&self) -> Router {
-        self.bookings.clone().map_or_else(Router::new, |(service, settings)| {
-            booking_router(BookingRest { service, settings })
-        })
+        self.bookings
+            .clone()
+            .map_or_else(Router::new, |(service, settings)| {
+                booking_router(BookingRest { service, settings })
+            })
     }
 
     /// The event service's own listener.
@@ -73,7 +80,11 @@ impl Parts {
 
     /// Page, docs and both APIs on one origin.
     pub(crate) fn whole_app(&self) -> Router {
-        self.complete(self.event_routes().merge(self.booking_routes()).merge(landing::router()))
+        self.complete(
+            self.event_routes()
+                .merge(self.booking_routes())
+                .merge(landing::router()),
+        )
     }
 }
 

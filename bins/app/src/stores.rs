@@ -43,7 +43,11 @@ pub(crate) async fn open(settings: &Settings, tool: bool) -> Result<Vec<(Service
     let mut open = Vec::new();
     let mut failed = None;
     for (name, task) in opening {
-        match task.await.map_err(anyhow::Error::from).and_then(|opened| Ok(opened?)) {
+        match task
+            .await
+            .map_err(anyhow::Error::from)
+            .and_then(|opened| Ok(opened?))
+        {
             Ok(store) => open.push((name, store)),
             Err(error) => failed = failed.or(Some(error.context(format!("the store of the {name}")))),
         }

@@ -16,7 +16,11 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode> {
             sound &= found.sound;
             say(format_args!("{service}: {}", found.report));
         }
-        Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if sound {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     })
     .await
 }

@@ -54,7 +54,9 @@ pub(super) async fn run(settings: &Settings, action: Option<LetterAction>) -> Re
         match action {
             None | Some(LetterAction::List) => say(format_args!("{found} dead letters")),
             Some(LetterAction::Resend(wanted)) => {
-                say(format_args!("{found} marked; the running service sends them to their consumer"));
+                say(format_args!(
+                    "{found} marked; the running service sends them to their consumer"
+                ));
                 ensure!(found > 0 || wanted.all, "no dead letter has these ids");
             }
             Some(LetterAction::Drop(wanted)) => {

@@ -15,7 +15,8 @@ pub(crate) fn run(folder: &Path) -> Result<ExitCode> {
     let made = rcgen::generate_simple_self_signed(names).context("can't make a certificate")?;
     fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
     let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
-    fs::write(&certificate, made.cert.pem()).with_context(|| format!("can't write {}", certificate.display()))?;
+    fs::write(&certificate, made.cert.pem())
+        .with_context(|| format!("can't write {}", certificate.display()))?;
     OpenOptions::new()
         .create(true)
         .write(true)

@@ -14,7 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where the service of these settings is asked.
 pub(crate) fn own_url(settings: &Settings) -> Result<String> {
-    let plain = settings.services.iter().filter_map(|service| service.listen.as_ref());
+    let plain = settings
+        .services
+        .iter()
+        .filter_map(|service| service.listen.as_ref());
     let address = settings.listen.iter().chain(plain).next();
     let address = address.context("nothing listens for HTTP; name a URL")?;
     let host = match address.host.as_str() {
@@ -34,7 +37,10 @@ pub(crate) fn run(url: &str) -> Result<ExitCode> {
     };
     let (address, path) = place.split_once('/').unwrap_or((place, ""));
     let path = if path.is_empty() { "healthz" } else { path };
-    let with_port = if address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+    let with_port = if address
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    {
         address.to_owned()
     } else {
         format!("{address}:80")
@@ -52,7 +58,10 @@ fn ask(address: &str, path: &str) -> Result<String> {
             Ok(mut stream) => {
                 stream.set_read_timeout(Some(PATIENCE))?;
                 stream.set_write_timeout(Some(PATIENCE))?;
-                write!(stream, "GET /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+                write!(
+                    stream,
+                    "GET /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+                )?;
                 let mut start = [0; 12];
                 stream.read_exact(&mut start)?;
                 return Ok(String::from_utf8_lossy(&start[9..]).into_owned());

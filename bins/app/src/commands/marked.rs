@@ -9,14 +9,23 @@ pub(super) fn mark(service: ServiceName, id: impl std::fmt::Display) -> String {
 }
 
 /// The ids of `service` among `given`. Without a mark an id means the only service of the program.
-pub(super) fn of_service<'a>(given: &'a [String], service: ServiceName, services: usize) -> Result<Vec<&'a str>> {
+pub(super) fn of_service<'a>(
+    given: &'a [String],
+    service: ServiceName,
+    services: usize,
+) -> Result<Vec<&'a str>> {
     let mut own = Vec::new();
     for id in given {
         match id.split_once('/') {
             Some((name, id)) if name == service.as_str() => own.push(id),
-            Some((name, _)) if [ServiceName::Event, ServiceName::Booking].iter().any(|one| one.as_str() == name) => {}
+            Some((name, _))
+                if [ServiceName::Event, ServiceName::Booking]
+                    .iter()
+                    .any(|one| one.as_str() == name) => {}
             _ if services == 1 => own.push(id),
-            _ => bail!("`{id}` does not say whose it is; write it as `list` prints it, such as {service}/{id}"),
+            _ => {
+                bail!("`{id}` does not say whose it is; write it as `list` prints it, such as {service}/{id}")
+            }
         }
     }
     Ok(own)
@@ -31,6 +40,9 @@ mod tests {
         let given = ["eventservice/1".to_owned(), "bookingservice/2".to_owned()];
         assert_eq!(of_service(&given, ServiceName::Booking, 2).unwrap(), ["2"]);
         assert!(of_service(&["3".to_owned()], ServiceName::Booking, 2).is_err());
-        assert_eq!(of_service(&["3".to_owned()], ServiceName::Booking, 1).unwrap(), ["3"]);
+        assert_eq!(
+            of_service(&["3".to_owned()], ServiceName::Booking, 1).unwrap(),
+            ["3"]
+        );
     }
 }

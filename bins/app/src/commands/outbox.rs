@@ -28,10 +28,14 @@ pub(super) async fn run(settings: &Settings, action: Option<OutboxAction>) -> Re
                 }
                 OutboxAction::Parked => parked(*service, store).await?,
                 OutboxAction::Resend(wanted) => {
-                    found += store.resend(&pick(store, wanted, *service, stores.len()).await?).await?;
+                    found += store
+                        .resend(&pick(store, wanted, *service, stores.len()).await?)
+                        .await?;
                 }
                 OutboxAction::Drop(wanted) => {
-                    found += store.discard(&pick(store, wanted, *service, stores.len()).await?).await?;
+                    found += store
+                        .discard(&pick(store, wanted, *service, stores.len()).await?)
+                        .await?;
                 }
             }
         }
@@ -49,7 +53,9 @@ pub(super) async fn run(settings: &Settings, action: Option<OutboxAction>) -> Re
 
 async fn depth(service: ServiceName, store: &dyn Store) -> Result<()> {
     let depth = store.depth().await?;
-    let age = depth.oldest.map_or(0, |oldest| (SystemClock.now().0 - oldest.0).max(0) / 1_000);
+    let age = depth
+        .oldest
+        .map_or(0, |oldest| (SystemClock.now().0 - oldest.0).max(0) / 1_000);
     say(format_args!(
         "{service}: {} waiting, the oldest for {age} s, {} parked",
         depth.rows, depth.parked
@@ -85,7 +91,11 @@ async fn parked(service: ServiceName, store: &dyn Store) -> Result<()> {
 
 async fn pick(store: &dyn Store, wanted: &Ids, service: ServiceName, services: usize) -> Result<Vec<RowId>> {
     if wanted.all {
-        return Ok(all_parked(store).await?.into_iter().map(|message| message.id).collect());
+        return Ok(all_parked(store)
+            .await?
+            .into_iter()
+            .map(|message| message.id)
+            .collect());
     }
     let own = of_service(&wanted.ids, service, services)?;
     Ok(own.into_iter().map(|id| RowId(Arc::from(id))).collect())

@@ -15,7 +15,10 @@ pub(super) async fn run(settings: &Settings, repair: bool) -> Result<ExitCode> {
     }
     stores::with_open(settings, async |stores| {
         let (mut checked, mut off) = (0_u64, 0_u64);
-        for (_, open) in stores.iter().filter(|(service, _)| *service == ServiceName::Booking) {
+        for (_, open) in stores
+            .iter()
+            .filter(|(service, _)| *service == ServiceName::Booking)
+        {
             let mut walk = EventWalk::default();
             while let Some(events) = walk.next(&*open.store).await? {
                 for event in events {
@@ -35,7 +38,11 @@ pub(super) async fn run(settings: &Settings, repair: bool) -> Result<ExitCode> {
         }
         let repaired = if repair && off > 0 { ", repaired" } else { "" };
         say(format_args!("{checked} counters checked, {off} off{repaired}"));
-        Ok(if off == 0 || repair { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if off == 0 || repair {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     })
     .await
 }

@@ -11,14 +11,21 @@ use myevents_core::service::EventService;
 use super::say;
 use crate::stores;
 
-pub(super) async fn run(settings: &Settings, since: Option<String>, event: Option<String>) -> Result<ExitCode> {
+pub(super) async fn run(
+    settings: &Settings,
+    since: Option<String>,
+    event: Option<String>,
+) -> Result<ExitCode> {
     if settings.service(ServiceName::Event).is_none() {
         bail!("events are the event service's: run this with `eventservice` or `myevents`");
     }
     let since = since.map(|text| time(&text)).transpose()?;
     let event = event.map(|id| EventId::parse(&id)).transpose()?;
     stores::with_open(settings, async |stores| {
-        for (_, open) in stores.iter().filter(|(service, _)| *service == ServiceName::Event) {
+        for (_, open) in stores
+            .iter()
+            .filter(|(service, _)| *service == ServiceName::Event)
+        {
             // No relay is here: the messages are left in the outbox for the running service.
             let (to_relay, _offered) = handover(0);
             let service = EventService::new(open.store.clone(), to_relay);
@@ -29,7 +36,9 @@ pub(super) async fn run(settings: &Settings, since: Option<String>, event: Optio
                 }
                 None => service.republish_all(since, |_| {}).await?,
             };
-            say(format_args!("{count} events will be announced by the running service"));
+            say(format_args!(
+                "{count} events will be announced by the running service"
+            ));
         }
         Ok(ExitCode::SUCCESS)
     })
