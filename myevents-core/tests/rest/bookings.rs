@@ -1,0 +1,183 @@
+//! Bookings, users, availability and the organiser's list.
+
+use http::StatusCode;
+use myevents_core::rest::RestSettings;
+use serde_json::json;
+
+use crate::app::App;
+
+const KEY: [(&str, &str); 1] = [("idempotency-key", "0b0f7a52-8a55-4f3e-9d3f-7a2c1d1e0f00")];
+
+#[tokio::test]
+async fn a_booking_is_made_found_and_cancelled_and_its_seats_come_back() {
+    let app = App::new();
+    let event = app.bookable(Some(3)).await;
+    let path = format!("/events/{event}/bookings");
+    let body = r#"{"seats":2,"name":"Ada","email":"ada@example.org"}"#;
+    let made = app.post(&path, body).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let booking = made.json();
+    let here = made.header("location").to_owned();
+    assert_eq!(here, format!("/bookings/{}", booking["ID"].as_str().unwrap()));
+    assert_eq!(booking["State"], "confirmed");
+    assert_eq!(app.get(&here).await.json(), booking);
+
+    let left = app.get(&format!("/events/{event}/availability")).await.json();
+    assert_eq!(
+        left,
+        json!({"EventID": event.to_string(), "Capacity": 3, "Available": 1})
+    );
+    let refused = app.post(&path, r#"{"seats":2}"#).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert_eq!(refused.problem(), "sold-out");
+    assert_eq!(refused.json()["available"], 1);
+
+    for _ in 0..2 {
+        assert_eq!(app.delete(&here).await.status, StatusCode::NO_CONTENT);
+    }
+    assert_eq!(app.get(&here).await.json()["State"], "cancelled");
+    let all = app.get(&format!("/availability?ids={event},00ff")).await.json();
+    assert_eq!(
+        all,
+        json!([{"EventID": event.to_string(), "Capacity": 3, "Available": 3}])
+    );
+    assert_eq!(app.delete("/bookings/00ff").await.problem(), "not-found");
+    assert_eq!(app.get("/bookings/not-an-id").await.problem(), "not-found");
+}
+
+#[tokio::test]
+async fn a_key_books_once_and_is_spent_after_a_cancel() {
+    let app = App::new();
+    let event = app.bookable(Some(5)).await;
+    let path = format!("/events/{event}/bookings");
+    let first = app.ask("POST", &path, &KEY, r#"{"seats":2}"#).await;
+    let again = app.ask("POST", &path, &KEY, r#"{ "SEATS" : 2 }"#).await;
+    assert_eq!(again.status, StatusCode::CREATED);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.json(), first.json());
+
+    let other = app.ask("POST", &path, &KEY, r#"{"seats":1}"#).await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(other.problem(), "key-reused");
+    let elsewhere = format!("/events/{}/bookings", app.bookable(Some(5)).await);
+    let other = app.ask("POST", &elsewhere, &KEY, r#"{"seats":2}"#).await;
+    assert_eq!(other.problem(), "key-reused");
+
+    app.delete(first.header("location")).await;
+    let spent = app.ask("POST", &path, &KEY, r#"{"seats":2}"#).await;
+    assert_eq!(spent.status, StatusCode::CREATED);
+    assert_eq!(spent.json()["State"], "cancelled");
+
+    let own = r#"{"seats":1,"id":"0102"}"#;
+    assert_eq!(app.post(&path, own).await.json()["ID"], "0102");
+    assert_eq!(app.post(&path, own).await.header("idempotency-replayed"), "true");
+    let taken = app.post(&path, r#"{"seats":2,"id":"0102"}"#).await;
+    assert_eq!(
+        (taken.status, taken.problem()),
+        (StatusCode::CONFLICT, "conflict".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_status() {
+    let app = App::new();
+    let known = format!("/events/{}/bookings", app.bookable(Some(100)).await);
+    let unknown_capacity = format!("/events/{}/bookings", app.bookable(None).await);
+    for (path, body, status, word) in [
+        ("/events/00ff/bookings", r#"{"seats":1}"#, 404, "not-found"),
+        ("/events/not-an-id/bookings", r#"{"seats":1}"#, 404, "not-found"),
+        (&unknown_capacity, r#"{"seats":1}"#, 409, "capacity-unknown"),
+        (&known, r#"{"seats":21}"#, 422, "too-many-seats"),
+        (&known, r#"{"seats":1,"userId":"00ff"}"#, 422, "unprocessable"),
+        (&known, r#"{"seats":1,"userId":"nobody"}"#, 422, "unprocessable"),
+        (&known, r#"{"seats":1,"eventid":"00ff"}"#, 422, "unprocessable"),
+    ] {
+        let answered = app.post(path, body).await;
+        assert_eq!(answered.status.as_u16(), status, "{path} {body}");
+        assert_eq!(answered.problem(), word, "{path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_made_carries_bookings_and_is_removed() {
+    let app = App::new();
+    let event = app.bookable(Some(9)).await;
+    let made = app.post("/users", r#"{"first":"Ada","LAST":"L","age":36}"#).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let user = made.json()["ID"].as_str().unwrap().to_owned();
+    assert_eq!(made.header("location"), format!("/users/{user}"));
+    let body = format!(r#"{{"seats":1,"user_id":"{user}","name":"Ada"}}"#);
+    let booking = app.post(&format!("/events/{event}/bookings"), body).await;
+    assert_eq!(booking.status, StatusCode::CREATED);
+
+    let found = app.get(&format!("/users/{user}")).await.json();
+    assert_eq!((&found["First"], &found["Age"]), (&json!("Ada"), &json!(36)));
+    assert_eq!(found["Bookings"], json!([booking.json()]));
+    let list = app.get(&format!("/users/{user}/bookings?state=confirmed")).await;
+    assert_eq!(list.json(), json!([booking.json()]));
+    let none = app.get(&format!("/users/{user}/bookings?state=cancelled")).await;
+    assert_eq!(none.json(), json!([]));
+
+    let gone = app.delete(&format!("/users/{user}")).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    for path in [
+        format!("/users/{user}"),
+        format!("/users/{user}/bookings"),
+        "/users/zz".to_owned(),
+    ] {
+        assert_eq!(app.get(&path).await.problem(), "not-found");
+    }
+    let kept = app.get(booking.header("location")).await.json();
+    assert_eq!(kept["Seats"], 1);
+    assert!(kept.get("UserID").is_none() && kept.get("Name").is_none());
+}
+
+#[tokio::test]
+async fn the_organisers_list_is_closed_unless_opened() {
+    let closed = App::with(RestSettings::default());
+    let event = closed.bookable(Some(9)).await;
+    let answered = closed.get(&format!("/events/{event}/bookings")).await;
+    assert_eq!(
+        (answered.status, answered.problem()),
+        (StatusCode::FORBIDDEN, "forbidden".to_owned())
+    );
+
+    let app = App::new();
+    let event = app.bookable(Some(9)).await;
+    let path = format!("/events/{event}/bookings");
+    app.post(&path, r#"{"seats":1,"name":"Ada"}"#).await;
+    app.post(&path, r#"{"seats":1,"name":"Bob"}"#).await;
+    assert_eq!(app.get(&path).await.json().as_array().unwrap().len(), 2);
+    let found = app.get(&format!("{path}?q=ADA")).await.json();
+    assert_eq!(
+        (found.as_array().unwrap().len(), &found[0]["Name"]),
+        (1, &json!("Ada"))
+    );
+    assert_eq!(app.get("/events/00ff/bookings").await.problem(), "not-found");
+}
+
+#[tokio::test]
+async fn availability_takes_at_most_100_ids() {
+    let app = App::new();
+    let event = app.bookable(None).await;
+    let left = app.get(&format!("/events/{event}/availability")).await.json();
+    assert_eq!(
+        left,
+        json!({"EventID": event.to_string(), "Capacity": null, "Available": null})
+    );
+    let many = vec!["00ff"; 101].join(",");
+    for query in [
+        "".to_owned(),
+        "?ids=zz".to_owned(),
+        format!("?ids={many}"),
+        "?ids=00&ids=01".to_owned(),
+    ] {
+        let answered = app.get(&format!("/availability{query}")).await;
+        assert_eq!(
+            (answered.status, answered.problem()),
+            (StatusCode::BAD_REQUEST, "invalid".to_owned())
+        );
+    }
+    assert_eq!(app.get("/availability?ids=").await.json(), json!([]));
+    assert_eq!(app.get("/events/00ff/availability").await.problem(), "not-found");
+}

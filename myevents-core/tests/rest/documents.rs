@@ -1,0 +1,77 @@
+//! The OpenAPI document against the routers.
+
+use http::StatusCode;
+use myevents_core::rest::openapi;
+use serde_json::{Value, json};
+
+use crate::app::App;
+
+#[tokio::test]
+async fn every_documented_operation_is_routed() {
+    let app = App::new();
+    let operations = openapi::operations();
+    assert!(operations.len() > 20);
+    for (method, path) in operations {
+        let path = path.replace("{id}", "00ff").replace("{name}", "x");
+        let answered = app.ask(method, &path, &[], "").await;
+        assert_ne!(answered.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+        if answered.status == StatusCode::NOT_FOUND {
+            assert_eq!(answered.problem(), "not-found", "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_whole_and_its_references_hold() {
+    let app = App::new();
+    let document = app.get("/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["servers"], json!([{"url": "/"}]));
+    assert!(document["paths"]["/events/{id}/bookings"]["post"]["responses"]["409"].is_object());
+    for document in [
+        document,
+        serde_json::to_value(openapi::event_document()).unwrap(),
+        serde_json::to_value(openapi::booking_document()).unwrap(),
+    ] {
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            let target = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(target).is_some(), "{reference}");
+        }
+    }
+}
+
+fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_page_brings_its_own_parts() {
+    let app = App::new();
+    let page = app.get("/docs").await;
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    let page = String::from_utf8(page.body).unwrap();
+    assert!(!page.contains("//cdn") && !page.contains("https://"));
+    for file in [
+        "swagger-ui.css",
+        "swagger-ui-bundle.js",
+        "swagger-ui-standalone-preset.js",
+    ] {
+        assert!(page.contains(file));
+        assert_eq!(
+            app.get(&format!("/docs/{file}")).await.status,
+            StatusCode::OK,
+            "{file}"
+        );
+    }
+    assert_eq!(app.get("/docs/nothing.js").await.problem(), "unknown-path");
+}

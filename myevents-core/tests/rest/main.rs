@@ -1,0 +1,12 @@
+//! The routers by `oneshot` on the memory store: every route and status, bad input, lists, conditions, mounting.
+
+mod app;
+mod bad_input;
+mod bookings;
+mod conditions;
+mod documents;
+mod events;
+mod lists;
+mod mounting;
+mod original;
+mod problems;
