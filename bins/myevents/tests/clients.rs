@@ -19,7 +19,7 @@ async fn booked(program: &Program, event: &str, key: &str) -> Duration {
     let order = Order {
         event: event.to_owned(),
         seats: 1,
-        key: format!("well-behaved-{key}"),
+        key: format!("well-behaved-{}", key.replace(' ', "-")),
     };
     let outcome = Booker::new(program.service.bookings)
         .book(&order, start + Duration::from_secs(60))

@@ -89,6 +89,7 @@ async fn customer(market: Arc<Market>, number: u64) -> Tally {
             other => panic!("an order ended with {other:?}"),
         }
     }
+    tally.retries = booker.retries;
     tally
 }
 
