@@ -8,13 +8,15 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use myevents_core::metrics;
 use myevents_core::observe::Observer;
+use myevents_core::rest::openapi::{booking_document, event_document, merged_document};
 use myevents_core::rest::{
-    BookingRest, CorsOrigins, EventRest, Readiness, RestSettings, booking_router, event_router,
+    BookingRest, CorsOrigins, EventRest, Readiness, RestSettings, booking_router, docs_router, event_router,
     health_router, with_fallback,
 };
-use myevents_core::runtime::config::{ListenAddress, ServiceSettings, Settings};
+use myevents_core::runtime::config::{ListenAddress, Program, ServiceSettings, Settings};
 use myevents_core::service::{BookingService, EventService};
 use prometheus::Registry;
+use utoipa::openapi::OpenApi;
 
 use crate::landing;
 
@@ -42,14 +44,14 @@ pub(crate) fn rest_settings(
 }
 
 impl Parts {
-    fn complete(&self, routes: Router) -> Router {
+    fn complete(&self, routes: Router, document: OpenApi) -> Router {
         let settings = self.events.as_ref().map(|(_, settings)| settings);
         let settings = settings.or(self.bookings.as_ref().map(|(_, settings)| settings));
         let settings = settings.cloned().unwrap_or_default();
-        with_fallback(
-            routes.merge(health_router(self.readiness.clone(), &settings)),
-            &settings,
-        )
+        let routes = routes
+            .merge(health_router(self.readiness.clone(), &settings))
+            .merge(docs_router(document, &settings));
+        with_fallback(routes, &settings)
     }
 
     fn event_routes(&self) -> Router {
@@ -70,21 +72,18 @@ impl Parts {
 
     /// The event service's own listener.
     pub(crate) fn event_app(&self) -> Router {
-        self.complete(self.event_routes())
+        self.complete(self.event_routes(), event_document())
     }
 
     /// The booking service's own listener.
     pub(crate) fn booking_app(&self) -> Router {
-        self.complete(self.booking_routes())
+        self.complete(self.booking_routes(), booking_document())
     }
 
     /// Page, docs and both APIs on one origin.
     pub(crate) fn whole_app(&self) -> Router {
-        self.complete(
-            self.event_routes()
-                .merge(self.booking_routes())
-                .merge(landing::router()),
-        )
+        let routes = self.event_routes().merge(self.booking_routes());
+        self.complete(routes.merge(landing::router()), merged_document())
     }
 }
 
@@ -98,4 +97,13 @@ pub(crate) fn metrics_app(registry: Registry) -> Router {
         }
     };
     Router::new().route("/metrics", get(show))
+}
+
+/// The OpenAPI document of a program's API.
+pub(crate) fn document(program: Program) -> OpenApi {
+    match program {
+        Program::EventService => event_document(),
+        Program::BookingService => booking_document(),
+        Program::MyEvents => merged_document(),
+    }
 }

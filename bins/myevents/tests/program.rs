@@ -71,6 +71,12 @@ async fn an_event_is_made_booked_and_cancelled() -> Result<()> {
     for link in ["href=\"docs\"", "href=\"events\"", "href=\"readme\""] {
         assert!(page.contains(link), "{page}");
     }
+    let docs = ask(api, "GET", "/docs", None).await?.status;
+    assert!(docs < 400, "/docs answers {docs}");
+    let served = ask(api, "GET", "/openapi.json", None).await?.json()?;
+    let printed: serde_json::Value = serde_json::from_slice(&run(&["openapi"], &[]).stdout)?;
+    assert_eq!(served["paths"], printed["paths"]);
+    assert!(printed["paths"]["/events/{id}/bookings"].is_object(), "{printed}");
     let metrics = ask(program.service.metrics.unwrap(), "GET", "/metrics", None).await?;
     let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
     for name in [

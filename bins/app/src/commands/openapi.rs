@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use myevents_core::runtime::config::Program;
 
+use super::say;
+use crate::routes;
+
 pub(crate) fn run(program: Program) -> Result<ExitCode> {
-    bail!("{} was built without feature openapi", program.name())
+    say(serde_json::to_string_pretty(&routes::document(program))?);
+    Ok(ExitCode::SUCCESS)
 }

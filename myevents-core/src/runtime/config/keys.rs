@@ -195,7 +195,7 @@ const fn key(
 }
 
 impl Key {
-    const fn from_env(mut self, aliases: &'static [&'static str]) -> Self {
+    const fn aliased(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
     }
@@ -233,26 +233,26 @@ pub(super) const BROKER_TYPES: &[&str] = &["local", "amqp", "kafka", "sqs"];
 /// Every setting, in the order of the docs.
 pub static KEYS: &[Key] = &[
     key(STORE, "databasetype", Choice(DATABASE_TYPES), Same("sqlite"), "Where records are kept. `memory` keeps nothing over a restart. `MONGO_URL` sets `mongodb` and its URL."),
-    key(STORE, "dbconnection", Text, Unset, "The store's file or URL. By type: `sqlite` a file, `eventservice.db` or `bookingservice.db` (in `myevents` within `data`); `mongodb` a URL, `mongodb://127.0.0.1`.").from_env(&["MONGO_URL"]).secret(),
+    key(STORE, "dbconnection", Text, Unset, "The store's file or URL. By type: `sqlite` a file, `eventservice.db` or `bookingservice.db` (in `myevents` within `data`); `mongodb` a URL, `mongodb://127.0.0.1`.").aliased(&["MONGO_URL"]).secret(),
     key(STORE, "create_tables", Flag, Same("true"), "Make tables that are not there (`dynamodb`)."),
     key(STORE, "table_prefix", Text, ByService("", "booking-"), "Put before the names of tables (`dynamodb`)."),
     key(STORE, "data", Path, Same("./myevents-data"), "The folder of the SQLite files.").only_myevents(),
     key(LISTEN, "listen", Address, Same("127.0.0.1:8080"), "The page, the docs and both APIs on one origin.").only_myevents(),
-    key(LISTEN, "restfulapi_endpoint", Address, ByService("localhost:8181", "localhost:8282"), "Where the service's API listens. `myevents` does not read `LISTEN_URL`, which could mean either service.").from_env(&["LISTEN_URL"]),
-    key(LISTEN, "restfulapi-tlsendpoint", Address, ByService("localhost:9191", "localhost:9292"), "Where the service's API listens for HTTPS once certificate and key are given. `myevents` does not read `TLS_LISTEN_URL`.").from_env(&["TLS_LISTEN_URL"]),
+    key(LISTEN, "restfulapi_endpoint", Address, ByService("localhost:8181", "localhost:8282"), "Where the service's API listens. `myevents` does not read `LISTEN_URL`, which could mean either service.").aliased(&["LISTEN_URL"]),
+    key(LISTEN, "restfulapi-tlsendpoint", Address, ByService("localhost:9191", "localhost:9292"), "Where the service's API listens for HTTPS once certificate and key are given. `myevents` does not read `TLS_LISTEN_URL`.").aliased(&["TLS_LISTEN_URL"]),
     key(LISTEN, "tls_certificate", Path, Unset, "The certificate chain, PEM."),
     key(LISTEN, "tls_key", Path, Unset, "The certificate's private key, PEM."),
-    key(LISTEN, "metrics_endpoint", Address, ByService("localhost:9100", "localhost:9101"), "Where `GET /metrics` listens, never on the API's port. `myevents` has one, that of the event service.").from_env(&["METRICS_URL"]).process(),
+    key(LISTEN, "metrics_endpoint", Address, ByService("localhost:9100", "localhost:9101"), "Where `GET /metrics` listens, never on the API's port. `myevents` has one, that of the event service.").aliased(&["METRICS_URL"]).process(),
     key(LISTEN, "metrics_max_label_values", Number(1_000_000), Same("1000"), "How many events get a label of their own in metrics; the rest is counted under `other`.").process(),
     key(BROKER, "message_broker_type", Choice(BROKER_TYPES), ByProgram("amqp", "local"), "What carries messages. `local` joins services inside one process only. Set by the URLs of the brokers below too: with several the order `amqp`, `kafka`, `sqs` decides.").process(),
-    key(BROKER, "amqp_message_broker", List, Same("amqp://guest:guest@localhost:5672"), "AMQP brokers, tried in turn.").from_env(&["AMQP_BROKER_URL", "AMQP_URL"]).secret(),
+    key(BROKER, "amqp_message_broker", List, Same("amqp://guest:guest@localhost:5672"), "AMQP brokers, tried in turn.").aliased(&["AMQP_BROKER_URL", "AMQP_URL"]).secret(),
     key(BROKER, "amqp_queue", Text, Same("booking"), "The service's queue."),
     key(BROKER, "amqp_queue_type", Choice(&["quorum", "classic"]), Same("quorum"), "How the queue is declared; `classic` is what the original's queue is."),
-    key(BROKER, "kafka_message_brokers", List, Same("localhost:9092"), "Kafka brokers.").from_env(&["KAFKA_BROKER_URLS", "KAFKA_BROKERS"]),
+    key(BROKER, "kafka_message_brokers", List, Same("localhost:9092"), "Kafka brokers.").aliased(&["KAFKA_BROKER_URLS", "KAFKA_BROKERS"]),
     key(BROKER, "kafka_topic", Text, Same("events"), "The topic of all messages."),
     key(BROKER, "kafka_group", Text, ByService("eventservice", "bookingservice"), "The consumer group."),
     key(BROKER, "kafka_partitions", Number(100_000), Same("12"), "How many partitions a topic gets that has to be made."),
-    key(BROKER, "sqs_queue", Text, Same("events"), "The queue. Region and credentials come from the AWS SDK's own variables.").from_env(&["SQS_QUEUE"]),
+    key(BROKER, "sqs_queue", Text, Same("events"), "The queue. Region and credentials come from the AWS SDK's own variables.").aliased(&["SQS_QUEUE"]),
     key(BROKER, "sqs_max_messages", Number(10), Same("10"), "Messages a receive."),
     key(BROKER, "sqs_wait_time", Duration, Same("20s"), "How long a receive waits."),
     key(BROKER, "sqs_visibility_timeout", Duration, Same("30s"), "How long a received message stays hidden from others."),
@@ -272,9 +272,9 @@ pub static KEYS: &[Key] = &[
     key(LIMITS, "max_connections", Number(10_000_000), Same("20000"), "Open connections a listener; further ones wait. Bounded by the limit of open files.").process(),
     key(ACCESS, "cors_origins", List, Same("*"), "Origins whose pages may call the API; `*` = all."),
     key(ACCESS, "auth", Choice(&["none", "jwt"]), Same("none"), "Who may write. With `none` only loopback addresses are listened on, unless `allow_anonymous` is set."),
-    key(ACCESS, "allow_anonymous", Flag, Same("false"), "Listen on other than loopback addresses with `auth` = `none`: everybody who reaches the port may write.").from_env(&["ALLOW_ANONYMOUS"]),
+    key(ACCESS, "allow_anonymous", Flag, Same("false"), "Listen on other than loopback addresses with `auth` = `none`: everybody who reaches the port may write.").aliased(&["ALLOW_ANONYMOUS"]),
     key(ACCESS, "organiser_open", Flag, Same("false"), "Show the organiser's lists, with names and addresses, to everybody who reaches the port."),
-    key(PROCESS, "log", Text, Same("info"), "What is logged: a level, or directives such as `info,myevents_core=debug`.").from_env(&["RUST_LOG"]).process(),
+    key(PROCESS, "log", Text, Same("info"), "What is logged: a level, or directives such as `info,myevents_core=debug`.").aliased(&["RUST_LOG"]).process(),
     key(PROCESS, "log_format", Choice(&["auto", "text", "json"]), Same("auto"), "`auto` writes text on a terminal and JSON elsewhere.").process(),
     key(PROCESS, "worker_threads", Number(1_024), Same("0"), "Threads for requests; 0 = one a core, four at most.").process(),
 ];
