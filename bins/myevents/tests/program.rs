@@ -325,3 +325,44 @@ fn a_backend_that_is_not_built_is_named() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_second_signal_stops_at_once() -> Result<()> {
+    use tokio::io::AsyncWriteExt;
+    let data = tempfile::tempdir()?;
+    let program = Program::new(BINARY, data.path());
+    let (api, folder) = (program.service.bookings, data.path().to_str().unwrap());
+    let mut child = Command::new(BINARY)
+        .args([
+            "--data",
+            folder,
+            "--listen",
+            &api.to_string(),
+            "--event-listen",
+            "none",
+        ])
+        .args(["--booking-listen", "none", "--metrics-listen", "none"])
+        .stderr(std::process::Stdio::null())
+        .spawn()?;
+    let start = Instant::now();
+    while program.service.wait_ready(Duration::ZERO).await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it does not get ready");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // A body that does not come keeps the stop waiting.
+    let mut slow = tokio::net::TcpStream::connect(api).await?;
+    slow.write_all(b"POST /events HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{")
+        .await?;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let pid = child.id().to_string();
+    let signal = || Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(signal()?.success());
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(child.try_wait()?.is_none(), "the stop waits for the open request");
+    assert!(signal()?.success());
+    let second = Instant::now();
+    let status = child.wait()?;
+    assert_eq!(status.code(), Some(143));
+    assert!(second.elapsed() < Duration::from_secs(3));
+    Ok(())
+}
