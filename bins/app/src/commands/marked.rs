@@ -9,11 +9,7 @@ pub(super) fn mark(service: ServiceName, id: impl std::fmt::Display) -> String {
 }
 
 /// The ids of `service` among `given`. Without a mark an id means the only service of the program.
-pub(super) fn of_service<'a>(
-    given: &'a [String],
-    service: ServiceName,
-    services: usize,
-) -> Result<Vec<&'a str>> {
+pub(super) fn of_service(given: &[String], service: ServiceName, services: usize) -> Result<Vec<&str>> {
     let mut own = Vec::new();
     for id in given {
         match id.split_once('/') {
