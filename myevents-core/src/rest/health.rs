@@ -95,7 +95,6 @@ fn words(parts: &BTreeMap<String, bool>) -> BTreeMap<&str, &'static str> {
 }
 
 /// `/healthz` and `/readyz`, once for all services of a process.
-#[must_use]
 pub fn health_router(readiness: Readiness, settings: &RestSettings) -> Router {
     Router::new()
         .route("/healthz", get(alive))

@@ -62,7 +62,6 @@ pub(crate) struct EventState {
 }
 
 /// The routes of the event service.
-#[must_use]
 pub fn event_router(rest: EventRest) -> Router {
     let layer = RestLayer::new(&rest.settings);
     let state = Arc::new(EventState {
@@ -94,7 +93,6 @@ pub fn event_router(rest: EventRest) -> Router {
 }
 
 /// The routes of the booking service.
-#[must_use]
 pub fn booking_router(rest: BookingRest) -> Router {
     let layer = RestLayer::new(&rest.settings);
     Router::new()
@@ -114,7 +112,6 @@ pub fn booking_router(rest: BookingRest) -> Router {
 
 /// `router` with a problem for every path it does not know. Goes on the outermost router, once: of nested routers only
 /// the outermost one's fallback is asked.
-#[must_use]
 pub fn with_fallback(router: Router, settings: &RestSettings) -> Router {
     let unknown = any::<_, _, ()>(async || -> Answer { Err(Problem::unknown_path()) });
     router.fallback_service(unknown.layer(RestLayer::new(settings)))

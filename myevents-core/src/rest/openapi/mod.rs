@@ -154,7 +154,6 @@ struct Docs {
 }
 
 /// `/openapi.json` and `/docs`, once for all services of a process. The page's parts are built in.
-#[must_use]
 pub fn docs_router(document: OpenApi, settings: &RestSettings) -> Router {
     let at_root = serde_json::to_vec(&document).unwrap_or_default().into();
     let docs = Arc::new(Docs {
