@@ -198,17 +198,19 @@ impl Outbox for ToyStore {
         Ok(extended)
     }
 
-    async fn park(&self, rows: &[OutboxRow], reason: &str) -> Result<()> {
+    async fn park(&self, rows: &[OutboxRow], reason: &str) -> Result<Vec<RowId>> {
         let mut data = self.open()?;
+        let mut parked = Vec::new();
         for row in rows {
             if let Some(stored) = data.messages.rows.get_mut(&number_of(&row.id))
                 && stored.held_by(row.token)
             {
                 stored.lease = None;
                 stored.parked = Some(reason.to_owned());
+                parked.push(row.id.clone());
             }
         }
-        Ok(())
+        Ok(parked)
     }
 
     async fn parked(&self, after: Option<&RowId>, limit: usize) -> Result<PageOf<ParkedMessage, RowId>> {

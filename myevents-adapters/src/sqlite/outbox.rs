@@ -187,11 +187,11 @@ impl Outbox for SqliteStore {
         .await
     }
 
-    async fn park(&self, rows: &[OutboxRow], reason: &str) -> Result<()> {
+    async fn park(&self, rows: &[OutboxRow], reason: &str) -> Result<Vec<RowId>> {
         let (rows, reason) = (rows.to_vec(), reason.to_owned());
         self.write(rows.len(), Durability::Synced, move |tx| {
             let sql = "UPDATE outbox SET parked = ?3, token = NULL, lease = 0 WHERE seq = ?1 AND token = ?2";
-            guarded(tx, "park messages", sql, &rows, &reason).map(|_| ())
+            guarded(tx, "park messages", sql, &rows, &reason)
         })
         .await
     }

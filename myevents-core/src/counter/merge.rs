@@ -52,6 +52,9 @@ pub fn merge_counter(stored: Option<&Counter>, offered: &EventProjection) -> Opt
             }
             counter.version = version;
             counter.rev = stored.rev + 1;
+            // A refusal may follow from what only the copy knows (sales times, limits), so a commit decided under the
+            // old version must not apply after it.
+            counter.epoch = stored.epoch + 1;
             Some(counter)
         }
         // Filling in a later version could make seats bookable that this version took off sale.

@@ -60,7 +60,7 @@ pub struct Counter {
     pub available: Option<i64>,
     /// One more at each change.
     pub rev: u64,
-    /// One more whenever `available` may rise. A decision commits only in the epoch it saw: within one epoch
+    /// One more whenever `available` may rise, and with every version of the event. A decision commits only in the epoch it saw: within one epoch
     /// `available` only falls, so a late commit can't apply after a refusal.
     pub epoch: u64,
 }

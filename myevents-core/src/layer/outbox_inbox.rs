@@ -32,7 +32,7 @@ impl<P: Outbox + ?Sized, A: Around> Outbox for Layered<P, A> {
             outbox => outbox.extend(&rows, lease))
     }
 
-    async fn park(&self, rows: &[OutboxRow], reason: &str) -> Result<()> {
+    async fn park(&self, rows: &[OutboxRow], reason: &str) -> Result<Vec<RowId>> {
         through!(self, write "park outbox rows", [rows = rows.to_vec(), reason = reason.to_owned()],
             outbox => outbox.park(&rows, &reason))
     }

@@ -223,8 +223,10 @@ impl Rows {
             .collect()
     }
 
-    fn park(&mut self, rows: &[OutboxRow], reason: &str) {
-        for (number, _) in self.held(rows) {
+    fn park(&mut self, rows: &[OutboxRow], reason: &str) -> Vec<RowId> {
+        let held = self.held(rows);
+        for (number, _) in &held {
+            let number = *number;
             if let Some(row) = self.remove(number) {
                 let parked = Parked {
                     envelope: row.envelope,
@@ -235,6 +237,7 @@ impl Rows {
                 self.parked.insert(number, parked);
             }
         }
+        held.iter().map(|(number, _)| row_id(*number)).collect()
     }
 
     /// Gives back all leases of an instance.
@@ -297,12 +300,9 @@ impl Outbox for MemoryStore {
         .await
     }
 
-    async fn park(&self, rows: &[OutboxRow], reason: &str) -> Result<()> {
-        self.write("park messages", |state, _| {
-            state.rows.park(rows, reason);
-            Ok(())
-        })
-        .await
+    async fn park(&self, rows: &[OutboxRow], reason: &str) -> Result<Vec<RowId>> {
+        self.write("park messages", |state, _| Ok(state.rows.park(rows, reason)))
+            .await
     }
 
     async fn parked(&self, after: Option<&RowId>, limit: usize) -> Result<PageOf<ParkedMessage, RowId>> {

@@ -101,12 +101,13 @@ pub trait Outbox: Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn extend(&self, rows: &[OutboxRow], lease: Duration) -> Result<Vec<RowId>>;
 
-    /// Sets rows aside for good, those that their token still holds. Later rows of their entities flow once this has
-    /// returned.
+    /// Sets rows aside for good, those that their token still holds; answers the ids of these. Later rows of their
+    /// entities flow once this has returned. A row that is not answered belongs to somebody else by now: whoever asked
+    /// lets go of the later rows of its entity too.
     ///
     /// # Errors
     /// `Unavailable`, `OutcomeUnknown`.
-    async fn park(&self, rows: &[OutboxRow], reason: &str) -> Result<()>;
+    async fn park(&self, rows: &[OutboxRow], reason: &str) -> Result<Vec<RowId>>;
 
     /// Lists parked rows, oldest first, from after `after`.
     ///

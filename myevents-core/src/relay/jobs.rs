@@ -20,7 +20,8 @@ pub(super) enum Answer {
     Claimed(Result<Claim>),
     Confirmed(Vec<OutboxRow>, Result<()>),
     Released(usize),
-    Parked(OpenRow, Result<()>),
+    /// Whether the row was still held, and so is parked.
+    Parked(OpenRow, Result<bool>),
     Extended {
         asked: Vec<OutboxRow>,
         held: Result<HashSet<RowId>>,
@@ -78,7 +79,11 @@ pub(super) fn release(outbox: Arc<dyn Outbox>, rows: Vec<OutboxRow>) -> Job {
 
 pub(super) fn park(outbox: Arc<dyn Outbox>, open: OpenRow, reason: String) -> Job {
     Box::pin(async move {
-        let parked = outbox.park(std::slice::from_ref(&open.held.row), &reason).await;
+        let row = &open.held.row;
+        let parked = outbox
+            .park(std::slice::from_ref(row), &reason)
+            .await
+            .map(|ids| ids.contains(&row.id));
         Answer::Parked(open, parked)
     })
 }

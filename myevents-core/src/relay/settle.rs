@@ -169,14 +169,19 @@ impl Relay {
         }
     }
 
-    fn parked(&mut self, open: OpenRow, result: Result<()>) {
+    fn parked(&mut self, open: OpenRow, result: Result<bool>) {
         self.in_flight -= 1;
         match result {
-            Ok(()) => {
+            Ok(true) => {
                 self.outcome.parked += 1;
                 self.lanes.taken(&open.key);
                 self.lanes.forget(std::slice::from_ref(&open.held.row));
                 self.poll_after_confirm();
+            }
+            // Another relay holds it by now; the later ones must not overtake it.
+            Ok(false) => {
+                let rows = self.lanes.let_go(open);
+                self.release(rows);
             }
             Err(error) => {
                 tracing::warn!(%error, "a message that the broker refuses was not parked; it is tried again");

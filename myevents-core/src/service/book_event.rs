@@ -13,8 +13,8 @@ impl BookingService {
     /// Books all seats asked for or none. Asking again with the same id or key and the same content answers
     /// [`Outcome::Existing`] with the booking as it is now, cancelled or not.
     ///
-    /// A refusal speaks of this try and all that have ended: while an earlier try of the same key still runs in
-    /// another process, that one may be granted after this one was refused.
+    /// A refusal speaks of this try and of those that had ended when it was decided: while an earlier try of the same
+    /// key still runs in another process, that one may be granted after this one was refused.
     ///
     /// # Errors
     /// `Unprocessable` when the user is not known; `Overloaded` when the desk is full, too slow or closing;

@@ -349,7 +349,8 @@ pub async fn s11b_parking(bed: &dyn StoreBed) -> CaseResult {
         held == [first.leased[0].id.clone()],
         "a held lease was not extended"
     );
-    store.park(&first.leased, "refused: ' \u{fffd}").await?;
+    let parked = store.park(&first.leased, "refused: ' \u{fffd}").await?;
+    ensure!(parked == held, "{parked:?} were parked of {held:?}");
     let depth = store.depth().await?;
     ensure!(
         depth.rows == 3 && depth.parked == 1,
@@ -425,7 +426,8 @@ async fn token_guards(
         "a later claim has the same token, or other rows"
     );
     store.release(old).await?;
-    store.park(old, "overslept").await?;
+    let parked = store.park(old, "overslept").await?;
+    ensure!(parked.is_empty(), "an old token parked {parked:?}");
     let extended = store.extend(old, LEASE).await?;
     ensure!(extended.is_empty(), "an old token extended {extended:?}");
     ensure!(
