@@ -147,6 +147,8 @@ pub async fn s14a_mark_with_effect(bed: &dyn StoreBed) -> CaseResult {
     };
     let other = fixture::event_record(fixture::event("late effect"));
     let location = fixture::location_record(fixture::location(Vec::new()));
+    let stored_location = fixture::location_record(fixture::location(Vec::new()));
+    store.add_location(&stored_location, Attached::nothing()).await?;
     let mut newer = record.clone();
     newer.version = Version(2);
     let refusals = [
@@ -161,7 +163,7 @@ pub async fn s14a_mark_with_effect(bed: &dyn StoreBed) -> CaseResult {
             .err(),
         store.add_location(&location, late.clone()).await.err(),
         store
-            .replace_location(&location, Version::FIRST, late)
+            .replace_location(&stored_location, Version::FIRST, late)
             .await
             .err(),
     ];

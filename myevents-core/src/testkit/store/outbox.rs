@@ -282,6 +282,10 @@ async fn given_up(bed: &dyn StoreBed, store: &Arc<dyn Store>) -> Result<usize, F
         drop(write);
         written.push((record.event.id, message));
     }
+    // What was started is carried out behind the caller's back; a write that is waited for comes after it in a store
+    // that writes in order, so that no message is born leased after the time has passed.
+    let last = fixture::event_record(fixture::event("waited for"));
+    store.add_event(&last, Attached::nothing()).await?;
     bed.pass(PAST_ALL_LEASES).await;
     let mut before = HashSet::new();
     for (id, message) in &written {
