@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use myevents_core::contract::{Envelope, MessageName};
 use myevents_core::dispatch::{Context, Dispatch};
@@ -66,7 +66,6 @@ async fn ten_thousand_messages_arrive_in_order_and_none_is_left() {
     );
     let relay = tokio::spawn(relay.run(stop.clone()));
 
-    let started = Instant::now();
     for round in 0..ROUNDS {
         let written = store
             .with_transaction(move |transaction| {
@@ -93,8 +92,6 @@ async fn ten_thousand_messages_arrive_in_order_and_none_is_left() {
     tokio::time::timeout(Duration::from_secs(60), everything)
         .await
         .expect("a message is stuck");
-    let rate = (KEYS * ROUNDS) as f64 / started.elapsed().as_secs_f64();
-    println!("{rate:.0} messages a second, written, published, handled and confirmed");
     stop.cancel();
     relay.await.unwrap();
     consumer.await.unwrap().unwrap();

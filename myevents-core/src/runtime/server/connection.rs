@@ -111,6 +111,8 @@ where
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(shared.limits.header_timeout)
+                // A client that sends its booking and goes away (a page that reloads itself) has still sent it.
+                .half_close(true)
                 .max_buf_size(MAX_HEAD)
                 .serve_connection(io, service)
         );
