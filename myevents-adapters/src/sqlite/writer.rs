@@ -406,6 +406,14 @@ fn run_in_savepoint(tx: &Tx<'_>, job: &mut dyn Job) -> Pass {
     {
         return Pass::Lost(error.duplicate());
     }
+    if tx.connection().is_autocommit() {
+        // SQLite rolled everything back (a full disk does that), so there is no savepoint left to go back to.
+        return Pass::Lost(Error::new(
+            ErrorKind::Unavailable,
+            "write",
+            "the transaction was ended by one of its writes; try again",
+        ));
+    }
     let undone = match ended {
         Ok(()) => Ok(()),
         Err(_) => {
