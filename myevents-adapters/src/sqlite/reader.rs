@@ -25,7 +25,7 @@ const IDLE: usize = 4;
 #[derive(Debug)]
 pub(super) struct Readers {
     idle: Mutex<Vec<Connection>>,
-    lists: Semaphore,
+    lists: Arc<Semaphore>,
     closed: AtomicBool,
     config: Arc<SqliteConfig>,
 }
@@ -34,7 +34,7 @@ impl Readers {
     pub(super) fn new(config: Arc<SqliteConfig>) -> Self {
         Self {
             idle: Mutex::default(),
-            lists: Semaphore::new(LISTS),
+            lists: Arc::new(Semaphore::new(LISTS)),
             closed: AtomicBool::new(false),
             config,
         }
@@ -67,9 +67,17 @@ impl Readers {
         self: &Arc<Self>,
         read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _permit = self.lists.acquire().await.map_err(|_| closed())?;
+        let permit = Arc::clone(&self.lists)
+            .acquire_owned()
+            .await
+            .map_err(|_| closed())?;
         let readers = Arc::clone(self);
-        tokio::task::spawn_blocking(move || readers.point(read))
+        // The read goes on when its caller goes away, and keeps its permit until it ends.
+        let reading = move || {
+            let _permit = permit;
+            readers.point(read)
+        };
+        tokio::task::spawn_blocking(reading)
             .await
             .unwrap_or_else(|source| {
                 Err(Error::new(
