@@ -143,10 +143,19 @@ pub(super) struct Identity {
 
 /// Opens a connection that may write, with our settings.
 pub(super) fn open_writer(config: &SqliteConfig) -> Result<Connection> {
+    open_to_write(config, OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+/// The same for a file that was open before: should it be gone, an empty one must not take its place.
+pub(super) fn reopen_writer(config: &SqliteConfig) -> Result<Connection> {
+    open_to_write(config, OpenFlags::empty())
+}
+
+fn open_to_write(config: &SqliteConfig, more: OpenFlags) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        | OpenFlags::SQLITE_OPEN_EXRESCODE
+        | more;
     let open = || {
         let mut connection = Connection::open_with_flags(&config.path, flags)?;
         connection.busy_timeout(config.busy_timeout)?;

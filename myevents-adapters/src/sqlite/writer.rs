@@ -260,7 +260,7 @@ impl Thread {
         let all = group.len();
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => match schema::open_writer(&self.config) {
+            None => match schema::reopen_writer(&self.config) {
                 Ok(connection) => {
                     self.synced = true;
                     connection
@@ -379,7 +379,7 @@ impl Thread {
 
     fn close(&mut self) -> Result<()> {
         if self.connection.is_none() {
-            self.connection = Some(schema::open_writer(&self.config)?);
+            self.connection = Some(schema::reopen_writer(&self.config)?);
         }
         if let Some(connection) = &self.connection {
             self.instance.release_leases(connection)?;
