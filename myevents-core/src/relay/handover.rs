@@ -30,6 +30,8 @@ struct State {
     rows: Vec<OutboxRow>,
     surplus: Vec<OutboxRow>,
     woken: bool,
+    /// The relay is gone: what is offered is left to its lease.
+    abandoned: bool,
 }
 
 /// The side of the writers. Cheap to clone.
@@ -46,8 +48,14 @@ impl Handover {
             return;
         }
         let mut state = self.0.state.lock();
+        if state.abandoned {
+            return;
+        }
         if state.rows.len() + rows.len() > self.0.capacity {
-            state.surplus.extend(rows);
+            // Of what a relay that is stuck does not even release, the leases run out.
+            if state.surplus.len() <= self.0.capacity {
+                state.surplus.extend(rows);
+            }
         } else {
             state.rows.extend(rows);
         }
@@ -65,6 +73,16 @@ impl Handover {
 /// The side of the relay.
 #[derive(Debug)]
 pub struct HandoverReceiver(Arc<Shared>);
+
+impl Drop for HandoverReceiver {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        *state = State {
+            abandoned: true,
+            ..State::default()
+        };
+    }
+}
 
 impl HandoverReceiver {
     /// What was offered since the last call: the rows to emit, and the surplus to release.
