@@ -95,7 +95,11 @@ impl Batch {
         let mut replies = Vec::with_capacity(round.len());
         let now = self.clock.now().seconds();
         for (mut request, reply) in round {
-            let refusal = record.and_then(|record| self.options.sales.refusal(&record.event, &request, now));
+            // An event that comes between this look and the store's must not be sold without its rules of sale.
+            let refusal = match record {
+                Some(record) => self.options.sales.refusal(&record.event, &request, now),
+                None => Some(Outcome::UnknownEvent),
+            };
             if let Some(refusal) = refusal {
                 drop(reply.send(self.unless_booked_before(&request, refusal).await));
                 continue;
