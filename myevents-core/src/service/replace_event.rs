@@ -65,13 +65,8 @@ impl EventService {
                     record,
                     created: true,
                 })),
-                Inserted::Existing(_) if condition == PutCondition::CreateOnly => {
-                    Err(version_mismatch("put event"))
-                }
-                Inserted::Existing(record) => Ok(Some(Replaced {
-                    record,
-                    created: false,
-                })),
+                // Made by another meanwhile, and perhaps changed or cancelled since: decided by what is there now.
+                Inserted::Existing(_) => Ok(None),
             },
             Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
             Err(error) => Err(error),
