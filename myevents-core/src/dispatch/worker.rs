@@ -249,7 +249,8 @@ async fn in_progress(run: &Run, held: &mut Held, progress: &mut Progress) -> Ste
 
 /// Our own store is away: nothing more is taken meanwhile, and no attempt is used up.
 async fn store_away(run: &Run, held: &mut Held, progress: &mut Progress, error: &Error) -> Step {
-    let _away = run.core.away();
+    // Another error speaks of this message or its place only: the others go on.
+    let _away = is_away(error.kind()).then(|| run.core.away());
     progress.away += 1;
     if held.is_overdue() {
         return Step::GiveBack(Duration::ZERO);
