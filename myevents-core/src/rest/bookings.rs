@@ -58,7 +58,13 @@ pub(super) async fn book(State(rest): Bookings, path: PathText, request: Request
 
     let own_id = draft.id.is_some();
     // The event's desk carries it through in a task of its own, whether this future is dropped or not.
-    let outcome = rest.service.book_event(&context, key.as_ref(), draft).await?;
+    let outcome = if draft.user.is_some() {
+        // The user is looked up before the desk takes over; a client that goes away meanwhile is still served.
+        let service = Arc::clone(&rest.service);
+        carried_through(async move { service.book_event(&context, key.as_ref(), draft).await }).await?
+    } else {
+        rest.service.book_event(&context, key.as_ref(), draft).await?
+    };
     if let Some(problem) = Problem::of_outcome(&outcome, own_id) {
         return Err(problem);
     }
