@@ -123,7 +123,8 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.read(read).await
+        self.read(move |connection| super::reader::snapshot(connection, read))
+            .await
     }
 
     pub(super) fn secret(&self) -> IdSecret {
