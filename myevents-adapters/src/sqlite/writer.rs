@@ -353,11 +353,7 @@ impl Thread {
                 }
             };
             let ended = match ended {
-                Pass::Done if connection.is_autocommit() => Pass::Lost(Error::new(
-                    ErrorKind::Unavailable,
-                    "write",
-                    "the transaction was ended by one of its writes; try again",
-                )),
+                Pass::Done if connection.is_autocommit() => Pass::Lost(ended_by_a_write()),
                 ended => ended,
             };
             if !matches!(ended, Pass::Done) {
@@ -394,6 +390,14 @@ impl Thread {
     }
 }
 
+fn ended_by_a_write() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "write",
+        "the transaction was ended by one of its writes; try again",
+    )
+}
+
 fn run_in_savepoint(tx: &Tx<'_>, job: &mut dyn Job) -> Pass {
     let execute = |sql: &str| tx.connection().prepare_cached(sql)?.execute([]).map(|_| ());
     if let Err(source) = execute("SAVEPOINT job") {
@@ -408,11 +412,10 @@ fn run_in_savepoint(tx: &Tx<'_>, job: &mut dyn Job) -> Pass {
     }
     if tx.connection().is_autocommit() {
         // SQLite rolled everything back (a full disk does that), so there is no savepoint left to go back to.
-        return Pass::Lost(Error::new(
-            ErrorKind::Unavailable,
-            "write",
-            "the transaction was ended by one of its writes; try again",
-        ));
+        return Pass::Lost(match ended {
+            Err(error) if error.kind() == ErrorKind::Unavailable => error,
+            _ => ended_by_a_write(),
+        });
     }
     let undone = match ended {
         Ok(()) => Ok(()),
