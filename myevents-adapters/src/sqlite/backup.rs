@@ -63,9 +63,20 @@ impl SqliteStore {
         examine(&partial, config)?;
         if target.exists() {
             fold_in_wal(config);
-            remove(&with_suffix(target, "-wal")).map_err(&io)?;
+            let kept = with_suffix(target, ".replaced");
+            remove(&kept).map_err(&io)?;
+            remove(&with_suffix(&kept, "-wal")).map_err(&io)?;
+            // The old file keeps its name until the backup takes it: a crash in between must not leave none, which the
+            // next start would take for a new store.
+            fs::hard_link(target, &kept)
+                .or_else(|_| fs::copy(target, &kept).map(drop))
+                .map_err(&io)?;
+            // What could not be folded in belongs to the file that is kept, and must not meet the backup.
+            match fs::rename(with_suffix(target, "-wal"), with_suffix(&kept, "-wal")) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+                _ => {}
+            }
             remove(&with_suffix(target, "-shm")).map_err(&io)?;
-            fs::rename(target, with_suffix(target, ".replaced")).map_err(&io)?;
         }
         put_in_place(&partial, target).map_err(&io)
     }
