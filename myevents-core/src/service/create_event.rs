@@ -27,19 +27,19 @@ impl EventService {
             .id
             .clone()
             .unwrap_or_else(|| EventId::from(self.new_id("event", key, context)));
-        if key.is_some()
+        if (key.is_some() || draft.id.is_some())
             && let Some(record) = self.store.find_event(&id).await?
         {
             // A retry finds its event even if its location is gone by now.
-            let same = record.fingerprint == fingerprint;
-            return if same {
-                Ok(Created {
+            if record.fingerprint == fingerprint {
+                return Ok(Created {
                     record,
                     replayed: true,
-                })
-            } else {
-                Err(key_reused())
-            };
+                });
+            }
+            if key.is_some() {
+                return Err(key_reused());
+            }
         }
 
         let event = self
