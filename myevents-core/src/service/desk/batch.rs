@@ -177,7 +177,7 @@ impl Batch {
 
 fn wrong_count() -> Error {
     Error::new(
-        ErrorKind::Internal,
+        ErrorKind::OutcomeUnknown,
         "decide booking",
         "the store answered another number of requests than asked",
     )
