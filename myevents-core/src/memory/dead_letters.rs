@@ -75,7 +75,9 @@ impl DeadLetters for MemoryStore {
         after: Option<&DeadLetterId>,
         limit: usize,
     ) -> Result<PageOf<(DeadLetterId, DeadLetter), DeadLetterId>> {
-        let first = after.and_then(number_of).map_or(0, |number| number.saturating_add(1));
+        let first = after
+            .and_then(number_of)
+            .map_or(0, |number| number.saturating_add(1));
         let items = self.read("list dead letters", |state| {
             let from_here = state.letters.by_number.range(first..);
             from_here

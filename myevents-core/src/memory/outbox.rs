@@ -306,7 +306,9 @@ impl Outbox for MemoryStore {
     }
 
     async fn parked(&self, after: Option<&RowId>, limit: usize) -> Result<PageOf<ParkedMessage, RowId>> {
-        let first = after.and_then(number_of).map_or(0, |number| number.saturating_add(1));
+        let first = after
+            .and_then(number_of)
+            .map_or(0, |number| number.saturating_add(1));
         let items = self.read("list parked messages", |state| {
             let from_here = state.rows.parked.range(first..);
             from_here
