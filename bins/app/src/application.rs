@@ -1,10 +1,10 @@
 //! Builds the services of a program, runs them, and stops them in the order that loses nothing.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::Router;
 use myevents_adapters::connect::{self, OpenBroker, OpenStore};
 use myevents_core::dispatch::{Dispatch, DispatchOptions};
@@ -122,23 +122,39 @@ impl Application {
     /// Runs until `stop` is cancelled, then works off what was accepted and closes everything within the time to stop.
     ///
     /// # Errors
-    /// When the demo can't be put in, or the broker refuses the subscription for good.
+    /// When the demo can't be put in, the broker refuses the subscription for good, or a relay or the message handlers
+    /// end by themselves.
     pub async fn run(self, stop: CancellationToken) -> Result<()> {
+        let fault = Arc::new(OnceLock::new());
         let consuming = CancellationToken::new();
         let relaying = CancellationToken::new();
         let (consumers, relays, others) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         if let Some(dispatch) = self.dispatch {
             let (listener, token, failed) =
                 (Arc::clone(&self.broker.listener), consuming.clone(), stop.clone());
-            consumers.spawn(async move {
+            let ended = token.clone();
+            let handling = async move {
                 if let Err(error) = dispatch.run(listener, token).await {
                     tracing::error!(%error, "messages can't be taken from the broker");
-                    failed.cancel();
                 }
-            });
+            };
+            consumers.spawn(supervised(
+                "the message handlers",
+                handling,
+                ended,
+                failed,
+                Arc::clone(&fault),
+            ));
         }
         for (_, relay) in self.relays {
-            relays.spawn(relay.run(relaying.clone()));
+            let running = relay.run(relaying.clone());
+            relays.spawn(supervised(
+                "a relay",
+                running,
+                relaying.clone(),
+                stop.clone(),
+                Arc::clone(&fault),
+            ));
         }
         let mut limits = limits(&self.settings);
         limits.max_connections = limits
@@ -196,7 +212,28 @@ impl Application {
             tracing::warn!("the stores were not closed in time; the next start picks up what waits");
         }
         tracing::info!("stopped");
+        if let Some(what) = fault.get() {
+            bail!("{what} ended before its time; the log says why, and the next start picks up what waits");
+        }
         failed.map_or(Ok(()), |error| Err(error).context("the demo can't be put in"))
+    }
+}
+
+/// Runs what must not end before it is told to: if it does, by a panic too, the program stops and says so, as messages
+/// would silently stay where they are.
+async fn supervised(
+    what: &'static str,
+    running: impl Future<Output = ()> + Send + 'static,
+    told: CancellationToken,
+    stop: CancellationToken,
+    fault: Arc<OnceLock<&'static str>>,
+) {
+    let panicked = tokio::spawn(running).await.is_err();
+    if panicked || !told.is_cancelled() {
+        tracing::error!("{what} ended before its time; the program stops");
+        // The first fault is the one to name.
+        let _first = fault.set(what);
+        stop.cancel();
     }
 }
 

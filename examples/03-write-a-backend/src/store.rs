@@ -1,6 +1,6 @@
 //! The toy store's records and its booking decision: maps behind one lock, cloned out, nothing clever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -37,6 +37,7 @@ pub(crate) struct Data {
     events: BTreeMap<EventId, EventRecord>,
     locations: BTreeMap<LocationId, LocationRecord>,
     users: BTreeMap<UserId, UserRecord>,
+    removed_users: BTreeSet<UserId>,
     bookings: BTreeMap<BookingId, Booking>,
     counters: BTreeMap<EventId, Counter>,
     pub(crate) messages: Messages,
@@ -361,6 +362,7 @@ impl DatabaseHandler for ToyStore {
             }
             Some(_) => Err(taken("add user")),
             None => {
+                data.removed_users.remove(&record.user.id);
                 data.users.insert(record.user.id.clone(), record.clone());
                 Ok(Inserted::New)
             }
@@ -378,8 +380,9 @@ impl DatabaseHandler for ToyStore {
             .values_mut()
             .filter(|booking| booking.user.as_ref() == Some(id))
         {
-            (booking.user, booking.name, booking.email, booking.person) = (None, None, None, None);
+            booking.forget_person();
         }
+        data.removed_users.insert(id.clone());
         Ok(data.users.remove(id).is_some())
     }
 
@@ -396,7 +399,14 @@ impl DatabaseHandler for ToyStore {
         let mut results = Vec::with_capacity(requests.len());
         for request in requests {
             let outcome = match data.decide(event, request, options) {
-                Ok(Outcome::Booked(booking)) => {
+                Ok(Outcome::Booked(mut booking)) => {
+                    if booking
+                        .user
+                        .as_ref()
+                        .is_some_and(|user| data.removed_users.contains(user))
+                    {
+                        booking.forget_person();
+                    }
                     let attached = Attached::message(request.message.clone());
                     data.bookings.insert(booking.id.clone(), booking.clone());
                     let leased = data.messages.attach(attached, self.instance, self.clock.now());

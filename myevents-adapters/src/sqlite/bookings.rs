@@ -1,5 +1,7 @@
 //! Bookings: the batch decision, cancelling, lists, and the counter held against them.
 
+use std::borrow::Cow;
+
 use myevents_core::counter::{self, Counter, Tally};
 use myevents_core::domain::{Booking, BookingId, BookingState, EventId, Text};
 use myevents_core::ports::{
@@ -16,6 +18,7 @@ use super::error::during;
 use super::inventory;
 use super::reader::{all, change, one, surplus};
 use super::tx::{Appender, Tx};
+use super::users;
 
 /// What became of one wish inside the transaction.
 pub(super) type Decision = Result<Committed<Outcome>>;
@@ -73,7 +76,13 @@ fn decide(
     insert: &mut Insert<'_>,
     appender: &mut Appender<'_, '_>,
 ) -> Result<Committed<Outcome>> {
-    let booking = &request.booking;
+    let mut booking = Cow::Borrowed(&request.booking);
+    if let Some(user) = &request.booking.user
+        && users::is_removed(tx.connection(), user)?
+    {
+        booking.to_mut().forget_person();
+    }
+    let booking = booking.as_ref();
     let limited = request.limits.any();
     // A stored id comes before every refusal. Where nothing is likely to refuse, the insert itself finds it.
     if limited && let Some(stored) = find(tx.connection(), &booking.id)? {

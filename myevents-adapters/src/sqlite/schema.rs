@@ -10,7 +10,7 @@ use super::config::SqliteConfig;
 use super::error::{during, fault};
 
 /// Step `n` brings a file from version `n` to `n + 1`. Steps are never edited once released: a new one is added.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// The version of the files this program writes.
 pub(super) const CURRENT: i64 = MIGRATIONS.len() as i64;
@@ -140,6 +140,11 @@ CREATE INDEX dead_letters_due ON dead_letters (consumer, seq) WHERE due = 1;
 const VERSION_3: &str = "
 DROP INDEX outbox_by_entity;
 CREATE INDEX outbox_by_lease ON outbox (entity, lease) WHERE parked IS NULL;
+";
+
+/// A booking that waited while its person was removed must not bring them back.
+const VERSION_4: &str = "
+CREATE TABLE removed_users (id BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
 ";
 
 /// What a file tells about itself.

@@ -25,6 +25,12 @@ pub(super) fn add(tx: &Tx<'_>, record: &UserRecord) -> Result<Inserted<UserRecor
     change(
         tx.connection(),
         "add user",
+        "DELETE FROM removed_users WHERE id = ?1",
+        [user.id.as_bytes()],
+    )?;
+    change(
+        tx.connection(),
+        "add user",
         "INSERT INTO users (id, first, last, age, fingerprint) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![
             user.id.as_bytes(),
@@ -55,6 +61,12 @@ pub(super) fn remove(tx: &Tx<'_>, id: &UserId) -> Result<bool> {
         "UPDATE bookings SET user = NULL, name = NULL, email = NULL, person = NULL WHERE user = ?1",
         [id.as_bytes()],
     )?;
+    change(
+        tx.connection(),
+        "remove user",
+        "INSERT OR IGNORE INTO removed_users (id) VALUES (?1)",
+        [id.as_bytes()],
+    )?;
     let removed = change(
         tx.connection(),
         "remove user",
@@ -62,4 +74,16 @@ pub(super) fn remove(tx: &Tx<'_>, id: &UserId) -> Result<bool> {
         [id.as_bytes()],
     )?;
     Ok(removed > 0)
+}
+
+/// Whether the person was removed.
+pub(super) fn is_removed(connection: &Connection, id: &UserId) -> Result<bool> {
+    let found = one(
+        connection,
+        "book",
+        "SELECT 1 FROM removed_users WHERE id = ?1",
+        [id.as_bytes()],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
 }

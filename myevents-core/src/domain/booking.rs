@@ -32,6 +32,16 @@ pub struct Booking {
     pub person: Option<Person>,
 }
 
+impl Booking {
+    /// Takes out everything that names a person: user, name, e-mail address, and whom limits count for.
+    pub fn forget_person(&mut self) {
+        self.user = None;
+        self.name = None;
+        self.email = None;
+        self.person = None;
+    }
+}
+
 /// A number of seats, at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seats(u32);

@@ -89,8 +89,11 @@ impl Pauses {
 fn may_repeat(call: Call, error: &Error) -> bool {
     match call.effect {
         Effect::Close => false,
-        Effect::GuardedWrite => error.is_retryable() && error.kind() != ErrorKind::OutcomeUnknown,
-        Effect::Read | Effect::Write => error.is_retryable(),
+        Effect::GuardedWrite => {
+            error.is_retryable() && !matches!(error.kind(), ErrorKind::OutcomeUnknown | ErrorKind::Overloaded)
+        }
+        // A full queue or a deadline that has passed is not cured by the pauses of a wrapper: the caller decides.
+        Effect::Read | Effect::Write => error.is_retryable() && error.kind() != ErrorKind::Overloaded,
     }
 }
 

@@ -101,10 +101,7 @@ impl Bookings {
                 if is_confirmed(&booking.state) {
                     Self::untally(&mut self.people, booking);
                 }
-                booking.user = None;
-                booking.name = None;
-                booking.email = None;
-                booking.person = None;
+                booking.forget_person();
             }
         }
     }
@@ -194,10 +191,18 @@ impl State {
         ) {
             return Ok(Committed::quiet(refusal));
         }
-        self.bookings.insert(wanted.clone());
+        let mut booking = wanted.clone();
+        if booking
+            .user
+            .as_ref()
+            .is_some_and(|user| self.removed_users.contains(user))
+        {
+            booking.forget_person();
+        }
+        self.bookings.insert(booking.clone());
         let leased = self.rows.append(std::slice::from_ref(&request.message), scope);
         Ok(Committed {
-            value: Outcome::Booked(wanted.clone()),
+            value: Outcome::Booked(booking),
             leased,
         })
     }

@@ -187,6 +187,7 @@ impl DatabaseHandler for MemoryStore {
             Some(stored) if stored.fingerprint != record.fingerprint => Err(id_taken("add user")),
             Some(stored) => Ok(Inserted::Existing(stored.clone())),
             None => {
+                state.removed_users.remove(&record.user.id);
                 state.users.insert(record.user.id.clone(), record.clone());
                 Ok(Inserted::New)
             }
@@ -201,6 +202,7 @@ impl DatabaseHandler for MemoryStore {
     async fn remove_user(&self, id: &UserId) -> Result<bool> {
         self.write("remove user", |state, _| {
             state.bookings.forget_user(id);
+            state.removed_users.insert(id.clone());
             Ok(state.users.remove(id).is_some())
         })
         .await

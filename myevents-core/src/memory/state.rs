@@ -1,6 +1,6 @@
 //! All that the one lock guards, and the parts of a write that every record shares.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Scope;
 use super::bookings::Bookings;
@@ -18,6 +18,8 @@ pub(super) struct State {
     pub(super) events: Events,
     pub(super) locations: BTreeMap<LocationId, LocationRecord>,
     pub(super) users: HashMap<UserId, UserRecord>,
+    /// Who was removed: a booking that waited meanwhile must not bring them back.
+    pub(super) removed_users: HashSet<UserId>,
     pub(super) counters: HashMap<EventId, Counter>,
     pub(super) bookings: Bookings,
     pub(super) rows: Rows,

@@ -397,6 +397,8 @@ pub trait DatabaseHandler: Debug + Send + Sync + 'static {
 
     /// Removes a person: user, name, e-mail and person of their bookings, then the user record. The bookings stay.
     /// Answers whether the record was there. May be repeated after a failure.
+    ///
+    /// A booking of theirs that is granted afterwards, because it waited meanwhile, is stored without all of these too.
     async fn remove_user(&self, id: &UserId) -> Result<bool>;
 
     /// Decides a batch of wishes for one event, in order and greedily, and stores what is granted with its messages.

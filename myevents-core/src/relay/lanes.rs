@@ -65,15 +65,19 @@ impl Lanes {
     /// Takes rows in, the rows of an entity in their order. One that is held already is left out.
     pub(super) fn admit(&mut self, rows: Vec<OutboxRow>, now: Instant) {
         for row in rows {
-            if !self.ids.insert(row.id.clone()) {
-                continue;
-            }
             let key: LaneKey = if row.envelope.key().is_empty() {
                 Arc::clone(&row.id.0)
             } else {
                 row.envelope.key().into()
             };
             let lane = self.lanes.entry(Arc::clone(&key)).or_default();
+            if !self.ids.insert(row.id.clone()) {
+                // Our lease ran out and this claim took the row again: what is still waiting goes on under the new one.
+                if let Some(held) = lane.waiting.iter_mut().find(|held| held.row.id == row.id) {
+                    *held = HeldRow { row, leased: now };
+                }
+                continue;
+            }
             if lane.waiting.is_empty() && !lane.open {
                 match self.resting.get_mut(&key) {
                     Some(resting) if !resting.rest.is_over(now) => {

@@ -61,7 +61,12 @@ impl Batch {
     async fn cancel(&self, cancellers: Vec<Canceller>) {
         join_all(cancellers.into_iter().map(|(request, reply)| async move {
             let outcome = self.store.cancel_booking(&request).await;
-            drop(reply.send(outcome.map(|committed| self.hand_over(committed))));
+            drop(reply.send(outcome.map(|committed| {
+                if matches!(committed.value, CancelOutcome::Cancelled(_)) {
+                    self.handover.offer(committed.leased);
+                }
+                committed.value
+            })));
         }))
         .await;
     }
@@ -114,9 +119,14 @@ impl Batch {
             return;
         }
         let results = self.decide_by_store(event, &requests).await;
+        let (mut booked, mut leased) = (false, Vec::with_capacity(results.len()));
         for (result, reply) in results.into_iter().zip(replies) {
-            let outcome = result.map(|committed| self.hand_over(committed));
+            let outcome = result.map(|committed| {
+                leased.extend(committed.leased);
+                committed.value
+            });
             if let Ok(Outcome::Booked(booking)) = &outcome {
+                booked = true;
                 let event_name = record.map_or("", |record| record.event.name.as_str());
                 let seats = booking.seats.get();
                 self.observer.observe(&Observation::BookingAccepted {
@@ -126,6 +136,10 @@ impl Batch {
                 });
             }
             drop(reply.send(outcome));
+        }
+        // Refusals leave nothing in the outbox, so they wake nobody.
+        if booked {
+            self.handover.offer(leased);
         }
     }
 
@@ -167,11 +181,6 @@ impl Batch {
             }
         }
         results
-    }
-
-    fn hand_over<T>(&self, committed: Committed<T>) -> T {
-        self.handover.offer(committed.leased);
-        committed.value
     }
 }
 

@@ -66,6 +66,7 @@ struct Shared {
     queues: Mutex<Queues>,
     tasks: TaskTracker,
     batch: Batch,
+    max_batch: usize,
     options: DeskOptions,
 }
 
@@ -86,6 +87,7 @@ impl Desks {
         observer: Arc<dyn Observer>,
         options: DeskOptions,
     ) -> Self {
+        let max_batch = store.capabilities().max_batch.max(1);
         let batch = Batch {
             store,
             handover,
@@ -97,6 +99,7 @@ impl Desks {
             queues: Mutex::default(),
             tasks: TaskTracker::new(),
             batch,
+            max_batch,
             options,
         }))
     }
@@ -197,14 +200,13 @@ impl Shared {
 
     /// The next batch, or none: then the desk is gone.
     fn next_batch(&self, event: &EventId) -> Option<Vec<Job>> {
-        let max = self.batch.store.capabilities().max_batch.max(1);
         let mut queues = self.queues.lock();
         let queue = queues.by_event.get_mut(event)?;
         if queue.is_empty() {
             queues.by_event.remove(event);
             return None;
         }
-        let count = queue.len().min(max);
+        let count = queue.len().min(self.max_batch);
         let jobs: Vec<Job> = queue.drain(..count).collect();
         queues.total -= count;
         Some(jobs)

@@ -298,14 +298,24 @@ async fn removed(store: &dyn Store, user: &UserId) -> Result<(), Failure> {
     ensure!(!store.remove_user(user).await?, "the user was removed twice");
     ensure!(store.find_user(user).await?.is_none(), "a removed user is found");
     let mut expected = request.booking.clone();
-    expected.user = None;
-    expected.name = None;
-    expected.email = None;
-    expected.person = None;
+    expected.forget_person();
     let booking = store.find_booking(&request.booking.id).await?;
     ensure!(
         booking.as_ref() == Some(&expected),
         "the booking of a removed user is {booking:?}"
+    );
+    // One that waited while its person was removed.
+    let mut late = request.clone();
+    late.booking.id = fixture::booking_id();
+    late.message = fixture::message("event.booked", &late.booking.id.to_string());
+    super::tools::book(store, &late).await?;
+    let late = store.find_booking(&late.booking.id).await?;
+    ensure!(
+        late.as_ref().is_some_and(|late| late.user.is_none()
+            && late.name.is_none()
+            && late.email.is_none()
+            && late.person.is_none()),
+        "a booking brought a removed person back: {late:?}"
     );
     let of_user = BookingFilter::all_of(BookingOwner::User(user.clone()));
     let listed = store.list_bookings(&of_user, None, 10).await?;
