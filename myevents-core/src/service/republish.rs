@@ -15,11 +15,8 @@ impl EventService {
     /// `NotFound`; `Unavailable`, `OutcomeUnknown`.
     pub async fn republish_event(&self, id: &EventId) -> Result<()> {
         let Some(record) = self.store.find_event(id).await? else {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                "republish",
-                "no event has this id",
-            ));
+            let unknown = Error::new(ErrorKind::NotFound, "republish", "no event has this id");
+            return Err(unknown.with("event", id));
         };
         self.announce_again(&record).await
     }
