@@ -22,6 +22,8 @@ pub enum ErrorKind {
     NotFound,
     /// The current state refuses it (an id that is taken, an event that is cancelled).
     Conflict,
+    /// The idempotency key was used before for another request; another key is needed.
+    KeyReused,
     /// The record has another version than the caller expects.
     Precondition,
     /// A message or request is larger than its bound.
@@ -68,6 +70,7 @@ impl ErrorKind {
             Self::Unprocessable => "unprocessable",
             Self::NotFound => "not-found",
             Self::Conflict => "conflict",
+            Self::KeyReused => "key-reused",
             Self::Precondition => "precondition",
             Self::TooLarge => "too-large",
             Self::Forbidden => "forbidden",

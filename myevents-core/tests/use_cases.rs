@@ -130,7 +130,7 @@ async fn a_key_makes_a_retry_safe_and_serves_one_request_only() {
         .create_event(&events.context, Some(&key()), draft("Tosca"))
         .await
         .unwrap_err();
-    assert_eq!(other.kind(), ErrorKind::Unprocessable);
+    assert_eq!(other.kind(), ErrorKind::KeyReused);
 }
 
 #[tokio::test]

@@ -221,12 +221,10 @@ impl From<Error> for Problem {
         let told = || error.message().to_owned();
         let mut problem = match error.kind() {
             ErrorKind::Invalid => Self::of("invalid", told()),
-            ErrorKind::Unprocessable if error.message().starts_with("the Idempotency-Key was used") => {
-                Self::of("key-reused", told())
-            }
             ErrorKind::Unprocessable => Self::of("unprocessable", told()),
             ErrorKind::NotFound => Self::of("not-found", told()),
             ErrorKind::Conflict => Self::of("conflict", told()),
+            ErrorKind::KeyReused => Self::of("key-reused", told()),
             ErrorKind::Precondition => Self::of("precondition", told()),
             ErrorKind::TooLarge => Self::of("too-large", told()),
             ErrorKind::Forbidden => Self::of("forbidden", told()),

@@ -13,8 +13,9 @@ impl EventService {
     /// with the same id or key and the same content answers the event as it is now.
     ///
     /// # Errors
-    /// `Unprocessable` for an impossible event, an unknown location, or a key used for another request; `Conflict` when
-    /// the id it brings is taken; `TooLarge` when its message would be; `Unavailable`, `OutcomeUnknown`.
+    /// `Unprocessable` for an impossible event or an unknown location; `KeyReused` for a key used for another request;
+    /// `Conflict` when the id it brings is taken; `TooLarge` when its message would be; `Unavailable`,
+    /// `OutcomeUnknown`.
     pub async fn create_event(
         &self,
         context: &RequestContext,

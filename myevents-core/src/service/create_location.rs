@@ -14,7 +14,7 @@ impl EventService {
     /// back when it is created again under its id.
     ///
     /// # Errors
-    /// `Unprocessable` for a key used for another request; `Conflict` when the id it brings is taken; `TooLarge`;
+    /// `KeyReused` for a key used for another request; `Conflict` when the id it brings is taken; `TooLarge`;
     /// `Unavailable`, `OutcomeUnknown`.
     pub async fn create_location(
         &self,

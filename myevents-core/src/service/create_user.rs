@@ -11,7 +11,7 @@ impl BookingService {
     /// with the same id or key and the same content answers the user as stored.
     ///
     /// # Errors
-    /// `Unprocessable` for a key used for another request; `Conflict` when the id is taken; `Unavailable`,
+    /// `KeyReused` for a key used for another request; `Conflict` when the id is taken; `Unavailable`,
     /// `OutcomeUnknown`.
     pub async fn create_user(
         &self,

@@ -153,7 +153,11 @@ impl EventService {
 }
 
 pub(super) fn key_reused() -> Error {
-    Error::unprocessable("the Idempotency-Key was used before for another request")
+    Error::new(
+        ErrorKind::KeyReused,
+        "check idempotency key",
+        "the Idempotency-Key was used before for another request",
+    )
 }
 
 pub(super) fn contended(operation: &'static str) -> Error {
