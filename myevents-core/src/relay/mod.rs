@@ -11,6 +11,8 @@ mod engine;
 mod handover;
 mod jobs;
 mod lanes;
+#[cfg(test)]
+mod lease_tests;
 mod settle;
 #[cfg(test)]
 mod tests;

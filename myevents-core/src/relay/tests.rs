@@ -26,7 +26,7 @@ use crate::{Error, ErrorKind, Result};
 type Answer = Box<dyn Fn(&Envelope) -> (bool, Result<()>) + Send + Sync>;
 
 /// Publishes into a list; each message's fate is decided by `answer`: whether it was taken, and what is said of it.
-struct FakeEmitter {
+pub(super) struct FakeEmitter {
     published: Mutex<Vec<Envelope>>,
     calls: AtomicUsize,
     answer: Mutex<Answer>,
@@ -39,7 +39,7 @@ impl std::fmt::Debug for FakeEmitter {
 }
 
 impl FakeEmitter {
-    fn new(answer: impl Fn(&Envelope) -> (bool, Result<()>) + Send + Sync + 'static) -> Arc<Self> {
+    pub(super) fn new(answer: impl Fn(&Envelope) -> (bool, Result<()>) + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             published: Mutex::default(),
             calls: AtomicUsize::new(0),
@@ -47,12 +47,12 @@ impl FakeEmitter {
         })
     }
 
-    fn set(&self, answer: impl Fn(&Envelope) -> (bool, Result<()>) + Send + Sync + 'static) {
+    pub(super) fn set(&self, answer: impl Fn(&Envelope) -> (bool, Result<()>) + Send + Sync + 'static) {
         *self.answer.lock() = Box::new(answer);
     }
 
     /// The versions published of each entity, in order, repeats included.
-    fn by_key(&self) -> HashMap<String, Vec<u64>> {
+    pub(super) fn by_key(&self) -> HashMap<String, Vec<u64>> {
         let mut versions: HashMap<String, Vec<u64>> = HashMap::new();
         for envelope in self.published.lock().iter() {
             let version = envelope.headers()["version"].parse().unwrap();
@@ -106,7 +106,7 @@ impl EventEmitter for FakeEmitter {
     }
 }
 
-fn fail(kind: ErrorKind) -> Result<()> {
+pub(super) fn fail(kind: ErrorKind) -> Result<()> {
     Err(Error::new(kind, "publish", "the test says so"))
 }
 
@@ -134,7 +134,7 @@ fn record(event: u64, version: u64) -> EventRecord {
 }
 
 /// Writes the next version of an event with its message; answers what may go the fast way.
-async fn write(store: &MemoryStore, event: u64, version: u64) -> Vec<OutboxRow> {
+pub(super) async fn write(store: &MemoryStore, event: u64, version: u64) -> Vec<OutboxRow> {
     let record = record(event, version);
     let message = Envelope::builder(
         MessageId::new(&format!("{event}-{version}")),
@@ -152,11 +152,15 @@ async fn write(store: &MemoryStore, event: u64, version: u64) -> Vec<OutboxRow> 
     }
 }
 
-fn key(event: u64) -> String {
+pub(super) fn key(event: u64) -> String {
     EventId::from_bytes(&event.to_be_bytes()).unwrap().to_string()
 }
 
-fn relay(store: &Arc<MemoryStore>, emitter: &Arc<FakeEmitter>, options: RelayOptions) -> (Relay, Handover) {
+pub(super) fn relay(
+    store: &Arc<MemoryStore>,
+    emitter: &Arc<FakeEmitter>,
+    options: RelayOptions,
+) -> (Relay, Handover) {
     let (sender, receiver) = handover(64);
     let emitter: Arc<dyn EventEmitter> = emitter.clone();
     let relay = Relay::new(
