@@ -67,7 +67,7 @@ impl DispatchBuilder {
     }
 
     /// Gives the handler named just before an inbox: a message it completed is not handled again. The consumer's name
-    /// is the group. `lease` is longer than a handler can take: past it another may start.
+    /// is the group. `lease` is longer than [`DispatchOptions::handler_timeout`]: past it another may start.
     #[must_use]
     pub fn with_inbox(mut self, inbox: Arc<dyn Inbox>, lease: Duration) -> Self {
         match self.last.as_ref().and_then(|name| self.routes.get_mut(name)) {
@@ -108,11 +108,18 @@ impl DispatchBuilder {
     /// The dispatch.
     ///
     /// # Errors
-    /// `Config` without dead letters, with two handlers of one name, or with an inbox before any handler.
+    /// `Config` without dead letters, with two handlers of one name, with an inbox before any handler, or with an
+    /// inbox whose lease ends before a handler is told to stop.
     pub fn build(self) -> Result<Dispatch> {
         let config = |message| Err(Error::new(ErrorKind::Config, "build dispatch", message));
         if let Some(fault) = self.faults.first() {
             return config(*fault);
+        }
+        // Another would start on the message while a handler that keeps to its time is still at work.
+        let timeout = self.options.handler_timeout;
+        let mut inboxes = self.routes.values().filter_map(|route| route.inbox.as_ref());
+        if inboxes.any(|inbox| inbox.lease <= timeout) {
+            return config("the lease of an inbox must be longer than handler_timeout");
         }
         let Some(dead_letters) = self.dead_letters.clone() else {
             return config("dispatch needs a place for dead letters");

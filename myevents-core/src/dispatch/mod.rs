@@ -18,6 +18,8 @@ mod run;
 #[cfg(test)]
 mod tests;
 mod trace;
+#[cfg(test)]
+mod unordered_tests;
 mod worker;
 
 use std::time::Duration;

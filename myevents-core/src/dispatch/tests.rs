@@ -19,7 +19,7 @@ use crate::{Error, ErrorKind, Result};
 
 const BODY: &str = r#"{"eventId":"01","userId":"anonymous"}"#;
 
-fn booked(id: &str, key: &str) -> Envelope {
+pub(super) fn booked(id: &str, key: &str) -> Envelope {
     Envelope::builder(
         MessageId::new(id),
         MessageName::from_static("event.booked"),
@@ -73,7 +73,7 @@ impl Bench {
     }
 }
 
-fn failed() -> Error {
+pub(super) fn failed() -> Error {
     Error::new(ErrorKind::Internal, "handle", "the test says so")
 }
 
@@ -323,7 +323,22 @@ fn a_dispatch_that_can_not_work_is_not_built() {
         .dead_letters(store.clone())
         .with_inbox(store, Duration::from_secs(1))
         .build();
-    for refused in [without_letters, twice, lonely_inbox] {
+    let inbox = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+    let with_lease = |lease| {
+        let builder = Dispatch::builder("g").dead_letters(inbox.clone());
+        let builder = builder
+            .on::<EventBooked>(handler)
+            .with_inbox(inbox.clone(), lease);
+        // Set after the inbox: the order of the calls does not matter.
+        let options = DispatchOptions {
+            handler_timeout: Duration::from_secs(5),
+            ..DispatchOptions::default()
+        };
+        builder.options(options).build()
+    };
+    assert!(with_lease(Duration::from_millis(5_001)).is_ok());
+    let short_lease = with_lease(Duration::from_secs(5));
+    for refused in [without_letters, twice, lonely_inbox, short_lease] {
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Config);
     }
 }
