@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use myevents_core::domain::EventId;
+use myevents_core::domain::{Event, EventId};
 use myevents_core::memory::MemoryStore;
 use myevents_core::ports::{DatabaseHandler, SystemClock};
 use myevents_core::relay::handover;
@@ -153,7 +153,17 @@ impl App {
 
     /// An event that the booking service knows, with this many seats.
     pub(crate) async fn bookable(&self, capacity: Option<u64>) -> EventId {
-        let event = fixture::event("bookable");
+        self.bookable_as(capacity, |_| {}).await
+    }
+
+    /// The same, changed before it is stored.
+    pub(crate) async fn bookable_as(
+        &self,
+        capacity: Option<u64>,
+        change: impl FnOnce(&mut Event),
+    ) -> EventId {
+        let mut event = fixture::event("bookable");
+        change(&mut event);
         let id = event.id.clone();
         let projection = fixture::projection(fixture::event_record(event), 1, capacity);
         self.bookings.project_event(&projection).await.unwrap();

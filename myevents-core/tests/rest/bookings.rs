@@ -1,7 +1,11 @@
 //! Bookings, users, availability and the organiser's list.
 
+use std::collections::BTreeSet;
+
 use http::StatusCode;
+use myevents_core::domain::{Event, PersonLimits};
 use myevents_core::rest::RestSettings;
+use myevents_core::testkit::fixture;
 use serde_json::json;
 
 use crate::app::App;
@@ -180,4 +184,109 @@ async fn availability_takes_at_most_100_ids() {
     }
     assert_eq!(app.get("/availability?ids=").await.json(), json!([]));
     assert_eq!(app.get("/events/00ff/availability").await.problem(), "not-found");
+}
+
+#[tokio::test]
+async fn outside_the_time_of_sales_nothing_is_sold() {
+    let app = App::new();
+    let far = i64::from(u32::MAX);
+    for (start, end, sold) in [
+        (Some(far), None, false),
+        (None, Some(1), false),
+        (Some(1), Some(2), false),
+        (Some(1), Some(far), true),
+        (None, None, true),
+    ] {
+        let set = |event: &mut Event| {
+            event.sales_start = start.map(fixture::date);
+            event.sales_end = end.map(fixture::date);
+        };
+        let event = app.bookable_as(Some(9), set).await;
+        let answered = app
+            .post(&format!("/events/{event}/bookings"), r#"{"seats":1}"#)
+            .await;
+        if sold {
+            assert_eq!(answered.status, StatusCode::CREATED, "{start:?} {end:?}");
+        } else {
+            assert_eq!(answered.status, StatusCode::CONFLICT, "{start:?} {end:?}");
+            assert_eq!(answered.problem(), "not-on-sale");
+            let left = app.get(&format!("/events/{event}/availability")).await.json();
+            assert_eq!(left["Available"], 9);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_one_person_may_book_is_limited_and_so_a_person_is_needed() {
+    let app = App::new();
+    let by_seats = PersonLimits {
+        seats: Some(3),
+        bookings: None,
+    };
+    let by_bookings = PersonLimits {
+        seats: None,
+        bookings: Some(1),
+    };
+    for limits in [by_seats, by_bookings] {
+        let event = app
+            .bookable_as(Some(20), |event| event.person_limits = limits)
+            .await;
+        let path = format!("/events/{event}/bookings");
+        let nobody = app.post(&path, r#"{"seats":1}"#).await;
+        assert_eq!(nobody.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(nobody.problem(), "person-required");
+        let ada = r#"{"seats":2,"email":"ada@example.org"}"#;
+        let first = app.post(&path, ada).await;
+        assert_eq!(first.status, StatusCode::CREATED);
+        let second = app.post(&path, ada).await;
+        assert_eq!(second.status, StatusCode::CONFLICT);
+        assert_eq!(second.problem(), "limit-reached");
+        let bob = app.post(&path, r#"{"seats":2,"email":"bob@example.org"}"#).await;
+        assert_eq!(bob.status, StatusCode::CREATED);
+        let left = app.get(&format!("/events/{event}/availability")).await.json();
+        assert_eq!(left["Available"], 16);
+        // What was given back counts no more.
+        app.delete(first.header("location")).await;
+        assert_eq!(app.post(&path, ada).await.status, StatusCode::CREATED);
+    }
+}
+
+#[tokio::test]
+async fn a_users_record_carries_the_newest_100_bookings_and_its_list_all() {
+    let app = App::new();
+    let event = app.bookable(Some(1_000)).await;
+    let user = app.post("/users", r#"{"first":"Ada","last":"L","age":36}"#).await;
+    let user = user.json()["ID"].as_str().unwrap().to_owned();
+    let mut made = BTreeSet::new();
+    for _ in 0..105 {
+        let body = format!(r#"{{"seats":1,"userId":"{user}"}}"#);
+        let booking = app.post(&format!("/events/{event}/bookings"), body).await;
+        assert_eq!(booking.status, StatusCode::CREATED);
+        made.insert(booking.json()["ID"].as_str().unwrap().to_owned());
+    }
+    let ids = |list: &serde_json::Value| -> Vec<String> {
+        let list = list.as_array().unwrap().iter();
+        list.map(|booking| booking["ID"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let carried = ids(&app.get(&format!("/users/{user}")).await.json()["Bookings"]);
+    assert_eq!(carried.len(), 100);
+
+    let mut listed = Vec::new();
+    let mut next = format!("/users/{user}/bookings?limit=40");
+    let mut pages = 0;
+    loop {
+        let page = app.get(&next).await;
+        assert_eq!(page.status, StatusCode::OK, "{next}");
+        listed.extend(ids(&page.json()));
+        pages += 1;
+        let link = page.header("link").to_owned();
+        let Some(path) = link.strip_prefix('<').and_then(|rest| rest.split_once('>')) else {
+            break;
+        };
+        next = path.0.to_owned();
+    }
+    assert_eq!((pages, listed.len()), (3, 105));
+    assert_eq!(listed[..100], carried, "both begin with the newest");
+    assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), made);
 }

@@ -1,6 +1,7 @@
 //! The routers by `oneshot` on the memory store: every route and status, bad input, lists, conditions, mounting.
 
 mod app;
+mod around;
 mod bad_input;
 mod bookings;
 mod conditions;
