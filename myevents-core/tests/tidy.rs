@@ -3,21 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files that may be longer than [`LONGEST`], each with its reason.
-const LONG_FILES: [(&str, &str); 3] = [
-    (
-        "examples/03-write-a-backend/src/store.rs",
-        "the example shows a whole backend on one page",
-    ),
-    (
-        "myevents-core/src/testkit/store/outbox.rs",
-        "written while this check was missing; to be split by theme",
-    ),
-    (
-        "myevents-core/src/testkit/store/records.rs",
-        "written while this check was missing; to be split by theme",
-    ),
-];
 const LONGEST: usize = 500;
 /// Folders that hold nothing of ours.
 const FOREIGN: [&str; 4] = ["target", ".git", "node_modules", ".cargo"];
@@ -84,10 +69,9 @@ fn every_file_says_first_what_it_owns() {
 
 #[test]
 fn no_file_is_too_long_to_read() {
-    check(|path, text| {
+    check(|_, text| {
         let lines = text.lines().count();
-        let allowed = LONG_FILES.iter().any(|(long, _)| *long == path);
-        (lines > LONGEST && !allowed).then(|| format!("{lines} lines, more than {LONGEST}: split it"))
+        (lines > LONGEST).then(|| format!("{lines} lines, more than {LONGEST}: split it"))
     });
 }
 

@@ -1,9 +1,10 @@
-//! Example 03: write a backend. A toy store of two files passes the suite that every store passes.
+//! Example 03: write a backend. A toy store of three files passes the suite that every store passes.
 //!
 //! Run with `cargo run -p example-03-write-a-backend`.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod data;
 mod messages;
 mod store;
 

@@ -1,11 +1,10 @@
-//! The toy store's records and its booking decision: maps behind one lock, cloned out, nothing clever.
+//! The toy store's records: maps behind one lock, cloned out, nothing clever.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use myevents_core::counter::{self, Counter, Tally};
+use myevents_core::counter;
 use myevents_core::domain::{
     Booking, BookingId, BookingState, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text,
     UserId, UserRecord, Version,
@@ -19,7 +18,7 @@ use myevents_core::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::messages::Messages;
+use crate::data::{Data, mismatch, missing, taken, too_late};
 
 /// A store for one process that keeps everything in maps.
 #[derive(Debug)]
@@ -29,18 +28,6 @@ pub(crate) struct ToyStore {
     /// Tells the leases of this handle from those of others.
     pub(crate) instance: u64,
     closed: AtomicBool,
-}
-
-/// Everything the store knows. One lock over all of it is what makes each write atomic.
-#[derive(Debug, Default)]
-pub(crate) struct Data {
-    events: BTreeMap<EventId, EventRecord>,
-    locations: BTreeMap<LocationId, LocationRecord>,
-    users: BTreeMap<UserId, UserRecord>,
-    removed_users: BTreeSet<UserId>,
-    bookings: BTreeMap<BookingId, Booking>,
-    counters: BTreeMap<EventId, Counter>,
-    pub(crate) messages: Messages,
 }
 
 impl ToyStore {
@@ -75,67 +62,6 @@ impl ToyStore {
             ));
         }
         Ok(self.data.lock())
-    }
-}
-
-fn mismatch(operation: &'static str) -> Error {
-    Error::new(
-        ErrorKind::Precondition,
-        operation,
-        "the record has another version",
-    )
-}
-
-fn missing(operation: &'static str) -> Error {
-    Error::new(ErrorKind::NotFound, operation, "no record has this id")
-}
-
-fn too_late(operation: &'static str) -> Error {
-    Error::new(
-        ErrorKind::Overloaded,
-        operation,
-        "its time had run out before it was its turn",
-    )
-}
-
-fn taken(operation: &'static str) -> Error {
-    Error::new(ErrorKind::Conflict, operation, "the id is taken")
-}
-
-impl Data {
-    /// Decides one wish and takes its seats; what is granted is not stored yet.
-    fn decide(&mut self, event: &EventId, request: &BookingRequest, options: BookOptions) -> Result<Outcome> {
-        let wanted = &request.booking;
-        if wanted.event != *event {
-            return Err(Error::invalid("the booking is for another event"));
-        }
-        if request.deadline < Instant::now() {
-            return Err(too_late("book"));
-        }
-        // A stored id comes first: who lost an answer must find the booking, not "sold out".
-        if let Some(stored) = self.bookings.get(&wanted.id) {
-            return Ok(counter::replay(stored, wanted));
-        }
-        let tally = self
-            .confirmed(event)
-            .filter(|booking| booking.person == wanted.person)
-            .fold(Tally::default(), |tally, booking| Tally {
-                seats: tally.seats + u64::from(booking.seats.get()),
-                bookings: tally.bookings + 1,
-            });
-        let counter = self.counters.get_mut(event);
-        Ok(
-            match counter::take(counter, wanted.seats.get(), request.limits, tally, options) {
-                Ok(()) => Outcome::Booked(wanted.clone()),
-                Err(refusal) => refusal,
-            },
-        )
-    }
-
-    fn confirmed<'a>(&'a self, event: &'a EventId) -> impl Iterator<Item = &'a Booking> {
-        self.bookings
-            .values()
-            .filter(move |b| b.event == *event && b.state == BookingState::Confirmed)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A backend implements [`StoreFixture`] and [`StoreBed`] and calls [`run_store_suite`]. Every case gets an empty store
 //! of its own and makes its own ids, so nothing has to be cleaned up between them. Cases count, duplicates too.
 
+mod any_text;
 mod away;
 mod crashes;
 mod dead_letters;
@@ -12,6 +13,7 @@ mod lists;
 mod memory;
 mod model;
 mod outbox;
+mod parking;
 mod projections;
 mod race;
 mod reconcile;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use any_text::{s02_any_text, s04_opaque_ids, s17_hostile_text};
 pub use away::s16_away_and_back;
 pub use crashes::s13_crash_points;
 pub use dead_letters::s14b_dead_letters;
@@ -33,14 +36,15 @@ pub use inbox::{s14_inbox, s14a_mark_with_effect};
 pub use lists::{s03_long_list, s15_bookings_of_a_user};
 pub use memory::MemoryFixture;
 pub use model::s07_equals_the_model;
-pub use outbox::{s11_messages_with_writes, s11b_parking, s12b_close_gives_back};
+pub use outbox::s11_messages_with_writes;
+pub use parking::{s11b_parking, s12b_close_gives_back};
 pub use projections::s10b_projections;
 pub use race::{
     s05_race, s06_race_of_two, s08_cancel_once, s09_same_key_at_once, s09b_limits_at_once,
     s10_change_meanwhile,
 };
 pub use reconcile::s18_reconcile;
-pub use records::{s01_records, s02_any_text, s04_opaque_ids, s17_hostile_text};
+pub use records::s01_records;
 pub use relays::s12_two_relays;
 
 use crate::domain::EventId;
