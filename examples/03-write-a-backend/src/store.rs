@@ -215,6 +215,11 @@ impl DatabaseHandler for ToyStore {
         Ok(PageOf::from_surplus(items, limit, position))
     }
 
+    /// Counting writes of events would do; without it every list is read anew.
+    async fn events_revision(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     async fn add_location(
         &self,
         record: &LocationRecord,

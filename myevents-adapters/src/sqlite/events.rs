@@ -109,8 +109,27 @@ pub(super) fn write(connection: &Connection, record: &EventRecord) -> Result<()>
             record.fingerprint.as_bytes(),
             codec::event_to_body(&record.event),
         ],
+    )?;
+    change(
+        connection,
+        "write event",
+        "INSERT INTO meta (key, value) VALUES ('events_revision', 1)
+         ON CONFLICT (key) DO UPDATE SET value = value + 1",
+        [],
     )
     .map(|_| ())
+}
+
+/// How many times an event was written to this file. It changes in the transaction that changes the event.
+pub(super) fn revision(connection: &Connection) -> Result<u64> {
+    let stored = one(
+        connection,
+        "read revision of events",
+        "SELECT value FROM meta WHERE key = 'events_revision'",
+        [],
+        |row| codec::int(row, 0),
+    )?;
+    Ok(stored.map_or(0, i64::cast_unsigned))
 }
 
 pub(super) fn find(connection: &Connection, id: &EventId) -> Result<Option<EventRecord>> {

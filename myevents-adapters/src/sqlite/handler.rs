@@ -103,6 +103,10 @@ impl DatabaseHandler for SqliteStore {
             .await
     }
 
+    async fn events_revision(&self) -> Result<Option<u64>> {
+        self.reads().point(events::revision).map(Some)
+    }
+
     async fn add_location(
         &self,
         record: &LocationRecord,

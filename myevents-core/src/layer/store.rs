@@ -83,6 +83,10 @@ impl<P: DatabaseHandler + ?Sized, A: Around> DatabaseHandler for Layered<P, A> {
             store => store.list_events(&filter, after.as_ref(), limit))
     }
 
+    async fn events_revision(&self) -> Result<Option<u64>> {
+        through!(self, read "read revision of events", [], store => store.events_revision())
+    }
+
     async fn add_location(
         &self,
         record: &LocationRecord,

@@ -8,6 +8,7 @@ use crate::ports::{EventCursor, EventFilter, PageOf};
 
 #[derive(Default)]
 pub(super) struct Events {
+    revision: u64,
     by_id: HashMap<EventId, EventRecord>,
     by_start: BTreeSet<EventCursor>,
     by_name: HashMap<Box<str>, BTreeSet<EventCursor>>,
@@ -26,8 +27,14 @@ impl Events {
         self.by_id.get(id)
     }
 
+    /// How many writes there were.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Stores a record, new or in place of the old one.
     pub(super) fn put(&mut self, record: EventRecord) {
+        self.revision += 1;
         if let Some(old) = self.by_id.remove(&record.event.id) {
             self.unlink(&old);
         }

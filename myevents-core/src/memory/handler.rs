@@ -117,6 +117,10 @@ impl DatabaseHandler for MemoryStore {
         self.read("list events", |state| state.events.list(filter, after, limit))
     }
 
+    async fn events_revision(&self) -> Result<Option<u64>> {
+        self.read("read revision of events", |state| Some(state.events.revision()))
+    }
+
     async fn add_location(
         &self,
         record: &LocationRecord,

@@ -354,6 +354,11 @@ pub trait DatabaseHandler: Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<PageOf<EventRecord, EventCursor>>;
 
+    /// A number that every change of an event moves on, in the same atomic step; `None` from a store that can't tell
+    /// it for less than a list costs. Between two equal answers of one instance no event changed, so that a list read in
+    /// between them holds for as long as the number stays.
+    async fn events_revision(&self) -> Result<Option<u64>>;
+
     /// Adds a location under its id.
     ///
     /// # Errors

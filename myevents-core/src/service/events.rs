@@ -92,6 +92,14 @@ impl EventService {
         self.store.list_events(filter, after, limit).await
     }
 
+    /// A number that every change of an event moves on; see [`DatabaseHandler::events_revision`].
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn events_revision(&self) -> Result<Option<u64>> {
+        self.store.events_revision().await
+    }
+
     /// Finds a location that is not deleted.
     ///
     /// # Errors

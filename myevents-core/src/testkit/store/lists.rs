@@ -7,7 +7,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::StoreBed;
 use super::tools::{all_bookings, all_events, book_batch, open_event};
 use crate::domain::{BookingState, EventRecord};
-use crate::ports::{Attached, BookOptions, BookingFilter, BookingOwner, EventFilter, Outcome};
+use crate::ports::{
+    ApplyMode, Attached, BookOptions, BookingFilter, BookingOwner, EventFilter, EventProjection, Outcome,
+};
 use crate::testkit::{CaseResult, Failure, Finding, ensure, fixture};
 
 const EVENTS: usize = 5_000;
@@ -55,6 +57,7 @@ pub async fn s03_long_list(bed: &dyn StoreBed) -> CaseResult {
     }
     meanwhile(bed, &records).await?;
     filtered(bed, &records).await?;
+    revised(bed).await?;
     Ok(Finding::counted(format!("{EVENTS} events")))
 }
 
@@ -112,6 +115,57 @@ async fn filtered(bed: &dyn StoreBed, records: &[EventRecord]) -> Result<(), Fai
             "{} is wrongly {} the filtered list",
             record.event.name,
             if wanted { "missing from" } else { "in" }
+        );
+    }
+    Ok(())
+}
+
+/// Where the store tells a revision of its events, each way to change one moves it on, and nothing else does.
+async fn revised(bed: &dyn StoreBed) -> Result<(), Failure> {
+    let store = bed.store();
+    let Some(mut last) = store.events_revision().await? else {
+        return Ok(());
+    };
+    let mut record = event_at(EVENTS);
+    for step in ["an event is added", "it is replaced", "a copy is projected"] {
+        match step {
+            "an event is added" => drop(store.add_event(&record, Attached::nothing()).await?),
+            "it is replaced" => {
+                let expected = record.version;
+                record.version = expected.next();
+                store
+                    .replace_event(&record, expected, Attached::nothing())
+                    .await?;
+            }
+            _ => {
+                record.version = record.version.next();
+                let projection = EventProjection {
+                    record: record.clone(),
+                    capacity: record.event.capacity(),
+                    mode: ApplyMode::Newer,
+                };
+                store.project_event(&projection).await?;
+            }
+        }
+        let now = store.events_revision().await?;
+        ensure!(
+            now.is_some_and(|now| now != last),
+            "the revision stays {last} when {step}"
+        );
+        last = now.unwrap_or_default();
+    }
+    store.list_events(&EventFilter::default(), None, 10).await?;
+    store.add_event(&record, Attached::nothing()).await.ok();
+    let now = store.events_revision().await?;
+    ensure!(
+        now == Some(last),
+        "the revision went from {last} to {now:?} with nothing changed"
+    );
+    if let Some(second) = bed.second().await? {
+        let seen = second.events_revision().await?;
+        ensure!(
+            seen == Some(last),
+            "another instance tells revision {seen:?}, not {last}"
         );
     }
     Ok(())
