@@ -1,5 +1,6 @@
 //! Routes of events: list, find, create, put, cancel.
 
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use parking_lot::Mutex;
 
 use crate::contract::EventWire;
@@ -18,18 +19,77 @@ use crate::rest::head::{self, PathPair, PathText};
 use crate::rest::list::{self, Query};
 use crate::rest::problem::Problem;
 use crate::rest::{EventState, body, lenient};
+use crate::service::EventService;
 
 type Events = State<Arc<EventState>>;
 
-/// The body of the list asked for last. Its key is a hash of all ids and versions in it, and a record of one version
-/// never changes, so it can't be stale.
+/// The most pages that are kept, and the largest body that is worth keeping.
+const KEPT_PAGES: usize = 8;
+const KEPT_BYTES: usize = 1024 * 1024;
+
+/// Pages asked for of late. One is answered again only while the store says that no event has changed since before it
+/// was read, so it can't be stale.
 #[derive(Debug, Default)]
-pub(super) struct ListCache(Mutex<Option<(u64, Bytes)>>);
+pub(super) struct ListCache(Mutex<VecDeque<Arc<Page>>>);
+
+/// A page of the list as it is answered.
+#[derive(Debug)]
+struct Page {
+    /// The store's, before the page was read and after.
+    revision: u64,
+    /// What was asked for: path prefix and query as they came.
+    asked: (String, Option<String>),
+    etag: HeaderValue,
+    link: Option<HeaderValue>,
+    body: Bytes,
+}
+
+impl ListCache {
+    fn find(&self, revision: u64, prefix: &str, query: Option<&str>) -> Option<Arc<Page>> {
+        let pages = self.0.lock();
+        let mut found = pages
+            .iter()
+            .filter(|page| page.asked.0 == prefix && page.asked.1.as_deref() == query);
+        found.find(|page| page.revision == revision).cloned()
+    }
+
+    fn keep(&self, page: &Arc<Page>) {
+        if page.body.len() > KEPT_BYTES {
+            return;
+        }
+        let mut pages = self.0.lock();
+        // Pages of other revisions are not asked for again.
+        pages.retain(|kept| kept.revision == page.revision && kept.asked != page.asked);
+        pages.truncate(KEPT_PAGES - 1);
+        pages.push_front(Arc::clone(page));
+    }
+}
 
 /// `GET /events`
 pub(super) async fn list(State(state): Events, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    let query = Query::read(&parts, &["limit", "cursor", "q", "from", "to", "cancelled"])?;
+    let service = &state.rest.service;
+    let prefix = head::prefix(&parts, &state.rest.settings);
+    let revision = service.events_revision().await?;
+    if let Some(revision) = revision
+        && let Some(page) = state.list.find(revision, &prefix, parts.uri.query())
+    {
+        return page.answer(&parts);
+    }
+    let page = Arc::new(read_page(service, &parts, prefix, revision.unwrap_or_default()).await?);
+    if revision.is_some() && service.events_revision().await? == revision {
+        state.list.keep(&page);
+    }
+    page.answer(&parts)
+}
+
+async fn read_page(
+    service: &EventService,
+    parts: &Parts,
+    prefix: String,
+    revision: u64,
+) -> Result<Page, Problem> {
+    let query = Query::read(parts, &["limit", "cursor", "q", "from", "to", "cancelled"])?;
     let filters = query.filters("GET /events");
     let filter = EventFilter {
         text: query.text("q")?,
@@ -38,25 +98,34 @@ pub(super) async fn list(State(state): Events, request: Request) -> Answer {
         with_cancelled: query.flag("cancelled")?,
     };
     let after: Option<EventCursor> = list::read_cursor(&query, &filters)?;
-    let page = state
-        .rest
-        .service
+    let page = service
         .list_events(&filter, after.as_ref(), query.limit()?)
         .await?;
+    let link = page
+        .next
+        .as_ref()
+        .map(|next| query.next_link(&format!("{prefix}/events"), &list::write_cursor(&filters, next)));
+    Ok(Page {
+        revision,
+        asked: (prefix, parts.uri.query().map(ToOwned::to_owned)),
+        etag: answer::text(format!("\"{:016x}\"", hash_of(&page))),
+        link,
+        body: list_body(&page)?,
+    })
+}
 
-    let hash = hash_of(&page);
-    let etag = answer::text(format!("\"{hash:016x}\""));
-    let mut response = if head::not_modified(&parts, &etag)? {
-        answer::empty(StatusCode::NOT_MODIFIED)
-    } else {
-        answer::bytes(StatusCode::OK, list_body(&state.list, hash, &page)?)
-    };
-    if let Some(next) = &page.next {
-        let path = format!("{}/events", head::prefix(&parts, &state.rest.settings));
-        let link = query.next_link(&path, &list::write_cursor(&filters, next));
-        response = response.with(header::LINK, link);
+impl Page {
+    fn answer(&self, parts: &Parts) -> Answer {
+        let mut response = if head::not_modified(parts, &self.etag)? {
+            answer::empty(StatusCode::NOT_MODIFIED)
+        } else {
+            answer::bytes(StatusCode::OK, self.body.clone())
+        };
+        if let Some(link) = &self.link {
+            response = response.with(header::LINK, link.clone());
+        }
+        Ok(response.with(header::ETAG, self.etag.clone()))
     }
-    Ok(response.with(header::ETAG, etag))
 }
 
 fn hash_of(page: &PageOf<EventRecord, EventCursor>) -> u64 {
@@ -69,16 +138,7 @@ fn hash_of(page: &PageOf<EventRecord, EventCursor>) -> u64 {
     hasher.finish()
 }
 
-fn list_body(
-    cache: &ListCache,
-    hash: u64,
-    page: &PageOf<EventRecord, EventCursor>,
-) -> Result<Bytes, Problem> {
-    if let Some((known, body)) = &*cache.0.lock()
-        && *known == hash
-    {
-        return Ok(body.clone());
-    }
+fn list_body(page: &PageOf<EventRecord, EventCursor>) -> Result<Bytes, Problem> {
     let mut buffer = Vec::with_capacity(512 * page.items.len() + 2);
     buffer.push(b'[');
     for (index, record) in page.items.iter().enumerate() {
@@ -89,9 +149,8 @@ fn list_body(
             .map_err(|error| Problem::internal(error.to_string()))?;
     }
     buffer.push(b']');
-    let body = Bytes::from(buffer);
-    *cache.0.lock() = Some((hash, body.clone()));
-    Ok(body)
+    buffer.shrink_to_fit();
+    Ok(buffer.into())
 }
 
 /// `GET /events/{id}`, `GET /events/id/{id}`

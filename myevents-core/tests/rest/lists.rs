@@ -104,3 +104,44 @@ async fn locations_and_bookings_page_too() {
         assert!(!second.headers.contains_key("link"));
     }
 }
+
+#[tokio::test]
+async fn a_page_asked_for_again_shows_every_change_since() {
+    let app = filled().await;
+    let paths = [
+        "/events",
+        "/events?limit=3",
+        "/events?q=a",
+        "/events?cancelled=true",
+    ];
+    let first = app.get("/events").await;
+    assert_eq!(app.get("/events").await.body, first.body);
+    let added = app
+        .created(r#"{"name":"a new one","startdate":1,"enddate":99}"#)
+        .await;
+    for path in paths {
+        assert_eq!(names(&app.get(path).await.json())[0], "a new one", "{path}");
+    }
+    let renamed = app
+        .ask(
+            "PUT",
+            &format!("/events/{added}"),
+            &[],
+            r#"{"name":"a renamed one","startdate":1,"enddate":99}"#,
+        )
+        .await;
+    assert_eq!(renamed.status, StatusCode::OK);
+    for path in paths {
+        assert_eq!(names(&app.get(path).await.json())[0], "a renamed one", "{path}");
+    }
+    app.delete(&format!("/events/{added}")).await;
+    let last = app.get("/events").await;
+    assert_eq!(
+        (last.body, last.headers["etag"].clone()),
+        (first.body, first.headers["etag"].clone())
+    );
+    assert_eq!(
+        names(&app.get("/events?cancelled=true").await.json())[0],
+        "a renamed one"
+    );
+}
