@@ -44,7 +44,7 @@ pub(crate) fn rest_settings(
 }
 
 impl Parts {
-    fn complete(&self, routes: Router, document: OpenApi) -> Router {
+    fn complete(&self, routes: Router, document: fn() -> OpenApi) -> Router {
         let settings = self.events.as_ref().map(|(_, settings)| settings);
         let settings = settings.or(self.bookings.as_ref().map(|(_, settings)| settings));
         let settings = settings.cloned().unwrap_or_default();
@@ -72,18 +72,18 @@ impl Parts {
 
     /// The event service's own listener.
     pub(crate) fn event_app(&self) -> Router {
-        self.complete(self.event_routes(), event_document())
+        self.complete(self.event_routes(), event_document)
     }
 
     /// The booking service's own listener.
     pub(crate) fn booking_app(&self) -> Router {
-        self.complete(self.booking_routes(), booking_document())
+        self.complete(self.booking_routes(), booking_document)
     }
 
     /// Page, docs and both APIs on one origin.
     pub(crate) fn whole_app(&self) -> Router {
         let routes = self.event_routes().merge(self.booking_routes());
-        self.complete(routes.merge(landing::router()), merged_document())
+        self.complete(routes.merge(landing::router()), merged_document)
     }
 }
 

@@ -104,7 +104,7 @@ impl App {
             settings: settings.clone(),
         }))
         .merge(health_router(readiness.clone(), &settings))
-        .merge(docs_router(openapi::merged_document(), &settings));
+        .merge(docs_router(openapi::merged_document, &settings));
         Self {
             router: with_fallback(router, &settings),
             events,

@@ -5,7 +5,7 @@
 mod operations;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::{Path, Request, State};
 use axum::routing::get;
@@ -148,18 +148,21 @@ fn problem() -> Value {
 /// What the routes of the documentation answer with.
 struct Docs {
     settings: RestSettings,
-    document: OpenApi,
-    /// The document for a service at the root, which is the common case.
-    at_root: Bytes,
+    make: Box<dyn Fn() -> OpenApi + Send + Sync>,
+    /// The document for a service at the root, which is the common case; made when somebody first asks.
+    at_root: OnceLock<Bytes>,
 }
 
-/// `/openapi.json` and `/docs`, once for all services of a process. The page's parts are built in.
-pub fn docs_router(document: OpenApi, settings: &RestSettings) -> Router {
-    let at_root = serde_json::to_vec(&document).unwrap_or_default().into();
+/// `/openapi.json` and `/docs`, once for all services of a process. The page's parts are built in. `document` is called
+/// when somebody asks for it: most processes are never asked, and it takes time and memory.
+pub fn docs_router(
+    document: impl Fn() -> OpenApi + Send + Sync + 'static,
+    settings: &RestSettings,
+) -> Router {
     let docs = Arc::new(Docs {
         settings: settings.clone(),
-        document,
-        at_root,
+        make: Box::new(document),
+        at_root: OnceLock::new(),
     });
     Router::new()
         .route("/openapi.json", get(openapi_json))
@@ -174,9 +177,11 @@ async fn openapi_json(State(docs): State<Arc<Docs>>, request: Request) -> Answer
     let (parts, _) = request.into_parts();
     let prefix = head::prefix(&parts, &docs.settings);
     if prefix.is_empty() {
-        return Ok(answer::bytes(StatusCode::OK, docs.at_root.clone()));
+        let made = || serde_json::to_vec(&(docs.make)()).unwrap_or_default().into();
+        let at_root = docs.at_root.get_or_init(made).clone();
+        return Ok(answer::bytes(StatusCode::OK, at_root));
     }
-    let mut document = docs.document.clone();
+    let mut document = (docs.make)();
     document.servers = Some(vec![utoipa::openapi::Server::new(prefix)]);
     answer::json(StatusCode::OK, &document)
 }
