@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use loadtest::http::request;
 use loadtest::load::{Plan, Progress, Work, run};
-use loadtest::service::event_body;
+use loadtest::service::{ask, event_body};
 
 use crate::Figure;
 use crate::rounds::Settings;
@@ -48,12 +48,12 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Vec<Figure>> {
     let (mut ours, mut empty) = (Vec::new(), Vec::new());
     for _ in 0..if settings.quick { 3 } else { 15 } {
         let start = Instant::now();
-        let running = program.start_ready().await?;
-        ours.push(start.elapsed().as_secs_f64() * 1000.0);
+        let running = program.start()?;
+        ours.push(until_ready(service.events, start).await?);
         running.stop().await?;
         let start = Instant::now();
-        let axum = yardstick::start(Kind::Axum, folder.path()).await?;
-        empty.push(start.elapsed().as_secs_f64() * 1000.0);
+        let axum = yardstick::spawn(Kind::Axum, folder.path())?;
+        empty.push(until_ready(axum.address, start).await?);
         drop(axum);
     }
     let more = median(&ours) - median(&empty);
@@ -75,6 +75,22 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Vec<Figure>> {
             met: idle <= 16.0,
         },
     ])
+}
+
+/// Milliseconds from `start` until `/readyz` answers 200, asked every half millisecond.
+async fn until_ready(address: std::net::SocketAddr, start: Instant) -> Result<f64> {
+    loop {
+        if let Ok(answer) = ask(address, "GET", "/readyz", None).await
+            && answer.status == 200
+        {
+            return Ok(start.elapsed().as_secs_f64() * 1000.0);
+        }
+        ensure!(
+            start.elapsed() < Duration::from_secs(30),
+            "{address} does not get ready"
+        );
+        tokio::time::sleep(Duration::from_micros(500)).await;
+    }
 }
 
 /// Repeats `work` until `count` requests were answered.

@@ -82,11 +82,11 @@ impl Drop for Started {
     }
 }
 
-/// Starts one and waits until it takes connections.
+/// Starts one and does not wait.
 ///
 /// # Errors
-/// When it does not within ten seconds.
-pub(crate) async fn start(kind: Kind, path: &Path) -> Result<Started> {
+/// When it cannot be started.
+pub(crate) fn spawn(kind: Kind, path: &Path) -> Result<Started> {
     let address = Program::new("", "").service.bookings;
     let name = kind.to_possible_value().context("a yardstick without a name")?;
     let child = Command::new(std::env::current_exe()?)
@@ -94,11 +94,19 @@ pub(crate) async fn start(kind: Kind, path: &Path) -> Result<Started> {
         .arg(path)
         .stdin(Stdio::null())
         .spawn()?;
-    let started = Started { child, address };
+    Ok(Started { child, address })
+}
+
+/// Starts one and waits until it takes connections.
+///
+/// # Errors
+/// When it does not within ten seconds.
+pub(crate) async fn start(kind: Kind, path: &Path) -> Result<Started> {
+    let started = spawn(kind, path)?;
     let begin = Instant::now();
-    while tokio::net::TcpStream::connect(address).await.is_err() {
+    while tokio::net::TcpStream::connect(started.address).await.is_err() {
         if begin.elapsed() > Duration::from_secs(10) {
-            bail!("the yardstick {} does not start", name.get_name());
+            bail!("the yardstick {kind:?} does not start");
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
