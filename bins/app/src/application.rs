@@ -176,6 +176,13 @@ impl Application {
         for (service, open) in &self.stores {
             background::start(&others, *service, open, &self.observer, &stop);
         }
+        background::watch_broker(
+            &others,
+            self.stores.iter().map(|(service, _)| *service).collect(),
+            Arc::clone(&self.broker.emitter),
+            self.parts.readiness.clone(),
+            &stop,
+        );
         let failed = match (self.demo, &self.parts.events) {
             (true, Some((events, _))) => demo::fill(events).await.err(),
             _ => None,

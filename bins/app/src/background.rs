@@ -7,7 +7,8 @@ use myevents_adapters::connect::OpenStore;
 use myevents_core::Result;
 use myevents_core::domain::{EventId, UnixMillis};
 use myevents_core::observe::{Observation, Observer};
-use myevents_core::ports::{Clock, EventCursor, EventFilter, Store, SystemClock};
+use myevents_core::ports::{Clock, EventCursor, EventEmitter, EventFilter, Store, SystemClock};
+use myevents_core::rest::Readiness;
 use myevents_core::runtime::config::ServiceName;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +21,29 @@ const DRIFT_PAUSE: Duration = Duration::from_millis(20);
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 /// Longer than any broker keeps a message it may deliver again.
 const INBOX_KEPT: Duration = Duration::from_secs(15 * 86_400);
+
+/// How often the broker is asked whether it is there, and how long it may take to answer.
+const PING_EVERY: Duration = Duration::from_secs(5);
+const PING_WITHIN: Duration = Duration::from_secs(2);
+
+/// Lets `readiness` show whether the broker of `services` can be reached, now and from now on.
+pub(crate) fn watch_broker(
+    tasks: &TaskTracker,
+    services: Vec<ServiceName>,
+    emitter: Arc<dyn EventEmitter>,
+    readiness: Readiness,
+    stop: &CancellationToken,
+) {
+    spawn(tasks, stop, async move {
+        loop {
+            let answer = tokio::time::timeout(PING_WITHIN, emitter.ping()).await;
+            for service in &services {
+                readiness.set_broker(service.as_str(), matches!(answer, Ok(Ok(()))));
+            }
+            tokio::time::sleep(PING_EVERY).await;
+        }
+    });
+}
 
 /// Starts what a service needs in the background.
 pub(crate) fn start(
@@ -115,5 +139,81 @@ impl EventWalk {
         Ok(Some(
             page.items.into_iter().map(|record| record.event.id).collect(),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use async_trait::async_trait;
+    use myevents_core::contract::Envelope;
+    use myevents_core::ports::{BrokerCapabilities, MessageOrder};
+    use myevents_core::{Error, ErrorKind};
+
+    use super::*;
+
+    /// 0 = there, 1 = says that it is away, 2 = says nothing.
+    #[derive(Debug, Default)]
+    struct Moody(AtomicU8);
+
+    #[async_trait]
+    impl EventEmitter for Moody {
+        fn capabilities(&self) -> BrokerCapabilities {
+            BrokerCapabilities {
+                name: "moody",
+                order: MessageOrder::None,
+                durable: false,
+                replay: false,
+                shared: true,
+                delayed_nack: false,
+                extend: false,
+                detects_unroutable: false,
+                max_message_bytes: 1_000,
+            }
+        }
+
+        async fn emit(&self, messages: &[Envelope]) -> Vec<Result<()>> {
+            messages.iter().map(|_| Ok(())).collect()
+        }
+
+        async fn ping(&self) -> Result<()> {
+            match self.0.load(Ordering::SeqCst) {
+                0 => Ok(()),
+                1 => Err(Error::new(ErrorKind::Unavailable, "ping", "the broker is away")),
+                _ => std::future::pending().await,
+            }
+        }
+
+        async fn close(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readiness_shows_the_broker_as_it_is_now() {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (broker, readiness) = (Arc::new(Moody::default()), Readiness::new());
+        let services = vec![ServiceName::Event, ServiceName::Booking];
+        let emitter: Arc<dyn EventEmitter> = Arc::<Moody>::clone(&broker);
+        watch_broker(&tasks, services, emitter, readiness.clone(), &stop);
+        for (mood, shown) in [
+            (0, "connected"),
+            (1, "away"),
+            (0, "connected"),
+            (2, "away"),
+            (0, "connected"),
+        ] {
+            broker.0.store(mood, Ordering::SeqCst);
+            tokio::time::sleep(PING_EVERY + PING_WITHIN * 2).await;
+            let (ready, body) = readiness.check().await;
+            assert!(ready, "bookings go on without the broker");
+            assert_eq!(body["broker"], shown, "mood {mood}");
+            assert_eq!(body["brokers"]["eventservice"], shown);
+            assert_eq!(body["brokers"]["bookingservice"], shown);
+        }
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
     }
 }
