@@ -7,6 +7,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod value;
+mod values;
 
 pub use keys::{Fallback, KEYS, Key, Kind, Program, Scope, ServiceName, find};
 pub use layers::{ConfigFaults, Fault, FlagValue, Inputs};
