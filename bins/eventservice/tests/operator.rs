@@ -3,6 +3,10 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
+
+use myevents_adapters::sqlite::{SqliteConfig, SqliteStore};
+use myevents_core::ports::SystemClock;
 
 /// Runs the program in a folder, with no settings but those given.
 fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (Output, String) {
@@ -123,6 +127,12 @@ fn a_store_is_checked_and_a_damaged_one_is_told() {
     assert!(said.contains("eventservice.db"), "{said}");
 
     std::fs::remove_file(&file).unwrap();
+    let (output, said) = run(folder.path(), &["check-store"], &[]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no database is here") && !file.exists(), "{said}");
+
+    let config = SqliteConfig::service(&file, "eventservice");
+    drop(SqliteStore::open(config, Arc::new(SystemClock)).unwrap());
     let (output, said) = run(folder.path(), &["check-store"], &[]);
     assert!(output.status.success(), "{said}");
     assert_eq!(said.trim_end(), "eventservice: sound: 0 counters checked");

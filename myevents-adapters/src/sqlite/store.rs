@@ -44,9 +44,18 @@ impl SqliteStore {
     ///
     /// # Errors
     /// `Config` when the file is another role's, another program's or of a newer version; `Conflict` in
-    /// [`SqliteMode::Service`] when a service runs on it; `Unavailable` when it can't be opened or is locked;
+    /// [`SqliteMode::Service`] when a service runs on it; `NotFound` in [`SqliteMode::Tool`] when there is no file; `Unavailable` when it can't be opened or is locked;
     /// `Malformed` when it is damaged.
     pub fn open(config: SqliteConfig, clock: Arc<dyn Clock>) -> Result<Self> {
+        // A command that is pointed at the wrong place must not find a sound, empty store there.
+        if config.mode == SqliteMode::Tool && !config.path.exists() {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                "open database",
+                "no database is here; name the one of a service that has run",
+            )
+            .with("file", config.path.display()));
+        }
         if let Some(folder) = config
             .path
             .parent()
