@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::contract::header;
-use crate::domain::Version;
+use crate::domain::{IdSecret, Version};
 use crate::error::{Error, Result};
 
 /// Who asks.
@@ -85,6 +85,11 @@ impl IdempotencyKey {
             ));
         }
         Ok(Self(key.to_owned()))
+    }
+
+    /// The id that this key of `caller` stands for, for a record of `kind`: the one place that says what it depends on.
+    pub(super) fn derive_id(&self, secret: &IdSecret, kind: &str, caller: &Caller) -> [u8; 12] {
+        secret.derive_id(kind, caller.issuer(), caller.subject(), &self.0)
     }
 
     /// The key.

@@ -132,12 +132,7 @@ impl EventService {
         context: &RequestContext,
     ) -> [u8; 12] {
         match key {
-            Some(key) => self.store.id_secret().derive_id(
-                kind,
-                context.caller.issuer(),
-                context.caller.subject(),
-                key.as_str(),
-            ),
+            Some(key) => key.derive_id(&self.store.id_secret(), kind, &context.caller),
             None => self.ids.object_id(),
         }
     }
