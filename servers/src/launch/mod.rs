@@ -152,11 +152,11 @@ impl Site {
         self.clear_up();
         let said = fs::read(self.output()).unwrap_or_default();
         let said = said.get(begin..).unwrap_or_default();
-        Err(error.context(format!(
-            "{} did not start; it said last:\n{}\n",
+        bail!(
+            "{} did not start: {error:#}; it said last:\n{}",
             install::product(self.kind),
             process::last_lines(&String::from_utf8_lossy(said))
-        )))
+        )
     }
 
     /// As [`Site::start`], while nobody knows the port: if somebody took it since it was chosen, another one is.
