@@ -424,6 +424,15 @@ pub trait DatabaseHandler: Debug + Send + Sync + 'static {
         options: BookOptions,
     ) -> Vec<Result<Committed<Outcome>>>;
 
+    /// Fences off the tries of the past: a decision of [`book`](Self::book) made before this call, in any process, and not
+    /// yet stored when it returns, is never stored. Whoever refuses a wish for a reason that the counter does not know,
+    /// such as the clock, calls this first and looks the booking's id up after it; otherwise the late commit of an earlier
+    /// try could apply after the refusal. An event without counter needs no fence: `Ok`.
+    ///
+    /// # Errors
+    /// `Unavailable`, `OutcomeUnknown`: nothing may be refused yet.
+    async fn fence(&self, event: &EventId) -> Result<()>;
+
     /// Cancels a confirmed booking and gives its seats back, once: only the call that made the change does.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ pub(super) struct Batch {
 }
 
 type Booker = (BookingRequest, oneshot::Sender<Result<Outcome>>);
+type Refused = (BookingRequest, oneshot::Sender<Result<Outcome>>, Outcome);
 type Canceller = (CancelRequest, oneshot::Sender<Result<CancelOutcome>>);
 
 impl Batch {
@@ -98,6 +99,7 @@ impl Batch {
     async fn book_round(&self, event: &EventId, record: Option<&EventRecord>, round: Vec<Booker>) {
         let mut requests = Vec::with_capacity(round.len());
         let mut replies = Vec::with_capacity(round.len());
+        let mut refused = Vec::new();
         let now = self.clock.now().seconds();
         for (mut request, reply) in round {
             // An event that comes between this look and the store's must not be sold without its rules of sale.
@@ -106,7 +108,7 @@ impl Batch {
                 None => Some(Outcome::UnknownEvent),
             };
             if let Some(refusal) = refusal {
-                drop(reply.send(self.unless_booked_before(&request, refusal).await));
+                refused.push((request, reply, refusal));
                 continue;
             }
             if let Some(record) = record {
@@ -115,6 +117,7 @@ impl Batch {
             requests.push(request);
             replies.push(reply);
         }
+        self.refuse(event, refused).await;
         if requests.is_empty() {
             return;
         }
@@ -140,6 +143,24 @@ impl Batch {
         // Refusals leave nothing in the outbox, so they wake nobody.
         if booked {
             self.handover.offer(leased);
+        }
+    }
+
+    /// Answers wishes that the rules of sale refuse. What the clock refuses the counter knows nothing of, so late commits
+    /// of earlier tries are fenced off first; the other rules change only with the event, and so does the counter's epoch.
+    async fn refuse(&self, event: &EventId, refused: Vec<Refused>) {
+        let by_the_clock = |outcome: &Outcome| matches!(outcome, Outcome::NotOnSale);
+        let fenced = if refused.iter().any(|(_, _, refusal)| by_the_clock(refusal)) {
+            self.store.fence(event).await
+        } else {
+            Ok(())
+        };
+        for (request, reply, refusal) in refused {
+            let answer = match &fenced {
+                Err(error) if by_the_clock(&refusal) => Err(error.duplicate()),
+                _ => self.unless_booked_before(&request, refusal).await,
+            };
+            drop(reply.send(answer));
         }
     }
 
