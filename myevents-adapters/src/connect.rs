@@ -22,6 +22,10 @@ pub struct StoreOptions {
     pub role: String,
     /// Opened by a command beside a running service, not by the service.
     pub tool: bool,
+    /// Whether tables that are not there are made, where the store has tables to make.
+    pub create_tables: bool,
+    /// Put before the names of tables, where services share one name space.
+    pub table_prefix: String,
 }
 
 /// A store with what hangs on it.
@@ -101,11 +105,11 @@ fn unknown(operation: &'static str, kind: &str) -> Error {
     Error::new(ErrorKind::Config, operation, "there is no such backend").with("type", kind)
 }
 
-/// Opens a store. May block for some milliseconds.
+/// Opens a store.
 ///
 /// # Errors
 /// `Unsupported` "built without feature …"; `Config` for an unknown word; what the backend's own opening answers.
-pub fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<OpenStore> {
+pub async fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<OpenStore> {
     match options.kind.as_str() {
         "memory" => {
             let store = Arc::new(MemoryStore::new(clock));
@@ -115,7 +119,7 @@ pub fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<OpenStore>
                 tools: Arc::new(NoTools),
             })
         }
-        "sqlite" => sqlite(options, clock),
+        "sqlite" => sqlite(options, clock).await,
         kind @ ("mongodb" | "dynamodb") => Err(not_built("open store", kind)),
         kind => Err(unknown("open store", kind)),
     }
@@ -182,60 +186,10 @@ impl StoreTools for NoTools {
 }
 
 #[cfg(feature = "sqlite")]
-mod with_sqlite {
-    use super::*;
-    use crate::sqlite::{SqliteConfig, SqliteStore};
-
-    fn config(options: &StoreOptions) -> SqliteConfig {
-        if options.tool {
-            SqliteConfig::tool(&options.location, &options.role)
-        } else {
-            SqliteConfig::service(&options.location, &options.role)
-        }
-    }
-
-    pub(super) fn sqlite(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<OpenStore> {
-        let store = Arc::new(SqliteStore::open(config(options), clock)?);
-        Ok(OpenStore {
-            store: Arc::<SqliteStore>::clone(&store),
-            dead_letters: Arc::<SqliteStore>::clone(&store),
-            tools: store,
-        })
-    }
-
-    pub(super) fn sqlite_restore(options: &StoreOptions, folder: &Path) -> Result<()> {
-        SqliteStore::restore(folder, &config(options))
-    }
-
-    #[async_trait]
-    impl StoreTools for SqliteStore {
-        async fn check(&self) -> Result<CheckResult> {
-            let report = self.check_store().await?;
-            Ok(CheckResult {
-                sound: report.is_sound(),
-                report: report.to_string(),
-            })
-        }
-
-        async fn quick_check(&self) -> Result<CheckResult> {
-            let damage = SqliteStore::quick_check(self).await?;
-            Ok(CheckResult {
-                sound: damage.is_empty(),
-                report: damage.join("; "),
-            })
-        }
-
-        async fn backup(&self, folder: &Path) -> Result<PathBuf> {
-            SqliteStore::backup(self, folder).await
-        }
-    }
-}
-
-#[cfg(feature = "sqlite")]
-use with_sqlite::{sqlite, sqlite_restore};
+use crate::sqlite::connect::{open as sqlite, restore as sqlite_restore};
 
 #[cfg(not(feature = "sqlite"))]
-fn sqlite(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
+async fn sqlite(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
     Err(not_built("open store", "sqlite"))
 }
 
@@ -256,17 +210,19 @@ mod tests {
         (error.kind(), error.message().to_owned())
     }
 
-    #[test]
-    fn what_is_not_built_says_so() {
+    #[tokio::test]
+    async fn what_is_not_built_says_so() {
         for kind in ["mongodb", "dynamodb"] {
             let options = StoreOptions {
                 kind: kind.into(),
                 location: String::new(),
                 role: "eventservice".into(),
                 tool: false,
+                create_tables: true,
+                table_prefix: String::new(),
             };
             let expected = format!("this program was built without feature {kind}");
-            let opened = store(&options, Arc::new(SystemClock));
+            let opened = store(&options, Arc::new(SystemClock)).await;
             assert_eq!(told(opened), (ErrorKind::Unsupported, expected));
         }
         for kind in ["amqp", "kafka", "sqs"] {
