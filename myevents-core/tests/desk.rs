@@ -437,3 +437,45 @@ async fn the_clock_refuses_only_behind_a_fence() {
         "without the fence nobody can be told that they have no booking"
     );
 }
+
+#[tokio::test]
+async fn a_remembered_copy_lets_pass_and_is_read_again_before_it_refuses_or_when_it_is_old() {
+    let fixture = set_up(10, DeskOptions::default(), |_| {}).await;
+    let watched = Layered::new(Arc::clone(&fixture.store), Calls::default());
+    let calls = Arc::clone(watched.around());
+    let (handover, _receiver) = handover(16);
+    let desks = Desks::new(
+        Arc::new(watched),
+        handover,
+        Arc::new(SystemClock),
+        Arc::<Watcher>::clone(&fixture.watcher),
+        DeskOptions::default(),
+    );
+    let expect = async |wish: BookingRequest, outcome: &str, made: &[&str]| {
+        calls.made.lock().clear();
+        let answer = desks.book(&fixture.event, wish).await.unwrap();
+        assert!(
+            format!("{answer:?}").starts_with(outcome),
+            "{answer:?}, not {outcome}"
+        );
+        assert_eq!(*calls.made.lock(), made);
+    };
+    expect(fixture.wish(1), "Booked", &["find event", "book"]).await;
+    expect(fixture.wish(1), "Booked", &["book"]).await;
+    let large = fixture.wish(21);
+    expect(large, "TooManySeats", &["find event", "find booking"]).await;
+
+    // Changed behind the desk's back: fewer seats a booking.
+    let mut event = fixture::event("Aida");
+    event.id = fixture.event.clone();
+    event.max_seats_per_booking = Some(2);
+    let projection = fixture::projection(fixture::event_record(event), 2, Some(10));
+    fixture.store.project_event(&projection).await.unwrap();
+    expect(
+        fixture.wish(3),
+        "TooManySeats",
+        &["book", "find event", "find booking"],
+    )
+    .await;
+    expect(fixture.wish(2), "Booked", &["book"]).await;
+}
