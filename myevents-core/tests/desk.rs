@@ -14,7 +14,7 @@ use myevents_core::relay::handover;
 use myevents_core::service::SalesRules;
 use myevents_core::service::desk::{DeskOptions, Desks};
 use myevents_core::testkit::fixture;
-use myevents_core::{ErrorKind, Result};
+use myevents_core::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 
 /// Holds every call back until a permit is there, so that a test decides when a batch reaches the store.
@@ -364,4 +364,118 @@ async fn sales_times_and_nameless_wishes_for_limited_events_are_refused() {
     let wish = || fixture::limited_request(&limited.event, 2, "somebody", PersonLimits::default());
     assert!(matches!(limited.book(wish()).await, Ok(Outcome::Booked(_))));
     assert_eq!(limited.book(wish()).await.unwrap(), Outcome::LimitReached);
+}
+
+/// Writes down which calls reach the store, and fails the fence if told to.
+#[derive(Debug, Default)]
+struct Calls {
+    made: parking_lot::Mutex<Vec<&'static str>>,
+    no_fence: AtomicBool,
+}
+
+impl Around for Calls {
+    async fn call<R, F>(&self, call: Call, run: F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: Fn() -> BoxFuture<'static, Result<R>> + Send + Sync,
+    {
+        self.made.lock().push(call.operation);
+        if call.operation.starts_with("fence") && self.no_fence.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, call.operation, "away"));
+        }
+        run().await
+    }
+
+    async fn batch<I, R, F>(&self, call: Call, items: Vec<I>, run: F) -> Vec<Result<R>>
+    where
+        I: Clone + Send + Sync + 'static,
+        R: Send + 'static,
+        F: Fn(Vec<I>) -> BoxFuture<'static, Vec<Result<R>>> + Send + Sync,
+    {
+        self.made.lock().push(call.operation);
+        run(items).await
+    }
+
+    async fn once<R>(&self, call: Call, run: BoxFuture<'static, Result<R>>) -> Result<R>
+    where
+        R: Send + 'static,
+    {
+        self.made.lock().push(call.operation);
+        run.await
+    }
+}
+
+#[tokio::test]
+async fn the_clock_refuses_only_behind_a_fence() {
+    let fixture = set_up(10, DeskOptions::default(), |event| {
+        event.sales_end = Some(fixture::date(1_000));
+    })
+    .await;
+    let watched = Layered::new(Arc::clone(&fixture.store), Calls::default());
+    let calls = Arc::clone(watched.around());
+    let (handover, _receiver) = handover(16);
+    let desks = Desks::new(
+        Arc::new(watched),
+        handover,
+        Arc::new(SystemClock),
+        Arc::<Watcher>::clone(&fixture.watcher),
+        DeskOptions::default(),
+    );
+    let refused = desks.book(&fixture.event, fixture.wish(1)).await;
+    assert_eq!(refused.unwrap(), Outcome::NotOnSale);
+    assert_eq!(
+        *calls.made.lock(),
+        ["find event", "fence off late commits", "find booking"],
+        "the id is looked up behind the fence, or a late commit could come between"
+    );
+
+    calls.no_fence.store(true, Ordering::SeqCst);
+    let unsure = desks.book(&fixture.event, fixture.wish(1)).await;
+    assert_eq!(
+        unsure.unwrap_err().kind(),
+        ErrorKind::Unavailable,
+        "without the fence nobody can be told that they have no booking"
+    );
+}
+
+#[tokio::test]
+async fn a_remembered_copy_lets_pass_and_is_read_again_before_it_refuses_or_when_it_is_old() {
+    let fixture = set_up(10, DeskOptions::default(), |_| {}).await;
+    let watched = Layered::new(Arc::clone(&fixture.store), Calls::default());
+    let calls = Arc::clone(watched.around());
+    let (handover, _receiver) = handover(16);
+    let desks = Desks::new(
+        Arc::new(watched),
+        handover,
+        Arc::new(SystemClock),
+        Arc::<Watcher>::clone(&fixture.watcher),
+        DeskOptions::default(),
+    );
+    let expect = async |wish: BookingRequest, outcome: &str, made: &[&str]| {
+        calls.made.lock().clear();
+        let answer = desks.book(&fixture.event, wish).await.unwrap();
+        assert!(
+            format!("{answer:?}").starts_with(outcome),
+            "{answer:?}, not {outcome}"
+        );
+        assert_eq!(*calls.made.lock(), made);
+    };
+    expect(fixture.wish(1), "Booked", &["find event", "book"]).await;
+    expect(fixture.wish(1), "Booked", &["book"]).await;
+    let large = fixture.wish(21);
+    expect(large, "TooManySeats", &["find event", "find booking"]).await;
+
+    // Changed behind the desk's back: fewer seats a booking.
+    let mut event = fixture::event("Aida");
+    event.id = fixture.event.clone();
+    event.max_seats_per_booking = Some(2);
+    let projection = fixture::projection(fixture::event_record(event), 2, Some(10));
+    fixture.store.project_event(&projection).await.unwrap();
+    expect(
+        fixture.wish(3),
+        "TooManySeats",
+        &["book", "find event", "find booking"],
+    )
+    .await;
+    expect(fixture.wish(2), "Booked", &["book"]).await;
 }

@@ -25,6 +25,8 @@ pub(crate) fn options(settings: &Settings, service: &ServiceSettings, tool: bool
         location,
         role: service.service.as_str().into(),
         tool,
+        create_tables: service.create_tables,
+        table_prefix: service.table_prefix.clone(),
     }
 }
 
@@ -36,7 +38,8 @@ pub(crate) async fn open(settings: &Settings, tool: bool) -> Result<Vec<(Service
         .map(|service| {
             let options = options(settings, service, tool);
             let name = service.service;
-            let task = tokio::task::spawn_blocking(move || connect::store(&options, Arc::new(SystemClock)));
+            let opening = async move { connect::store(&options, Arc::new(SystemClock)).await };
+            let task = tokio::spawn(opening);
             (name, task)
         })
         .collect();

@@ -43,6 +43,9 @@ impl Data {
         if let Some(stored) = self.bookings.get(&wanted.id) {
             return Ok(counter::replay(stored, wanted));
         }
+        if counter::is_stale(self.counters.get(event), options) {
+            return Err(counter::stale_copy());
+        }
         let tally = self
             .confirmed(event)
             .filter(|booking| booking.person == wanted.person)

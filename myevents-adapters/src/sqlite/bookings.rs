@@ -33,6 +33,7 @@ pub(super) fn book(
 ) -> Result<Vec<Decision>> {
     let mut counter = inventory::load(tx.connection(), event)?;
     let before = counter;
+    let stale = counter::is_stale(counter.as_ref(), options);
     let mut insert = Insert::new(tx)?;
     let mut appender = Appender::new(tx)?;
     let mut decisions = Vec::with_capacity(requests.len());
@@ -49,6 +50,11 @@ pub(super) fn book(
                 "book",
                 "its time had run out before it was its turn",
             ))
+        } else if stale {
+            match find(tx.connection(), &request.booking.id)? {
+                Some(stored) => Ok(Committed::quiet(counter::replay(&stored, &request.booking))),
+                None => Err(counter::stale_copy()),
+            }
         } else {
             Ok(decide(
                 tx,

@@ -12,7 +12,7 @@ use myevents_core::ports::{
 };
 use myevents_core::{Error, Result};
 
-use super::job::Durability::Synced;
+use super::job::Durability::{Relaxed, Synced};
 use super::store::SqliteStore;
 use super::{bookings, events, locations, projection, users};
 
@@ -179,6 +179,11 @@ impl DatabaseHandler for SqliteStore {
             Ok(decisions) => decisions,
             Err(error) => (0..wanted).map(|_| Err(error.duplicate())).collect(),
         }
+    }
+
+    async fn fence(&self, _event: &EventId) -> Result<()> {
+        // Decisions are made and stored by one writer, in turn: when an empty turn is over, so are those before it.
+        self.write(1, Relaxed, |_| Ok(())).await
     }
 
     async fn cancel_booking(&self, request: &CancelRequest) -> Result<Committed<CancelOutcome>> {

@@ -6,6 +6,7 @@ mod bookings;
 mod check;
 mod codec;
 mod config;
+pub(crate) mod connect;
 mod dead_letters;
 mod error;
 mod events;

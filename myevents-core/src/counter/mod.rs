@@ -8,6 +8,7 @@ mod merge;
 pub use merge::{merge_counter, merge_event, merge_location};
 
 use crate::domain::{Booking, BookingState, Capacity, EventId, PersonLimits, Version};
+use crate::error::{Error, ErrorKind};
 use crate::ports::{Availability, BookOptions, Outcome, Reconciliation, UnknownCapacity};
 
 /// Whether seats of an event may be sold at all.
@@ -211,6 +212,26 @@ pub fn replay(stored: &Booking, wanted: &Booking) -> Outcome {
     } else {
         Outcome::KeyReused
     }
+}
+
+/// Whether the rules of sale were taken from an older version of the event than the counter follows, so that wishes
+/// which are not stored already get [`stale_copy`] as their answer.
+#[must_use]
+pub fn is_stale(counter: Option<&Counter>, options: BookOptions) -> bool {
+    let (Some(counter), Some(seen)) = (counter, options.seen) else {
+        return false;
+    };
+    counter.version > seen
+}
+
+/// The answer to a wish that was let pass by a copy which is out of date: read the copy again.
+#[must_use]
+pub fn stale_copy() -> Error {
+    Error::new(
+        ErrorKind::Precondition,
+        "book",
+        "the event has changed since its rules of sale were read",
+    )
 }
 
 /// Decides one wish for `seats` whose id is not stored, and takes them if they are granted. Wishes of a batch are

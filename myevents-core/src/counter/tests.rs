@@ -4,9 +4,11 @@ use super::*;
 
 const REFUSE: BookOptions = BookOptions {
     unknown_capacity: UnknownCapacity::Refuse,
+    seen: None,
 };
 const ALLOW: BookOptions = BookOptions {
     unknown_capacity: UnknownCapacity::Allow,
+    seen: None,
 };
 
 fn open(capacity: Capacity) -> Counter {

@@ -146,6 +146,10 @@ impl<P: DatabaseHandler + ?Sized, A: Around> DatabaseHandler for Layered<P, A> {
             .await
     }
 
+    async fn fence(&self, event: &EventId) -> Result<()> {
+        through!(self, write "fence off late commits", [event = event.clone()], store => store.fence(&event))
+    }
+
     async fn cancel_booking(&self, request: &CancelRequest) -> Result<Committed<CancelOutcome>> {
         through!(self, write "cancel booking", [request = request.clone()],
             store => store.cancel_booking(&request))

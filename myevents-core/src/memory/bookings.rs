@@ -180,6 +180,9 @@ impl State {
         if let Some(stored) = self.bookings.get(&wanted.id) {
             return Ok(Committed::quiet(counter::replay(stored, wanted)));
         }
+        if counter::is_stale(self.counters.get(event), options) {
+            return Err(counter::stale_copy());
+        }
         let tally = self.bookings.tally(event, wanted.person.as_ref());
         let seats = wanted.seats.get();
         if let Err(refusal) = counter::take(

@@ -230,6 +230,11 @@ impl DatabaseHandler for MemoryStore {
         decided.unwrap_or_else(|error| requests.iter().map(|_| Err(error.duplicate())).collect())
     }
 
+    async fn fence(&self, _event: &EventId) -> Result<()> {
+        // Deciding and storing are one turn under the lock: nothing is ever decided and not yet stored.
+        self.check_open("fence off late commits")
+    }
+
     async fn cancel_booking(&self, request: &CancelRequest) -> Result<Committed<CancelOutcome>> {
         self.write("cancel booking", |state, scope| {
             state.cancel_booking(request, scope)

@@ -145,6 +145,10 @@ pub enum UnknownCapacity {
 pub struct BookOptions {
     /// While the capacity is unknown.
     pub unknown_capacity: UnknownCapacity,
+    /// The version of the event's copy whose rules of sale let these wishes pass, if rules were applied. Where the
+    /// counter follows a later version, wishes that are not stored already are answered `Precondition` and nothing is
+    /// written: the rules may have changed. So whoever remembers a copy may grant by it without reading it again.
+    pub seen: Option<Version>,
 }
 
 /// A wish for seats. Everything a grant stores was made before the first try, so every retry writes the same.
@@ -416,13 +420,22 @@ pub trait DatabaseHandler: Debug + Send + Sync + 'static {
     /// wish for another event than `event` is the caller's fault: `Invalid` for that wish.
     ///
     /// # Errors
-    /// For each wish: `Unavailable`, `OutcomeUnknown` (repeat with the same id), `Overloaded` past its deadline.
+    /// For each wish: `Precondition` (see [`BookOptions::seen`]), `Unavailable`, `OutcomeUnknown` (repeat with the same id), `Overloaded` past its deadline.
     async fn book(
         &self,
         event: &EventId,
         requests: &[BookingRequest],
         options: BookOptions,
     ) -> Vec<Result<Committed<Outcome>>>;
+
+    /// Fences off the tries of the past: a decision of [`book`](Self::book) made before this call, in any process, either
+    /// is found by [`find_booking`](Self::find_booking) when this has returned, or is never stored. Whoever refuses a wish for a reason that the counter does not know,
+    /// such as the clock, calls this first and looks the booking's id up after it; otherwise the late commit of an earlier
+    /// try could apply after the refusal. An event without counter needs no fence: `Ok`.
+    ///
+    /// # Errors
+    /// `Unavailable`, `OutcomeUnknown`: nothing may be refused yet.
+    async fn fence(&self, event: &EventId) -> Result<()>;
 
     /// Cancels a confirmed booking and gives its seats back, once: only the call that made the change does.
     ///
@@ -448,7 +461,8 @@ pub trait DatabaseHandler: Debug + Send + Sync + 'static {
     /// answers what it was before. `None` for an event without counter.
     async fn reconcile(&self, event: &EventId, repair: bool) -> Result<Option<Reconciliation>>;
 
-    /// Offers an announced event to the copy and to the counter, each guarded by its own version. May be repeated.
+    /// Offers an announced event to the counter and to the copy, each guarded by its own version. May be repeated. Where
+    /// these are two writes the counter comes first: whoever reads a copy finds a counter that follows it.
     /// With [`ApplyMode::FillIn`]: a copy that is absent is written; a copy that awaits a location gets the location;
     /// a counter whose capacity is unknown gets it, at its version.
     async fn project_event(&self, projection: &EventProjection) -> Result<Applied>;

@@ -94,6 +94,7 @@ impl Desks {
             clock,
             observer,
             options,
+            copies: batch::copies(),
         };
         Self(Arc::new(Shared {
             queues: Mutex::default(),

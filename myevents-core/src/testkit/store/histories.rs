@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::StoreBed;
 use super::tools::{at_rest, available, book, book_batch, book_with, drain, open_event, settle};
-use crate::domain::{Capacity, EventId};
+use crate::domain::{Capacity, EventId, Version};
 use crate::error::ErrorKind;
 use crate::ports::{BookOptions, CancelOutcome, Outcome, Store, UnknownCapacity};
 use crate::testkit::{CaseResult, Failure, Finding, ensure, fixture};
@@ -27,6 +27,7 @@ pub async fn s13b_histories(bed: &dyn StoreBed) -> CaseResult {
     cancelled_event(store).await?;
     foreign_wishes(store).await?;
     past_the_deadline(store).await?;
+    rules_of_an_older_copy(store).await?;
     if let Some(second) = second {
         two_processes(store, second.as_ref()).await?;
     }
@@ -203,6 +204,7 @@ async fn lowered_below_sold(store: &dyn Store) -> Result<(), Failure> {
 async fn unknown_capacity(store: &dyn Store) -> Result<(), Failure> {
     let allow = BookOptions {
         unknown_capacity: UnknownCapacity::Allow,
+        seen: None,
     };
     let event = open_event(store, None).await?;
     let refused = book(store, &fixture::booking_request(&event, 1)).await?;
@@ -370,6 +372,42 @@ async fn past_the_deadline(store: &dyn Store) -> Result<(), Failure> {
         available(store, &event).await? == Some(2),
         "a late call changed the counter"
     );
+    Ok(())
+}
+
+/// Wishes that the rules of an older version let pass are not granted, stored ones are found all the same.
+async fn rules_of_an_older_copy(store: &dyn Store) -> Result<(), Failure> {
+    let seen = |version| BookOptions {
+        seen: Some(Version(version)),
+        ..BookOptions::default()
+    };
+    let event = open_event(store, Some(5)).await?;
+    let stored = fixture::booking_request(&event, 2);
+    let outcome = book_with(store, &stored, seen(1)).await?;
+    ensure!(
+        is_booked(&outcome),
+        "under the version of the counter: {outcome:?}"
+    );
+    set_capacity(store, &event, 2, Some(6)).await?;
+    let batch = [stored.clone(), fixture::booking_request(&event, 1)];
+    let mut answers = store.book(&event, &batch, seen(1)).await.into_iter();
+    let found = answers.next().transpose()?.map(|committed| committed.value);
+    ensure!(
+        found == Some(Outcome::Existing(stored.booking.clone())),
+        "a stored wish under an older version was answered {found:?}"
+    );
+    let stale = answers.next();
+    ensure!(
+        matches!(&stale, Some(Err(error)) if error.kind() == ErrorKind::Precondition),
+        "a new wish under an older version was answered {stale:?}"
+    );
+    ensure!(
+        available(store, &event).await? == Some(4),
+        "a wish under an older version took seats"
+    );
+    let outcome = book_with(store, &batch[1], seen(2)).await?;
+    ensure!(is_booked(&outcome), "under the new version: {outcome:?}");
+    at_rest(store, &event).await?;
     Ok(())
 }
 

@@ -282,7 +282,14 @@ fn prepare(run: &Run, step: &Step) -> Call {
             } else {
                 UnknownCapacity::Refuse
             };
-            Call::Book(run.event(*event), requests, BookOptions { unknown_capacity })
+            Call::Book(
+                run.event(*event),
+                requests,
+                BookOptions {
+                    unknown_capacity,
+                    seen: None,
+                },
+            )
         }
         Step::Cancel { event, booking } => Call::Cancel(fixture::cancel_request(
             &run.event(*event),
