@@ -5,9 +5,11 @@
 //! (the commit of MongoDB, of DynamoDB) is one more module beside these and one more file in `tests/`.
 //! `docs/model.md` has the table of rules, mutations and gaps.
 
+pub mod clients;
 pub mod harness;
 
 pub mod counter;
 pub mod dispatch;
+pub mod mongodb;
 pub mod outbox;
 pub mod projection;
