@@ -15,17 +15,17 @@ const UNKNOWN: Change = Change {
     cancelled: false,
 };
 
-/// A lost answer, a retry and a cancel around the last seat.
+/// A lost answer and a cancel around the last seat.
 fn last_seat() -> Config {
     Config {
         lost: 1,
-        retries: 1,
         cancels: 1,
+        retries: u8::from(full_scale()),
         ..Config::new(Some(1), &[1, 1])
     }
 }
 
-/// A process dies with calls on their way; the helper finishes its entries.
+/// A process dies with calls on their way; the helper finishes its entries, and does not wait for that.
 fn crash() -> Config {
     Config {
         eager_helper: true,
@@ -35,11 +35,12 @@ fn crash() -> Config {
     }
 }
 
-/// A client asks twice, and both tries are granted: one of them loses, and its seats are wanted by somebody else.
+/// A client asks twice and both tries are granted: one of them loses, and its seats are wanted by somebody else.
 fn twice() -> Config {
     Config {
         lost: 1,
         retries: 1,
+        eager_helper: full_scale(),
         ..Config::new(Some(2), &[1, 1])
     }
 }
@@ -47,6 +48,7 @@ fn twice() -> Config {
 /// Three requests, of which two fit, on two processes.
 fn crowd() -> Config {
     Config {
+        lost: u8::from(full_scale()),
         ..Config::new(Some(2), &[1, 2, 1])
     }
 }
@@ -63,6 +65,26 @@ fn cancels() -> Config {
     }
 }
 
+/// Only one entry may be pending.
+fn full_pending() -> Config {
+    Config {
+        pending: 1,
+        lost: 1,
+        cancels: 1,
+        ..Config::new(Some(2), &[1, 1])
+    }
+}
+
+/// Desks grant from what they remember.
+fn memory() -> Config {
+    Config {
+        memory: true,
+        retries: 1,
+        lost: u8::from(full_scale()),
+        ..Config::new(Some(2), &[1, 1])
+    }
+}
+
 /// Two requests with the same id and different contents.
 fn reused_id() -> Config {
     let mut config = Config {
@@ -75,25 +97,105 @@ fn reused_id() -> Config {
     config
 }
 
-/// Unknown, known, unknown; seats are sold all along.
-fn unknown_allowed() -> Config {
+/// Capacity goes up and below what is sold; the two messages overtake each other.
+fn capacity_moves() -> Config {
+    Config {
+        lost: 1,
+        changes: vec![capacity(2), capacity(1)],
+        ..Config::new(Some(1), &[1, 1])
+    }
+}
+
+/// Known, unknown, known; nothing is sold while it is unknown.
+fn unknown_refuses() -> Config {
     Config {
         lost: 1,
         retries: 1,
+        changes: vec![UNKNOWN, capacity(1)],
+        ..Config::new(Some(1), &[1])
+    }
+}
+
+/// Unknown, known, unknown; seats are sold all along, and an entry loses.
+fn unknown_allowed() -> Config {
+    Config {
+        lost: 1,
+        retries: u8::from(full_scale()),
         allow_unknown: true,
         changes: vec![capacity(1), UNKNOWN],
         ..Config::new(None, &[1])
     }
 }
 
-/// A person may have one seat; a cancel makes room again.
-fn limit() -> Config {
+/// The event is cancelled between a lost answer and its retry.
+fn event_cancelled() -> Config {
+    let cancelled = Change {
+        capacity: Some(1),
+        cancelled: true,
+    };
     Config {
         lost: 1,
+        retries: 1,
+        changes: vec![cancelled],
+        ..Config::new(Some(1), &[1])
+    }
+}
+
+/// A booking that can't be inserted for a while, pending twice; somebody else wants the seats.
+fn uninsertable() -> Config {
+    Config {
+        lost: 2,
+        stubborn: Some(0),
+        ..Config::new(Some(2), &[1, 1])
+    }
+}
+
+/// The sale ends between a lost answer and its retry.
+fn sale_ends() -> Config {
+    Config {
+        lost: 1,
+        retries: 1,
+        sale_ends: true,
+        ..Config::new(Some(1), &[1])
+    }
+}
+
+/// A person may have one seat; a try finds what another one of its person, or of its own client, has reserved.
+fn limit() -> Config {
+    Config {
+        lost: u8::from(full_scale()),
         retries: 1,
         sweeps: 1,
         limit: Some(1),
         ..Config::new(Some(2), &[1, 1])
+    }
+}
+
+/// Lost tries leave orphans in the holder record.
+fn limit_lost() -> Config {
+    Config {
+        lost: 1,
+        retries: 0,
+        ..limit()
+    }
+}
+
+/// A refused try takes its entry out while its retry is granted.
+fn limit_refused() -> Config {
+    Config {
+        processes: 1,
+        lost: 0,
+        changes: vec![UNKNOWN, capacity(2)],
+        ..limit()
+    }
+}
+
+/// A late booking is cancelled while its retry is decided.
+fn limit_probe() -> Config {
+    Config {
+        cancels: 1,
+        lost: 1,
+        ..limit()
     }
 }
 
@@ -108,14 +210,28 @@ fn limit_cancel() -> Config {
     }
 }
 
-/// The sale ends between a lost answer and its retry.
-fn sale_ends() -> Config {
-    Config {
-        lost: 1,
-        retries: 1,
-        sale_ends: true,
-        ..Config::new(Some(1), &[1])
-    }
+/// A person may have two seats and asks for one and for two under the same id.
+fn limit_reused_id() -> Config {
+    let mut config = Config {
+        sweeps: 1,
+        limit: Some(2),
+        ..Config::new(Some(4), &[1, 2, 1])
+    };
+    config.requests[1].id = 0;
+    config.requests[1].fingerprint = 1;
+    config
+}
+
+/// A person may have one seat and asks for another thing under the same id.
+fn limit_same_seats() -> Config {
+    let mut config = Config {
+        sweeps: 1,
+        limit: Some(1),
+        ..Config::new(Some(4), &[1, 1, 1])
+    };
+    config.requests[1].id = 0;
+    config.requests[1].fingerprint = 1;
+    config
 }
 
 macro_rules! holds {
@@ -143,13 +259,59 @@ holds! {
     twice >= 1;
     crowd >= 1;
     cancels >= 1;
+    full_pending >= 1;
+    memory >= 1;
     reused_id >= 1;
+    capacity_moves >= 1;
+    unknown_refuses >= 1;
     unknown_allowed >= 1;
-    limit >= 1;
-    limit_cancel >= 1;
+    event_cancelled >= 1;
+    uninsertable >= 1;
     sale_ends >= 1;
+    limit >= 1;
+    limit_lost >= 1;
+    limit_refused >= 1;
+    limit_probe >= 1;
+    limit_cancel >= 1;
+    limit_reused_id >= 1;
+    limit_same_seats >= 1;
 }
 
 caught! {
     no_epoch: NoEpoch in last_seat by "no booking after a refusal";
+    cancel_keeps_epoch: CancelKeepsEpoch in last_seat by "no booking after a refusal";
+    losers_keep_epoch: LosersKeepEpoch in uninsertable by "no booking after a refusal";
+    losers_keep_seats: LosersKeepSeats in twice by "at rest counter and bookings agree";
+    duplicate_is_mine: DuplicateIsMine in twice by "at rest counter and bookings agree";
+    duplicate_is_lost: DuplicateIsLost in crash by "at rest counter and bookings agree";
+    insert_replaces: InsertReplaces in twice by "at rest counter and bookings agree";
+    settle_unguarded: SettleUnguarded in cancels by "at rest counter and bookings agree";
+    settle_before_stored: SettleBeforeStored in crash by "at rest counter and bookings agree";
+    settle_creates_available: SettleCreatesAvailable in unknown_allowed by "at rest counter and bookings agree";
+    twin_without_absence: TwinWithoutAbsence in unknown_allowed by "at rest counter and bookings agree";
+    answer_before_insert: AnswerBeforeInsert in crash by "what is accepted is stored";
+    bookings_before_counter: BookingsBeforeCounter in crash by "no refusal beside a booking";
+    stale_read: StaleRead in last_seat by "sold out means too few seats";
+    pending_is_answer: PendingIsAnswer in reused_id by "what is accepted is stored";
+    refuse_before_roll_forward: RefuseBeforeRollForward in last_seat by "sold out means too few seats";
+    refuse_by_the_old_counter: RefuseByTheOldCounter in last_seat by "sold out means too few seats";
+    token_reused: TokenReused in twice by "at rest counter and bookings agree";
+    intent_token_reused: IntentTokenReused in cancels by "at rest counter and bookings agree";
+    cancel_booking_first: CancelBookingFirst in cancels by "at rest counter and bookings agree";
+    mark_unguarded: MarkUnguarded in cancels by "at rest counter and bookings agree";
+    cancel_token_ignored: CancelTokenIgnored in cancels by "at rest counter and bookings agree";
+    uninsertable_dropped: UninsertableDropped in uninsertable by "at rest counter and bookings agree";
+    clock_refuses: ClockRefuses in sale_ends by "no booking after a refusal";
+    fence_without_roll_forward: FenceWithoutRollForward in sale_ends by "no booking after a refusal";
+    limit_only_read: LimitOnlyRead in limit by "the limit per person holds";
+    not_renewed: NotRenewed in limit by "the limit per person holds";
+    renewed_before_counter: RenewedBeforeCounter in limit by "the limit per person holds";
+    seats_not_compared: SeatsNotCompared in limit_reused_id by "the limit per person holds";
+    take_out_without_token: TakeOutWithoutToken in limit_refused by "the limit per person holds";
+    take_out_after_key_reused: TakeOutAfterKeyReused in limit_same_seats by "the limit per person holds";
+    take_out_before_cancel: TakeOutBeforeCancel in limit_cancel by "the limit per person holds";
+    orphans_stay: OrphansStay in limit_lost by "nobody is refused below the limit";
+    orphan_without_raise: OrphanWithoutRaise in limit by "the limit per person holds";
+    orphan_without_token: OrphanWithoutToken in limit by "the limit per person holds";
+    orphan_look_before_raise: OrphanLookBeforeRaise in limit by "the limit per person holds";
 }

@@ -123,7 +123,10 @@ impl State {
                     }
                 }
                 match orphan {
-                    Some(hold) if self.sweeps > 0 => Stage::Raise(hold),
+                    Some(hold) if self.sweeps > 0 => {
+                        self.sweeps -= 1;
+                        Stage::Raise(hold)
+                    }
                     Some(_) => {
                         self.answer(config, process, ballot, Told::Unavailable);
                         return self.next_round(config, process);
@@ -133,7 +136,6 @@ impl State {
                 }
             }
             Stage::Raise(hold) => {
-                self.sweeps -= 1;
                 self.counter.epoch += u8::from(!config.is(Mutation::OrphanWithoutRaise));
                 if config.is(Mutation::OrphanLookBeforeRaise) {
                     Stage::Remove(hold)

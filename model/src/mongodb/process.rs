@@ -103,12 +103,13 @@ impl State {
                 self.grant(config, process, granted, &seen);
             }
         } else if !config.is(Mutation::BookingsBeforeCounter) {
-            self.read_counter(config, process);
+            self.read_counter(process);
         }
     }
 
-    pub(super) fn read_counter(&mut self, config: &Config, process: usize) {
-        let stale = self.previous.clone().filter(|_| config.is(Mutation::StaleRead));
+    pub(super) fn read_counter(&mut self, process: usize) {
+        let stale = self.previous.take();
+        self.stale -= u8::from(stale.is_some());
         self.processes[process].phase = Phase::LookUp(stale.unwrap_or_else(|| self.counter.clone()));
         // What refuses after a fence is the fence: whoever ended after it may have seen the raised epoch.
         if !self.processes[process].fenced {
@@ -170,6 +171,7 @@ impl State {
     fn sort(&mut self, config: &Config, process: usize, seen: &Counter) -> Sorted {
         let mut sorted = Sorted::default();
         let mut left = seen.available.unwrap_or(0);
+        let blind = config.is(Mutation::FenceWithoutRollForward) && self.processes[process].fenced;
         for ballot in self.processes[process].batch.clone() {
             let request = *config.request(ballot);
             let stored = if config.is(Mutation::BookingsBeforeCounter) {
@@ -190,7 +192,7 @@ impl State {
                 } else {
                     self.refuse(config, process, ballot, Told::KeyReused);
                 }
-            } else if let Some(entry) = pending {
+            } else if let Some(entry) = pending.filter(|_| !blind) {
                 if config.is(Mutation::PendingIsAnswer) {
                     self.answer(config, process, ballot, Told::Existing);
                 } else if self.processes[process].failed.contains(&entry.token()) {

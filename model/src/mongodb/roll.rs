@@ -107,7 +107,7 @@ impl State {
             Call::Insert { ballot, .. } => {
                 let request = config.request(ballot);
                 roll.next += 1;
-                if config.stubborn == Some(request.id) && !self.mended && self.booking(request.id).is_none() {
+                if self.uninsertable(config, request.id) {
                     roll.failed = true;
                     if config.is(Mutation::UninsertableDropped) {
                         roll.give += request.seats;

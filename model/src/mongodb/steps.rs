@@ -59,6 +59,8 @@ pub enum Action {
     Mend,
     /// The sale ends.
     SaleEnds,
+    /// A member that is no longer the primary keeps the counter of this moment: only where a mutation reads there.
+    Depose,
 }
 
 impl Config {
@@ -152,13 +154,14 @@ impl Config {
             }
             Action::Mend => state.mended = true,
             Action::SaleEnds => state.sale_over = true,
+            Action::Depose => state.previous = Some(state.counter.clone()),
         }
     }
 
     fn process_step(&self, state: &mut State, process: usize) {
         match std::mem::take(&mut state.processes[process].phase) {
             Phase::Idle => {}
-            Phase::Counter => state.read_counter(self, process),
+            Phase::Counter => state.read_counter(process),
             Phase::LookUp(seen) => state.decide(self, process, &seen),
             Phase::Fence => state.fence(process),
             Phase::Reserve { push, next, pending } => state.reserve(self, process, push, next, pending),
@@ -308,6 +311,7 @@ impl Model for Config {
             retries: self.retries,
             cancels: self.cancels,
             sweeps: self.sweeps,
+            stale: u8::from(self.is(Mutation::StaleRead)),
         }]
     }
 
@@ -395,15 +399,15 @@ impl Model for Config {
         if self.sale_ends && !state.sale_over {
             actions.push(Action::SaleEnds);
         }
+        if state.stale > 0 && state.previous.is_none() {
+            actions.push(Action::Depose);
+        }
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         self.step(&mut state, action);
         state.note_grounds(self);
-        if self.is(Mutation::StaleRead) && state.counter != last.counter {
-            state.previous = Some(last.counter.clone());
-        }
         Some(state)
     }
 

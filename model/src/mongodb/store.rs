@@ -199,6 +199,9 @@ fn push(config: &Config, state: &mut State, entry: &Entry, epoch: u8, unknown: b
 /// Says whether the booking that is stored now came from this entry.
 fn insert(config: &Config, state: &mut State, ballot: Ballot, token: u8) -> bool {
     let request = config.request(ballot);
+    if state.uninsertable(config, request.id) {
+        return false;
+    }
     let stored = &mut state.bookings[request.id as usize];
     if let Some(booking) = stored
         && !config.is(Mutation::InsertReplaces)

@@ -62,7 +62,7 @@ pub struct State {
     pub mended: bool,
     /// The clock has passed the end of the sale.
     pub sale_over: bool,
-    /// The counter before its last change; kept only for a mutation.
+    /// What a deposed primary has for the counter; only where a mutation reads there.
     pub previous: Option<Counter>,
     /// The first thing that went wrong.
     pub fault: Option<Fault>,
@@ -73,6 +73,7 @@ pub struct State {
     pub(super) retries: u8,
     pub(super) cancels: u8,
     pub(super) sweeps: u8,
+    pub(super) stale: u8,
 }
 
 impl State {
@@ -131,26 +132,8 @@ impl State {
         self.sold(config) + config.seats(&self.granted(config))
     }
 
-    /// Seats in entries that can't be settled yet, of bookings that lost.
-    fn stuck(&self, config: &Config) -> i8 {
-        let Some(stubborn) = config.stubborn.filter(|_| !self.mended) else {
-            return 0;
-        };
-        let mut seats = 0;
-        for entry in &self.counter.pending {
-            if let Entry::Commit { token, ballots } = entry
-                && ballots.iter().any(|ballot| config.request(*ballot).id == stubborn)
-            {
-                for ballot in ballots {
-                    let request = config.request(*ballot);
-                    let lost = self
-                        .booking(request.id)
-                        .is_some_and(|booking| booking.attempt != *token || booking.cancelled.is_some());
-                    seats += if lost { request.seats } else { 0 };
-                }
-            }
-        }
-        seats
+    pub(super) fn uninsertable(&self, config: &Config, id: u8) -> bool {
+        config.stubborn == Some(id) && !self.mended && self.booking(id).is_none()
     }
 
     pub(super) fn fault(&mut self, fault: Fault) {
@@ -182,10 +165,12 @@ impl State {
         if waiting.is_empty() {
             return;
         }
-        let room = self
-            .counter
-            .capacity
-            .map(|capacity| capacity - self.held(config) - self.stuck(config));
+        let room = if config.stubborn.is_some() {
+            // What can't be inserted may be a loser, and holds its seats until that is known.
+            self.counter.available
+        } else {
+            self.counter.capacity.map(|capacity| capacity - self.held(config))
+        };
         for ballot in &waiting {
             let request = config.request(*ballot);
             let full = config
