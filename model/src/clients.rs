@@ -20,6 +20,19 @@ pub struct Change {
     pub capacity: Option<i8>,
     /// It is cancelled.
     pub cancelled: bool,
+    /// Its rules of sale, which only the copy of the event has, allow what is asked for.
+    pub allowed: bool,
+}
+
+impl Change {
+    /// Another capacity, and nothing else.
+    pub fn capacity(capacity: Option<i8>) -> Self {
+        Self {
+            capacity,
+            cancelled: false,
+            allowed: true,
+        }
+    }
 }
 
 /// One try of a client.

@@ -1,19 +1,15 @@
 //! The commit of MongoDB: every configuration holds, every dropped rule is caught.
 
 use myevents_model::harness::{assert_caught, assert_holds, full_scale};
-use myevents_model::mongodb::{Change, Config, Mutation};
+use myevents_model::mongodb::{Change, Config, Mutation, Request};
 
 fn capacity(capacity: i8) -> Change {
-    Change {
-        capacity: Some(capacity),
-        cancelled: false,
-    }
+    Change::capacity(Some(capacity))
 }
 
-const UNKNOWN: Change = Change {
-    capacity: None,
-    cancelled: false,
-};
+fn unknown() -> Change {
+    Change::capacity(None)
+}
 
 /// A lost answer and a cancel around the last seat.
 fn last_seat() -> Config {
@@ -97,11 +93,15 @@ fn reused_id() -> Config {
     config
 }
 
-/// Capacity goes up and below what is sold; the two messages overtake each other.
+/// Capacity goes up; in full below what is sold again, and the two messages overtake each other.
 fn capacity_moves() -> Config {
     Config {
         lost: 1,
-        changes: vec![capacity(2), capacity(1)],
+        changes: if full_scale() {
+            vec![capacity(2), capacity(1)]
+        } else {
+            vec![capacity(2)]
+        },
         ..Config::new(Some(1), &[1, 1])
     }
 }
@@ -111,7 +111,7 @@ fn unknown_refuses() -> Config {
     Config {
         lost: 1,
         retries: 1,
-        changes: vec![UNKNOWN, capacity(1)],
+        changes: vec![unknown(), capacity(1)],
         ..Config::new(Some(1), &[1])
     }
 }
@@ -122,7 +122,7 @@ fn unknown_allowed() -> Config {
         lost: 1,
         retries: u8::from(full_scale()),
         allow_unknown: true,
-        changes: vec![capacity(1), UNKNOWN],
+        changes: vec![capacity(1), unknown()],
         ..Config::new(None, &[1])
     }
 }
@@ -130,8 +130,8 @@ fn unknown_allowed() -> Config {
 /// The event is cancelled between a lost answer and its retry.
 fn event_cancelled() -> Config {
     let cancelled = Change {
-        capacity: Some(1),
         cancelled: true,
+        ..capacity(1)
     };
     Config {
         lost: 1,
@@ -143,11 +143,13 @@ fn event_cancelled() -> Config {
 
 /// A booking that can't be inserted for a while, pending twice; somebody else wants the seats.
 fn uninsertable() -> Config {
-    Config {
-        lost: 2,
+    let mut config = Config {
+        lost: 1,
         stubborn: Some(0),
-        ..Config::new(Some(2), &[1, 1])
-    }
+        ..Config::new(Some(2), &[1, 1, 1])
+    };
+    config.requests[1].id = 0;
+    config
 }
 
 /// The sale ends between a lost answer and its retry.
@@ -185,18 +187,37 @@ fn limit_refused() -> Config {
     Config {
         processes: 1,
         lost: 0,
-        changes: vec![UNKNOWN, capacity(2)],
+        changes: vec![unknown(), capacity(2)],
         ..limit()
     }
 }
 
-/// A late booking is cancelled while its retry is decided.
-fn limit_probe() -> Config {
+/// A late booking is cancelled while its own try, or its retry, is decided again.
+fn limit_late_cancel() -> Config {
     Config {
-        cancels: 1,
         lost: 1,
+        cancels: 1,
+        retries: 0,
+        sweeps: 0,
         ..limit()
     }
+}
+
+/// A client asks again under another name: the record of the one and the booking of the other have the same id.
+fn limit_other_person() -> Config {
+    let mut config = Config {
+        retries: 0,
+        ..limit()
+    };
+    config.requests = [(0, 0), (0, 1), (1, 1)]
+        .map(|(id, person)| Request {
+            id,
+            person,
+            fingerprint: 0,
+            seats: 1,
+        })
+        .to_vec();
+    config
 }
 
 /// The same, and a cancel makes room again.
@@ -271,7 +292,8 @@ holds! {
     limit >= 1;
     limit_lost >= 1;
     limit_refused >= 1;
-    limit_probe >= 1;
+    limit_late_cancel >= 1;
+    limit_other_person >= 1;
     limit_cancel >= 1;
     limit_reused_id >= 1;
     limit_same_seats >= 1;
@@ -310,6 +332,8 @@ caught! {
     take_out_without_token: TakeOutWithoutToken in limit_refused by "the limit per person holds";
     take_out_after_key_reused: TakeOutAfterKeyReused in limit_same_seats by "the limit per person holds";
     take_out_before_cancel: TakeOutBeforeCancel in limit_cancel by "the limit per person holds";
+    limit_without_look_up: LimitWithoutLookUp in limit_late_cancel by "no refusal beside a booking";
+    person_not_compared: PersonNotCompared in limit_other_person by "nobody is refused below the limit";
     orphans_stay: OrphansStay in limit_lost by "nobody is refused below the limit";
     orphan_without_raise: OrphanWithoutRaise in limit by "the limit per person holds";
     orphan_without_token: OrphanWithoutToken in limit by "the limit per person holds";

@@ -101,6 +101,10 @@ impl State {
         let request = *config.request(ballot);
         sweep.stage = match sweep.stage.clone() {
             Stage::Look => {
+                // Between the look-up that decided and the record's "no" an earlier try's booking may have come and gone.
+                if self.booking(request.id).is_some() && !config.is(Mutation::LimitWithoutLookUp) {
+                    return self.read_next(config, process);
+                }
                 let own = sweep.list.iter().any(|hold| hold.id == request.id);
                 let suspects = sweep
                     .list
@@ -113,7 +117,8 @@ impl State {
                         None => orphan = orphan.or(Some(hold)),
                         Some(booking)
                             if booking.cancelled.is_none()
-                                && config.request(booking.by).person == request.person => {}
+                                && (config.request(booking.by).person == request.person
+                                    || config.is(Mutation::PersonNotCompared)) => {}
                         Some(_) => {
                             // Cancelled, or another person's, for good.
                             let (person, id, token) = (request.person, hold.id, Some(hold.token));

@@ -90,6 +90,10 @@ pub enum Mutation {
     TakeOutBeforeCancel,
     /// Entries of which nobody finds a booking stay.
     OrphansStay,
+    /// Refused for the limit without looking up the id once more.
+    LimitWithoutLookUp,
+    /// An entry counts although its booking is another person's.
+    PersonNotCompared,
     /// An orphan is taken out without raising the epoch.
     OrphanWithoutRaise,
     /// An orphan is taken out without its token.
@@ -202,7 +206,11 @@ impl Config {
 
     /// Not everybody fits, whatever the capacity becomes.
     fn scarce(&self) -> bool {
-        let wanted: i8 = self.requests.iter().map(|request| request.seats).sum();
+        let wanted = |(index, request): (usize, &Request)| {
+            let again = self.requests[..index].iter().any(|other| other.id == request.id);
+            if again { 0 } else { request.seats }
+        };
+        let wanted: i8 = self.requests.iter().enumerate().map(wanted).sum();
         self.capacity.is_some_and(|capacity| capacity < wanted)
     }
 
@@ -216,7 +224,7 @@ impl Config {
         (0..self.requests.len()).any(|index| {
             self.requests[..index]
                 .iter()
-                .any(|r| r.id == self.requests[index].id)
+                .any(|r| r.id == self.requests[index].id && r.fingerprint != self.requests[index].fingerprint)
         })
     }
 }

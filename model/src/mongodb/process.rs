@@ -368,10 +368,7 @@ impl State {
         let client = &mut self.clients[ballot.client as usize];
         let bound = client.forbid(ballot);
         let found_at_arrival = client.booked & ballot.bit() != 0;
-        let (short, full) = (
-            client.short & ballot.bit() != 0,
-            client.full & ballot.bit() != 0,
-        );
+        let (short, full) = (client.short & ballot.bit() != 0, client.full & ballot.bit() != 0);
         self.answer(config, process, ballot, told);
         if found_at_arrival {
             self.fault(Fault::BookingNotFound);

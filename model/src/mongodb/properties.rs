@@ -111,29 +111,39 @@ fn seen(config: &Config) -> Vec<Property<Config>> {
             Entry::Commit { .. } => false,
         })
     });
-    sometimes(config.eager_helper, "the helper is at work on what is settled", |_, s| {
-        s.helper
-            .as_ref()
-            .is_some_and(|roll| !s.counter.pending.contains(&roll.entry))
-    });
+    sometimes(
+        config.eager_helper,
+        "the helper is at work on what is settled",
+        |_, s| {
+            s.helper
+                .as_ref()
+                .is_some_and(|roll| !s.counter.pending.contains(&roll.entry))
+        },
+    );
     let unknown = config.capacity.is_none() || config.changes.iter().any(|change| change.capacity.is_none());
-    sometimes(unknown && config.allow_unknown, "pending while unknown", |_, s| {
-        s.counter.capacity.is_none() && !s.counter.pending.is_empty()
-    });
+    sometimes(
+        unknown && config.allow_unknown,
+        "pending while unknown",
+        |_, s| s.counter.capacity.is_none() && !s.counter.pending.is_empty(),
+    );
     sometimes(unknown && !config.allow_unknown, "refused as unknown", |_, s| {
         s.told(Told::CapacityUnknown)
     });
     sometimes(config.limit.is_some(), "refused for the limit", |_, s| {
         s.told(Told::LimitReached)
     });
-    sometimes(config.limit.is_some() && races, "an orphan holds seats", |_, s| {
-        s.counter.pending.is_empty()
-            && s.holders
-                .iter()
-                .flatten()
-                .any(|hold| s.booking(hold.id).is_none())
-            && s.processes.iter().all(|process| process.phase == Phase::Idle)
-    });
+    sometimes(
+        config.limit.is_some() && races,
+        "an orphan holds seats",
+        |_, s| {
+            s.counter.pending.is_empty()
+                && s.holders
+                    .iter()
+                    .flatten()
+                    .any(|hold| s.booking(hold.id).is_none())
+                && s.processes.iter().all(|process| process.phase == Phase::Idle)
+        },
+    );
     sometimes(
         config.stubborn.is_some(),
         "decided beside an uninsertable entry",

@@ -5,8 +5,8 @@ use stateright::{Model, Property};
 use super::process::{Phase, Process};
 use super::roll::Stepped;
 use super::{
-    Ballot, Call, Canceller, Client, Config, Counter, Entry, Handler, Mutation, Roll, State, Work, properties,
-    store,
+    Ballot, Call, Canceller, Client, Config, Counter, Entry, Handler, Mutation, Roll, State, Work,
+    properties, store,
 };
 
 /// A step of the world.
@@ -127,8 +127,7 @@ impl Config {
             Action::Help => {
                 if let Some(mut roll) = state.helper.take() {
                     let stepped = state.roll(self, &mut roll);
-                    state.helper =
-                        Some(roll).filter(|_| !matches!(stepped, Stepped::Done | Stepped::Stuck));
+                    state.helper = Some(roll).filter(|_| !matches!(stepped, Stepped::Done | Stepped::Stuck));
                 }
             }
             Action::ReadChange(change) => {

@@ -297,7 +297,9 @@ fn reserve(config: &Config, state: &mut State, ballot: Ballot, token: u8) -> boo
 
 fn follow(config: &Config, state: &mut State, change: u8, seen: Option<i8>, sold: i8) -> bool {
     let version = change + 1;
-    let Change { capacity, cancelled } = config.changes[change as usize];
+    let Change {
+        capacity, cancelled, ..
+    } = config.changes[change as usize];
     let counter = &mut state.counter;
     if counter.version >= version || counter.capacity != seen {
         return false;
