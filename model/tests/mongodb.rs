@@ -143,13 +143,12 @@ fn event_cancelled() -> Config {
 
 /// A booking that can't be inserted for a while, pending twice; somebody else wants the seats.
 fn uninsertable() -> Config {
-    let mut config = Config {
-        lost: 1,
+    Config {
+        lost: 2,
         stubborn: Some(0),
-        ..Config::new(Some(2), &[1, 1, 1])
-    };
-    config.requests[1].id = 0;
-    config
+        pinned: !full_scale(),
+        ..Config::new(Some(2), &[1, 1])
+    }
 }
 
 /// The sale ends between a lost answer and its retry.

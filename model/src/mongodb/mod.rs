@@ -134,6 +134,8 @@ pub struct Config {
     pub changes: Vec<Change>,
     /// How many processes decide.
     pub processes: u8,
+    /// Each client has a process of its own.
+    pub pinned: bool,
     /// The helper also takes entries that a process or a cancel is at work on.
     pub eager_helper: bool,
     /// How many entries may be pending.
@@ -176,6 +178,7 @@ impl Config {
             requests: seats.iter().enumerate().map(request).collect(),
             changes: Vec::new(),
             processes: 2,
+            pinned: false,
             eager_helper: false,
             pending: 4,
             lost: 0,

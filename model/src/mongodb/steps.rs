@@ -320,10 +320,12 @@ impl Model for Config {
         }
         // Nobody can tell the processes apart before the first request.
         let fresh = state.clients.iter().all(|client| client.tries == 0);
-        let processes = if fresh { 1 } else { self.processes };
+        let processes = if fresh && !self.pinned { 1 } else { self.processes };
         for (client, about) in (0..).zip(&state.clients) {
             if about.may_ask(state.retries) {
-                actions.extend((0..processes).map(|process| Action::Ask { client, process }));
+                let open =
+                    (0..processes).filter(|process| !self.pinned || *process == client % self.processes);
+                actions.extend(open.map(|process| Action::Ask { client, process }));
             }
         }
         for (process, desk) in (0..).zip(&state.processes) {
