@@ -10,6 +10,7 @@ pub mod harness;
 
 pub mod counter;
 pub mod dispatch;
+pub mod dynamodb;
 pub mod mongodb;
 pub mod outbox;
 pub mod projection;
