@@ -13,4 +13,5 @@ pub mod dispatch;
 pub mod dynamodb;
 pub mod mongodb;
 pub mod outbox;
+pub mod pointers;
 pub mod projection;

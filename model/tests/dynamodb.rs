@@ -22,11 +22,14 @@ fn last_seat() -> Config {
     }
 }
 
-/// The same without a store that knows repeated calls.
+/// Around the last seat, without a store that knows repeated calls.
 fn no_window() -> Config {
     Config {
         window: false,
-        ..last_seat()
+        lost: 1,
+        retries: 1,
+        cancels: 1,
+        ..Config::new(Some(1), &[1, 1])
     }
 }
 
@@ -34,7 +37,8 @@ fn no_window() -> Config {
 fn crowd() -> Config {
     Config {
         lost: 1,
-        retries: u8::from(full_scale()),
+        retries: 1,
+        cancels: u8::from(full_scale()),
         ..Config::new(Some(2), &[1, 2, 1])
     }
 }
@@ -144,7 +148,7 @@ caught! {
     no_epoch: NoEpoch in last_seat by "no booking after a refusal";
     cancel_keeps_epoch: CancelKeepsEpoch in last_seat by "no booking after a refusal";
     unknown_cancel_keeps_epoch: UnknownCancelKeepsEpoch in limit_unknown by "no booking after a refusal";
-    no_unique_id: NoUniqueId in reused_id by "counter and bookings agree";
+    no_unique_id: NoUniqueId in reused_id by "no refusal beside a booking";
     cancel_unguarded: CancelUnguarded in cancels by "counter and bookings agree";
     cancel_in_two: CancelInTwo in cancels by "counter and bookings agree";
     messages_apart: MessagesApart in crash by "what is stored is announced";
