@@ -202,8 +202,8 @@ holds! {
     limit >= 70_000;
     limit_unknown >= 60_000;
     sale_ends >= 2000;
-    rules_fenced >= 1;
-    rules_by_version >= 1;
+    rules_fenced >= 9100;
+    rules_by_version >= 6600;
 }
 
 caught! {

@@ -132,16 +132,16 @@ macro_rules! caught {
 }
 
 holds! {
-    last_seat >= 1;
-    no_window >= 1;
-    crowd >= 1;
-    halved >= 1;
-    crash >= 1;
-    cancels >= 1;
-    reused_id >= 1;
-    unknown_allowed >= 1;
-    limit >= 1;
-    limit_unknown >= 1;
+    last_seat >= 25_000;
+    no_window >= 25_000;
+    crowd >= 110_000;
+    halved >= 390;
+    crash >= 2400;
+    cancels >= 400;
+    reused_id >= 3100;
+    unknown_allowed >= 88_000;
+    limit >= 24_000;
+    limit_unknown >= 24_000;
 }
 
 caught! {

@@ -74,11 +74,11 @@ macro_rules! caught {
 }
 
 holds! {
-    lost_answers >= 1;
-    oversleeps >= 1;
-    chain >= 1;
-    crash >= 1;
-    parked >= 1;
+    lost_answers >= 110_000;
+    oversleeps >= 400_000;
+    chain >= 54_000;
+    crash >= 220_000;
+    parked >= 170_000;
 }
 
 caught! {
