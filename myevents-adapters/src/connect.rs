@@ -120,7 +120,8 @@ pub async fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
             })
         }
         "sqlite" => sqlite(options, clock).await,
-        kind @ ("mongodb" | "dynamodb") => Err(not_built("open store", kind)),
+        "mongodb" => mongodb(options, clock).await,
+        kind @ "dynamodb" => Err(not_built("open store", kind)),
         kind => Err(unknown("open store", kind)),
     }
 }
@@ -183,6 +184,14 @@ impl StoreTools for NoTools {
     async fn backup(&self, _folder: &Path) -> Result<PathBuf> {
         Err(unsupported("back up"))
     }
+}
+
+#[cfg(feature = "mongodb")]
+use crate::mongodb::connect::open as mongodb;
+
+#[cfg(not(feature = "mongodb"))]
+async fn mongodb(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
+    Err(not_built("open store", "mongodb"))
 }
 
 #[cfg(feature = "sqlite")]
