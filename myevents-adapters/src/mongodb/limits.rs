@@ -165,7 +165,10 @@ impl Batch {
         if self.roll_all(seen).await? {
             return Ok(Second::Told(Held::Again(Next::Look)));
         }
-        let ids: Vec<BookingId> = record.entries.iter().map(|held| held.booking.clone()).collect();
+        // Its own id once more: a lost commit of an earlier try may have booked it since the look, and somebody may have
+        // cancelled it and taken its entry out.
+        let of_record = record.entries.iter().map(|held| held.booking.clone());
+        let ids: Vec<BookingId> = of_record.chain([wanted.clone()]).collect();
         let stored = self.inner.find_bookings(&ids).await?;
         if stored.contains_key(wanted) {
             return Ok(Second::Told(Held::Again(Next::Look)));
