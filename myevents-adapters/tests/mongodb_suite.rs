@@ -76,7 +76,12 @@ impl StoreBed for Bed {
     }
 
     async fn set_reachable(&self, reachable: bool) -> Result<bool> {
-        self.proxy.set_reachable(reachable).await;
+        if reachable {
+            self.proxy.accept_again().await.expect("the proxy can listen again");
+        } else {
+            self.proxy.refuse().await;
+            self.proxy.cut();
+        }
         Ok(true)
     }
 }

@@ -192,8 +192,15 @@ impl Batch {
 
     /// One round. It answers at least one wish, commits something, or says why it has to look again.
     async fn round(&mut self, next: Next) -> Result<Next> {
-        let remembered = self.desk.remembered().filter(|_| next == Next::Remembered);
-        let (counter, seen) = match remembered {
+        let known = match next {
+            Next::Remembered => match self.desk.remembered() {
+                Some(counter) => Some(counter),
+                // Of an event that was not booked here yet the counter alone is read, to let wishes pass by.
+                None => self.inner.glance(&self.desk, &self.event).await?,
+            },
+            Next::Look | Next::LookLater => None,
+        };
+        let (counter, seen) = match known {
             Some(counter) if counter::is_stale(Some(&counter), self.options) => return Ok(Next::Look),
             Some(counter) => (counter, None),
             None => match self.look().await? {

@@ -10,7 +10,7 @@ use myevents_core::ports::{BookingCursor, BookingFilter, BookingOwner, PageOf};
 
 use super::codec::{Fields, binary, booking_id, event_id, id, narrow, text_of, version};
 use super::link::Link;
-use super::paging::{Direction, After};
+use super::paging::Direction;
 
 /// Names the holder record of a person and an event, without naming the person.
 pub(super) fn holder_id(secret: &IdSecret, event: &EventId, person: &Person) -> [u8; 12] {
@@ -97,10 +97,7 @@ pub(super) async fn list(
     if let Some(state) = &filter.state {
         base.insert("state", state.as_str());
     }
-    let after = after.map(|after| After {
-        key: after.date.get(),
-        id: after.id.as_bytes(),
-    });
+    let after = after.map(|after| Direction::Falling.after(after.date.get(), after.id.as_bytes()));
     let (from, to) = (filter.from.map(UnixSeconds::get), filter.to.map(UnixSeconds::get));
     let parts = Direction::Falling.parts("date", &base, after, from, to);
     let needle = filter.text.as_ref().map(|text| text.to_lowercase());

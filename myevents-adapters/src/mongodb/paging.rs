@@ -14,11 +14,12 @@ pub(super) enum Direction {
     Falling,
 }
 
-/// A position in a list.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct After<'a> {
+/// A position in a list: its number, and what of the same number comes after it.
+#[derive(Debug, Clone)]
+pub(super) struct After {
     pub(super) key: i64,
-    pub(super) id: &'a [u8],
+    pub(super) field: &'static str,
+    pub(super) later: Document,
 }
 
 impl Direction {
@@ -43,12 +44,21 @@ impl Direction {
         }
     }
 
+    /// The position behind an id.
+    pub(super) fn after(self, key: i64, id: &[u8]) -> After {
+        After {
+            key,
+            field: "_id",
+            later: self.later_ids(id),
+        }
+    }
+
     /// The ranges, in their order, of what lies behind `after` and within `from` and `to`.
     pub(super) fn parts(
         self,
         key: &str,
         base: &Document,
-        after: Option<After<'_>>,
+        after: Option<After>,
         from: Option<i64>,
         to: Option<i64>,
     ) -> Vec<Document> {
@@ -65,7 +75,7 @@ impl Direction {
             if within(after.key) {
                 let mut same = base.clone();
                 same.insert(key, after.key);
-                same.insert("_id", self.later_ids(after.id));
+                same.insert(after.field, after.later);
                 parts.push(same);
                 match self {
                     Self::Rising => {
@@ -104,7 +114,7 @@ mod tests {
     const OBJECT: [u8; 12] = [7; 12];
 
     fn parts(way: Direction, after: Option<(i64, &[u8])>, from: Option<i64>, to: Option<i64>) -> Vec<Document> {
-        let after = after.map(|(key, id)| After { key, id });
+        let after = after.map(|(key, id)| way.after(key, id));
         way.parts("k", &doc! { "o": 1 }, after, from, to)
     }
 

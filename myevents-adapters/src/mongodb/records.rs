@@ -6,7 +6,7 @@
 use mongodb::bson::{Bson, Document, doc};
 use myevents_core::Result;
 use myevents_core::domain::{
-    Age, Event, EventRecord, Hall, HourOfDay, Location, LocationId, LocationRecord, Minutes, Name,
+    Age, Event, EventId, EventRecord, Hall, HourOfDay, Location, LocationId, LocationRecord, Minutes, Name,
     PersonLimits, Text, TimeZoneName, UnixSeconds, User, UserRecord,
 };
 
@@ -107,10 +107,20 @@ fn seconds(seconds: UnixSeconds) -> Bson {
     Bson::Int64(seconds.get())
 }
 
+/// An id as text whose order is that of the bytes.
+pub(super) fn order(id: &EventId) -> String {
+    id.to_string()
+}
+
 /// The fields of an event's record.
 pub(super) fn event_fields(record: &EventRecord) -> Fieldset {
     let event = &record.event;
     let mut fields = Fieldset::default();
+    if event.id.as_bytes().len() != 12 {
+        // Ids that are no ObjectIds are listed in an order of their own making.
+        fields.put("otherid", true);
+        fields.put("order", order(&event.id));
+    }
     fields.put("name", event.name.as_str());
     fields.put("duration", narrow(event.duration.get().into()));
     fields.put("startdate", seconds(event.start));

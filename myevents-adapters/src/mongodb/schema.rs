@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
+use mongodb::error::ErrorKind as Cause;
 use mongodb::options::IndexOptions;
 use mongodb::{Client, IndexModel};
 use myevents_core::domain::IdSecret;
@@ -40,6 +41,7 @@ pub struct Index {
 /// Every index beside `_id`. A query of a request path has the first keys of one of them, or `_id`, in its filter.
 pub const INDEXES: &[Index] = &[
     Index { collection: "events", keys: &["startdate", "_id", "cancelled"], sparse: false },
+    Index { collection: "events", keys: &["otherid", "startdate", "order"], sparse: false },
     Index { collection: "events", keys: &["name", "startdate", "_id"], sparse: false },
     Index { collection: "events", keys: &["awaiting", "_id"], sparse: false },
     Index { collection: "events", keys: &["outbox.until"], sparse: true },
@@ -113,8 +115,9 @@ async fn strength(link: &Link) -> Result<Strength> {
     let hello = async move {
         match admin.run_command(doc! { "hello": 1 }).await {
             Ok(answer) => Ok(answer),
-            // Servers before 4.4.2, and those that are like them.
-            Err(_) => admin.run_command(doc! { "isMaster": 1 }).await,
+            // Servers before 4.4.2, and those that are like them, know it by its old name.
+            Err(error) if matches!(*error.kind, Cause::Command(_)) => admin.run_command(doc! { "isMaster": 1 }).await,
+            Err(error) => Err(error),
         }
     };
     let answer = link.call("ask the database what it is", Sends::Read, hello).await?;
