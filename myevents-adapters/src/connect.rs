@@ -199,7 +199,8 @@ pub async fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
             })
         }
         "sqlite" => sqlite(options, clock).await,
-        kind @ ("mongodb" | "dynamodb") => Err(not_built("open store", kind)),
+        "mongodb" => mongodb(options, clock).await,
+        kind @ "dynamodb" => Err(not_built("open store", kind)),
         kind => Err(unknown("open store", kind)),
     }
 }
@@ -273,6 +274,14 @@ impl StoreTools for NoTools {
     }
 }
 
+#[cfg(feature = "mongodb")]
+use crate::mongodb::connect::open as mongodb;
+
+#[cfg(not(feature = "mongodb"))]
+async fn mongodb(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
+    Err(not_built("open store", "mongodb"))
+}
+
 #[cfg(feature = "sqlite")]
 use crate::sqlite::connect::{open as sqlite, restore as sqlite_restore};
 
@@ -300,9 +309,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_built_says_so() {
-        for kind in ["mongodb", "dynamodb"] {
+        let not_built: &[&str] = if cfg!(feature = "mongodb") {
+            &["dynamodb"]
+        } else {
+            &["mongodb", "dynamodb"]
+        };
+        for kind in not_built {
             let options = StoreOptions {
-                kind: kind.into(),
+                kind: (*kind).into(),
                 location: String::new(),
                 role: "eventservice".into(),
                 tool: false,

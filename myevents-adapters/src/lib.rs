@@ -1,5 +1,7 @@
 //! Stores and brokers for MyEvents, one folder and one feature each.
 
 pub mod connect;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
