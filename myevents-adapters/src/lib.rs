@@ -3,3 +3,4 @@
 pub mod connect;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub mod tools;
