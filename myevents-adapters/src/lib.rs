@@ -4,3 +4,4 @@ pub mod connect;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod tools;
+pub mod transfer;
