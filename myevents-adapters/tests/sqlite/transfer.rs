@@ -200,6 +200,21 @@ async fn bad_lines_are_named_and_the_rest_is_taken() {
 }
 
 #[tokio::test]
+async fn a_counter_that_was_not_set_is_found_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = exported(&small(&folder).await, &mut Told::default()).await;
+    lines[4] = lines[4].replace("\"sold\":4", "\"sold\":\"4\"");
+    let to = empty(&folder).await;
+    let mut told = Told::default();
+    let done = imported(&to, &lines.join("\n"), &mut told).await;
+    assert_eq!((done.faults, done.off), (1, 1), "{told:?}");
+    assert!(
+        told.1[1].contains("off by -4: sold 0, confirmed bookings hold 4"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_file_that_lost_or_gained_lines_is_no_whole_one() {
     let folder = tempfile::tempdir().unwrap();
     let lines = exported(&small(&folder).await, &mut Told::default()).await;

@@ -12,7 +12,8 @@ use myevents_adapters::transfer::{self, ExportOptions, Imported, Part, Watch};
 use myevents_core::ErrorKind;
 use myevents_core::domain::{BookingState, EventRecord, Version};
 use myevents_core::ports::{
-    ApplyMode, Attached, BookingFilter, BookingOwner, EventFilter, EventProjection, Outcome, SystemClock,
+    ApplyMode, Attached, BookingFilter, BookingOwner, EventFilter, EventProjection, Inserted, Outcome,
+    SystemClock,
 };
 use myevents_core::testkit::fixture;
 
@@ -415,8 +416,17 @@ async fn goes_on_as_before(pair: &Pair, filled: &Filled, file: &str) {
     assert_eq!(claim.rows.len(), 3);
     store.confirm(&claim.rows).await.unwrap();
 
+    // A dead letter is on its way back to its consumer.
+    let letters = &pair.bookings.dead_letters;
+    let (letter, _) = letters.list(None, 1).await.unwrap().items.remove(0);
+    assert_eq!(letters.resend(std::slice::from_ref(&letter)).await.unwrap(), 1);
+
     let done = import_whole(pair, file).await;
     assert!(done.existing > 0);
+    let due = letters
+        .take_due("bookingservice", 10, Duration::from_secs(60))
+        .await;
+    assert_eq!(due.unwrap().len(), 1, "what was sent back is not due any more");
     assert_eq!(store.find_user(&filled.user.user.id).await.unwrap(), None);
     let bookings = BookingFilter::all_of(BookingOwner::User(filled.user.user.id.clone()));
     assert!(
@@ -435,4 +445,23 @@ async fn goes_on_as_before(pair: &Pair, filled: &Filled, file: &str) {
     );
     let found = store.reconcile(&filled.limited, false).await.unwrap().unwrap();
     assert_eq!((found.drift, found.sold), (0, 10));
+
+    // A booking that was lost here is added again, without its person who is gone.
+    let mut lost = fixture::booking(&event, 1);
+    lost.user = Some(filled.removed.clone());
+    lost.name = Some(fixture::text("name"));
+    let stored = pair
+        .bookings
+        .tools
+        .import_bookings(std::slice::from_ref(&lost))
+        .await
+        .remove(0);
+    assert_eq!(stored.unwrap(), Inserted::New);
+    let found = store.find_booking(&lost.id).await.unwrap().unwrap();
+    assert_eq!((found.user, found.name), (None, None));
+    let mut other = lost.clone();
+    other.fingerprint = fixture::fingerprint("another request");
+    let stored = pair.bookings.tools.import_bookings(&[other, lost]).await;
+    assert_eq!(stored[0].as_ref().unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(matches!(stored[1], Ok(Inserted::Existing(_))), "{stored:?}");
 }
