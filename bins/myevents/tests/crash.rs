@@ -70,6 +70,7 @@ async fn customer(market: Arc<Market>, number: u64) -> Tally {
             event: market.events[event].clone(),
             seats,
             key: format!("customer-{number:05}-{turn:010}"),
+            ..Order::default()
         };
         let start = Instant::now();
         match booker.book(&order, start + Duration::from_secs(60)).await {
@@ -159,6 +160,7 @@ async fn impatient_customer(market: Arc<Market>, number: u64) -> Tally {
             event: market.events[0].clone(),
             seats: 1,
             key: format!("impatient-{number:05}-{turn:010}"),
+            ..Order::default()
         };
         let start = Instant::now();
         match booker.book(&order, start).await {

@@ -44,6 +44,7 @@ async fn race(
                         event: event.clone(),
                         seats,
                         key: format!("{key}-race-{turn:010}"),
+                        ..Order::default()
                     };
                     let outcome = booker
                         .book(&order, Instant::now() + Duration::from_secs(60))
@@ -153,6 +154,7 @@ async fn one_key_sixty_four_times_at_once_is_one_booking() {
         event: event.clone(),
         seats: 3,
         key: "the-one-and-only-key".to_owned(),
+        ..Order::default()
     };
     let clients: Vec<_> = (0..64)
         .map(|_| {
