@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 
 use loadtest::booker::{Booker, Holder, Order, Outcome};
 use loadtest::check::check;
-use loadtest::http::{Answer, Connection, request};
-use loadtest::program::{Program, Running};
+use loadtest::program::Program;
 use loadtest::service::event_body;
 use loadtest::tally::{Accepted, Tally};
 use myevents_servers::skip::full_scale;
 use serde_json::{Value, json};
 
-use crate::common::{Place, addresses, scattered};
+use crate::common::{Place, addresses, new_event, scattered, send, start_all, stop_all};
 
 on_every_store! {
     sixty_four_clients_as_eight_people
@@ -73,31 +72,6 @@ impl Had {
             bookings: self.bookings + 1,
         }
     }
-}
-
-async fn send(program: &Program, method: &str, path: &str, body: &Value) -> Answer {
-    let mut connection = Connection::open(program.service.bookings).await.unwrap();
-    let bytes = if body.is_null() {
-        String::new()
-    } else {
-        body.to_string()
-    };
-    let headers = [("content-type", "application/json")];
-    connection
-        .send(&request(method, path, &headers, bytes.as_bytes()))
-        .await
-        .unwrap()
-}
-
-/// Makes an event, and waits until every program's booking service knows it.
-async fn new_event(programs: &[Program], body: &Value, capacity: u64) -> String {
-    let made = send(&programs[0], "POST", "/events", body).await;
-    assert_eq!(made.status, 201, "{:?}", made.json());
-    let id = made.json().unwrap()["ID"].as_str().unwrap().to_owned();
-    for program in programs {
-        program.service.wait_bookable(&id, capacity).await.unwrap();
-    }
-    id
 }
 
 /// The events and the people that all clients of a test share.
@@ -311,20 +285,6 @@ async fn all_agree(market: &Market, tally: &Tally) {
         .unwrap();
     assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
     assert_eq!(findings.confirmed, findings.counted);
-}
-
-async fn start_all(programs: &[Program]) -> Vec<Running> {
-    let mut running = Vec::new();
-    for program in programs {
-        running.push(program.start_ready().await.unwrap());
-    }
-    running
-}
-
-async fn stop_all(running: Vec<Running>) {
-    for running in running {
-        running.stop().await.unwrap();
-    }
 }
 
 async fn sixty_four_clients_as_eight_people(place: Place) {

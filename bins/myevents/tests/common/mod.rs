@@ -5,7 +5,10 @@
 
 use std::net::SocketAddr;
 
-use loadtest::program::Program;
+use loadtest::http::{Answer, Connection, request};
+use loadtest::program::{Program, Running};
+use myevents_servers::skip::full_scale;
+use serde_json::Value;
 
 /// A pair of empty stores, and how the program is told of them.
 #[derive(Debug)]
@@ -35,6 +38,16 @@ impl Place {
         programs.collect()
     }
 
+    /// How often something is killed in a test.
+    pub(crate) fn kills(&self) -> u64 {
+        match (self.shared, full_scale()) {
+            (false, false) => 20,
+            (false, true) => 200,
+            (true, false) => 10,
+            (true, true) => 50,
+        }
+    }
+
     /// One program on these stores.
     pub(crate) fn program(&self) -> Program {
         self.programs(1).remove(0)
@@ -47,6 +60,48 @@ pub(crate) fn addresses(programs: &[Program], turn: usize) -> Vec<SocketAddr> {
     let mut all: Vec<_> = all.collect();
     all.rotate_left(turn % programs.len());
     all
+}
+
+/// Starts all of them and waits until they are ready.
+pub(crate) async fn start_all(programs: &[Program]) -> Vec<Running> {
+    let mut running = Vec::new();
+    for program in programs {
+        running.push(program.start_ready().await.unwrap());
+    }
+    running
+}
+
+/// Stops all of them, which has to go well.
+pub(crate) async fn stop_all(running: Vec<Running>) {
+    for running in running {
+        running.stop().await.unwrap();
+    }
+}
+
+/// One request with a JSON body, or none for null, on a connection of its own.
+pub(crate) async fn send(program: &Program, method: &str, path: &str, body: &Value) -> Answer {
+    let mut connection = Connection::open(program.service.bookings).await.unwrap();
+    let bytes = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let headers = [("content-type", "application/json")];
+    connection
+        .send(&request(method, path, &headers, bytes.as_bytes()))
+        .await
+        .unwrap()
+}
+
+/// Makes an event through the first program, and waits until every program's booking service knows it.
+pub(crate) async fn new_event(programs: &[Program], body: &Value, capacity: u64) -> String {
+    let made = send(&programs[0], "POST", "/events", body).await;
+    assert_eq!(made.status, 201, "{:?}", made.json());
+    let id = made.json().unwrap()["ID"].as_str().unwrap().to_owned();
+    for program in programs {
+        program.service.wait_bookable(&id, capacity).await.unwrap();
+    }
+    id
 }
 
 /// A number that differs from turn to turn and is the same in every run.
