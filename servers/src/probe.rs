@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::Kind;
 
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Long enough for a busy machine: what waits for a start asks again, but a server that is found slow is taken for none.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks one of our own servers, which listens on this port of this machine.
 ///
