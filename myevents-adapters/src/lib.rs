@@ -5,3 +5,5 @@ pub mod connect;
 pub mod mongodb;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub mod tools;
+pub mod transfer;

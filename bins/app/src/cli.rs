@@ -108,6 +108,21 @@ pub(crate) enum Command {
         /// The folder
         folder: PathBuf,
     },
+    /// Write every record as JSON lines, to be imported into another kind of store
+    Export {
+        /// The file, which must not be there yet; `-` = standard output
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        output: PathBuf,
+        /// Leave out messages that wait in an outbox, instead of refusing while there are any
+        #[arg(long)]
+        without_messages: bool,
+    },
+    /// Read exported records into empty stores, while no service runs on them; repeat it after a break
+    Import {
+        /// The file; `-` = standard input
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        input: PathBuf,
+    },
     /// Write a self-signed certificate for trying HTTPS
     DevCert {
         /// The folder
