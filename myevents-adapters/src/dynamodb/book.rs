@@ -234,9 +234,13 @@ impl Round<'_> {
         let mut bytes = 0;
         for (at, wish) in self.pending.iter().enumerate() {
             let booking = &wish.booking;
-            // A second wish of an id waits for the first.
+            // A second wish of an id waits for the first: where that is granted it takes nothing, where that is refused it may.
             if !ids.insert(&booking.id) {
-                continue;
+                let granted = plan.grants.iter().any(|at| self.pending[*at].booking.id == booking.id);
+                if granted {
+                    continue;
+                }
+                break;
             }
             let message = check_message("book", &wish.request.message);
             let item = message.and_then(|()| check_size("book", &booking_to_item(booking, 1, None)));
@@ -277,18 +281,20 @@ impl Round<'_> {
                     }
                 }
                 Err(refusal) => {
-                    let by_limit = refusal == Outcome::LimitReached;
-                    let proven = if by_limit {
-                        known.fresh && taken == Tally::default()
+                    // Limits come before seats, so whether seats are lacking is only asked of who is within them.
+                    let after_limits = matches!(refusal, Outcome::LimitReached | Outcome::SoldOut { .. });
+                    let asks = after_limits && limits.any() && !known.fresh;
+                    let proven = if refusal == Outcome::LimitReached {
+                        taken == Tally::default()
                     } else {
                         // Behind others of the batch it is decided anew once they have their seats.
                         plan.grants.is_empty()
                     };
-                    if view.fresh && proven {
+                    if view.fresh && proven && !asks {
                         plan.refused.push((at, Ok(refusal)));
                         continue;
                     }
-                    if by_limit && view.fresh && !known.fresh && plan.grants.is_empty() {
+                    if asks && view.fresh && plan.grants.is_empty() {
                         plan.unknown.extend(person.cloned());
                     }
                     break;

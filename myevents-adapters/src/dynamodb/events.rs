@@ -9,9 +9,10 @@ use super::client::Query;
 use super::codec::{key, place, rev};
 use super::expression::Expression;
 use super::inbox::Changed;
-use super::item::{Item, bytes, check_size, get_bytes, get_flag, number, text};
+use super::item::{Item, bytes, get_bytes, get_flag, number, text};
 use super::names::*;
-use super::records::{OPTIONAL_OF_EVENT, event_from_item, event_to_item, indexed_name, start_of_event};
+use super::pack::pack;
+use super::records::{BULKY_OF_EVENT, OPTIONAL_OF_EVENT, event_from_item, event_to_item, indexed_name, start_of_event};
 use super::store::{Shared, too_busy};
 use super::transact::{Reason, Verdict, transact};
 
@@ -22,6 +23,7 @@ pub(super) const MOST_TRIES: u32 = 30;
 pub(super) trait Versioned: Clone + Send + Sync {
     const WORD: &'static str;
     const OPTIONAL: &'static [&'static str];
+    const BULKY: &'static [&'static str];
     fn version(&self) -> Version;
     fn entity(&self) -> String;
     fn same_request(&self, other: &Self) -> bool;
@@ -32,6 +34,7 @@ pub(super) trait Versioned: Clone + Send + Sync {
 impl Versioned for EventRecord {
     const WORD: &'static str = "event";
     const OPTIONAL: &'static [&'static str] = OPTIONAL_OF_EVENT;
+    const BULKY: &'static [&'static str] = BULKY_OF_EVENT;
 
     fn version(&self) -> Version {
         self.version
@@ -65,12 +68,11 @@ impl Shared {
     ) -> Result<Committed<Inserted<R>>> {
         let entity = record.entity();
         let posted = self.post(operation, &attached.messages, &entity, None, Earlier::Gone)?;
-        let mut item = record.to_item();
+        let mut item = pack(operation, record.to_item(), R::BULKY)?;
         item.insert(REV.into(), number(1));
         if let Some(place) = posted.last {
             item.insert(OUTBOX.into(), bytes(&place.to_bytes()));
         }
-        check_size(operation, &item)?;
         let mut actions = vec![Expression::new().when_absent(ID).put(table, item)?];
         if let Some(mark) = &attached.mark {
             actions.push(self.mark_action(mark)?);
@@ -166,8 +168,7 @@ impl Shared {
             let posted = self.post(operation, &attached.messages, &entity, last, earlier)?;
             let mut change = Expression::new().add(REV, 1).when_present(ID).when_is(REV, rev(&stored)?);
             if let Some(record) = record {
-                let item = record.to_item();
-                check_size(operation, &item)?;
+                let item = pack(operation, record.to_item(), R::BULKY)?;
                 change = change.become_item(item, &[ID], R::OPTIONAL);
             }
             if let Some(place) = posted.last {

@@ -8,15 +8,17 @@ use myevents_core::ports::ApplyMode;
 use super::codec::{key, rev};
 use super::events::{MOST_TRIES, Versioned};
 use super::expression::Expression;
-use super::item::{Item, check_size, number};
+use super::item::{Item, number};
 use super::names::*;
-use super::records::{OPTIONAL_OF_LOCATION, location_from_item, location_to_item};
+use super::pack::pack;
+use super::records::{BULKY_OF_LOCATION, OPTIONAL_OF_LOCATION, location_from_item, location_to_item};
 use super::store::{Shared, too_busy};
 use super::transact::{Reason, Verdict, transact};
 
 impl Versioned for LocationRecord {
     const WORD: &'static str = "location";
     const OPTIONAL: &'static [&'static str] = OPTIONAL_OF_LOCATION;
+    const BULKY: &'static [&'static str] = BULKY_OF_LOCATION;
 
     fn version(&self) -> Version {
         self.version
@@ -52,8 +54,7 @@ impl Shared {
     pub(super) async fn project_location(&self, record: &LocationRecord, mode: ApplyMode) -> Result<bool> {
         let table = &self.tables.locations;
         let id = record.location.id.as_bytes();
-        let item = location_to_item(record);
-        check_size("store location", &item)?;
+        let item = pack("store location", location_to_item(record), BULKY_OF_LOCATION)?;
         for _ in 0..MOST_TRIES {
             let stored = self.clients.get("store location", table, key(id)).await?;
             let read = stored.as_ref().map(location_from_item).transpose()?;

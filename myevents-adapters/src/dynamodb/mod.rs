@@ -30,6 +30,7 @@ mod lists;
 mod locations;
 mod names;
 mod outbox;
+mod pack;
 mod parcel;
 mod projection;
 mod records;

@@ -11,9 +11,10 @@ use super::digest::digest;
 use super::events::MOST_TRIES;
 use super::expression::Expression;
 use super::inventory::become_counter;
-use super::item::{Item, bytes, check_size, get_bytes, number, text};
+use super::item::{Item, bytes, get_bytes, number, text};
 use super::names::*;
-use super::records::{OPTIONAL_OF_EVENT, event_from_item, event_to_item};
+use super::pack::pack;
+use super::records::{BULKY_OF_EVENT, OPTIONAL_OF_EVENT, event_from_item, event_to_item};
 use super::store::{Shared, too_busy};
 use super::transact::{Reason, Verdict, transact};
 
@@ -84,8 +85,7 @@ impl Shared {
     ) -> Result<()> {
         let id = record.event.id.as_bytes();
         let table = &self.tables.events;
-        let mut wanted = event_to_item(record);
-        check_size("store event", &wanted)?;
+        let mut wanted = pack("store event", event_to_item(record), BULKY_OF_EVENT)?;
         actions.push(match item {
             Some(item) => Expression::new()
                 .add(REV, 1)

@@ -14,6 +14,7 @@ use super::item::{
     self, Item, as_map, bytes, cut, get_bytes, get_flag, number, opt_list, opt_map, opt_number, opt_text, text,
 };
 use super::names::*;
+use super::pack::{PACKED, unpack};
 
 /// The longest text that may be the key of an index.
 const MAX_INDEXED: usize = 2_048;
@@ -39,10 +40,17 @@ pub(super) const OPTIONAL_OF_EVENT: &[&str] = &[
     CANCELLED,
     "Owner",
     AWAITING,
+    PACKED,
 ];
 
+/// The attributes of an event that are packed when it is too large with them.
+pub(super) const BULKY_OF_EVENT: &[&str] = &[LOCATION, "HallNames"];
+
+/// The attributes of a location that are packed when it is too large with them.
+pub(super) const BULKY_OF_LOCATION: &[&str] = &["Halls"];
+
 /// The attributes of a location that may be absent.
-pub(super) const OPTIONAL_OF_LOCATION: &[&str] = &["TimeZone", DELETED, "Owner", LIST_SHARD, LIST_KEY];
+pub(super) const OPTIONAL_OF_LOCATION: &[&str] = &["TimeZone", DELETED, "Owner", "Halls", LIST_SHARD, LIST_KEY, PACKED];
 
 /// What the index of names holds of `name`: all of it, or its beginning.
 pub(super) fn indexed_name(name: &str) -> Option<&str> {
@@ -111,6 +119,8 @@ pub(super) fn event_to_item(record: &EventRecord) -> Item {
 }
 
 pub(super) fn event_from_item(item: &Item) -> Result<EventRecord> {
+    let unpacked = unpack(item)?;
+    let item = unpacked.as_ref().unwrap_or(item);
     let id = event_id(item)?;
     let seconds = |name| Ok::<_, myevents_core::Error>(opt_number(item, name)?.map(UnixSeconds::from_stored));
     let hall_names = opt_list(item, "HallNames")?
@@ -260,6 +270,8 @@ pub(super) fn location_to_item(record: &LocationRecord) -> Item {
 }
 
 pub(super) fn location_from_item(item: &Item) -> Result<LocationRecord> {
+    let unpacked = unpack(item)?;
+    let item = unpacked.as_ref().unwrap_or(item);
     let id = LocationId::from_bytes(get_bytes(item, ID)?)
         .map_err(|_| malformed("the id of a location is not an id"))?;
     Ok(LocationRecord {

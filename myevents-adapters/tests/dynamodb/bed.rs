@@ -138,6 +138,7 @@ impl StoreBed for Bed {
             self.proxy.accept_again().await.expect("the proxy listens again");
         } else {
             self.proxy.refuse().await;
+            self.proxy.cut();
         }
         Ok(true)
     }
