@@ -171,7 +171,7 @@ pub async fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
         }
         "sqlite" => sqlite(options, clock).await,
         "mongodb" => mongodb(options, clock).await,
-        kind @ "dynamodb" => Err(not_built("open store", kind)),
+        "dynamodb" => dynamodb(options, clock).await,
         kind => Err(unknown("open store", kind)),
     }
 }
@@ -225,6 +225,14 @@ async fn mongodb(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<Open
 
 #[cfg(feature = "sqlite")]
 use crate::sqlite::connect::{open as sqlite, restore as sqlite_restore};
+
+#[cfg(feature = "dynamodb")]
+use crate::dynamodb::connect::open as dynamodb;
+
+#[cfg(not(feature = "dynamodb"))]
+async fn dynamodb(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
+    Err(not_built("open store", "dynamodb"))
+}
 
 #[cfg(not(feature = "sqlite"))]
 async fn sqlite(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
