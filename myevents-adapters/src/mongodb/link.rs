@@ -163,7 +163,8 @@ impl Link {
             }
             Ok(Ok(items))
         };
-        self.call_within(operation, Sends::Read, self.limit.max(LONG), work).await?
+        self.call_within(operation, Sends::Read, self.limit.max(LONG), work)
+            .await?
     }
 
     /// The documents that a pipeline makes.
@@ -186,7 +187,8 @@ impl Link {
             }
             Ok(Ok(items))
         };
-        self.call_within(operation, Sends::Read, self.limit.max(LONG), work).await?
+        self.call_within(operation, Sends::Read, self.limit.max(LONG), work)
+            .await?
     }
 
     /// Inserts a document; answers `false` when its id is there.
@@ -215,7 +217,9 @@ impl Link {
         let collection = collection.clone();
         let work = async move {
             match collection.insert_many(documents).ordered(false).await {
-                Ok(_) => Ok(Insertion { duplicates: Vec::new() }),
+                Ok(_) => Ok(Insertion {
+                    duplicates: Vec::new(),
+                }),
                 Err(error) => only_duplicates(error),
             }
         };
@@ -262,8 +266,12 @@ impl Link {
         let mut options = FindOneAndUpdateOptions::default();
         options.return_document = Some(ReturnDocument::After);
         options.projection = projection;
-        let work =
-            async move { collection.find_one_and_update(filter, update).with_options(options).await };
+        let work = async move {
+            collection
+                .find_one_and_update(filter, update)
+                .with_options(options)
+                .await
+        };
         self.call_within(operation, Sends::Write, limit, work).await
     }
 
@@ -329,17 +337,20 @@ impl Link {
         if answer.contains_key("writeConcernError") {
             return Err(write_error(operation, 64));
         }
-        if let Some(Bson::Document(first)) = answer.get_array("writeErrors").ok().and_then(|all| all.first()) {
+        if let Some(Bson::Document(first)) = answer.get_array("writeErrors").ok().and_then(|all| all.first())
+        {
             return Err(write_error(operation, first.get_i32("code").unwrap_or_default()));
         }
         Ok(match answer.get("n") {
             Some(Bson::Int32(count)) => u64::try_from(*count).unwrap_or(0),
             Some(Bson::Int64(count)) => u64::try_from(*count).unwrap_or(0),
-            _ => return Err(Error::new(
-                ErrorKind::OutcomeUnknown,
-                operation,
-                "the database's answer to a write can't be decoded",
-            )),
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::OutcomeUnknown,
+                    operation,
+                    "the database's answer to a write can't be decoded",
+                ));
+            }
         })
     }
 }

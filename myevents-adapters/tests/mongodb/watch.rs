@@ -45,6 +45,8 @@ pub(crate) async fn watched(database: &Database) -> (MongoStore, Watch) {
     }));
     let client = Client::with_options(options).unwrap();
     let config = MongoConfig::service("", ROLE).database(&database.name);
-    let store = MongoStore::with_client(client, config, Arc::new(SystemClock)).await.unwrap();
+    let store = MongoStore::with_client(client, config, Arc::new(SystemClock))
+        .await
+        .unwrap();
     (store, watch)
 }
