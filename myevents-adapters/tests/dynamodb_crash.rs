@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "shared with the other tests, which use the rest of it")]
 mod bed;
 #[path = "dynamodb/server.rs"]
+#[allow(dead_code, reason = "shared with the other tests, which use the rest of it")]
 mod server;
 #[path = "dynamodb/values.rs"]
 #[allow(dead_code, reason = "shared with the other tests, which use the rest of it")]

@@ -318,8 +318,8 @@ mod tests {
             .unwrap();
         options.heartbeat_freq = Some(Duration::from_secs(1));
         let client = mongodb::Client::with_options(options).unwrap();
-        let ping = client.database("test").run_command(doc! { "ping": 1 });
-        let away = ping.await.unwrap_err();
+        let database = client.database("test");
+        let away = database.run_command(doc! { "ping": 1 }).await.unwrap_err();
         check(
             "server selection",
             || away.clone(),
@@ -327,8 +327,7 @@ mod tests {
             ErrorKind::Unavailable,
         );
         client.clone().shutdown().immediate(true).await;
-        let ping = client.database("test").run_command(doc! { "ping": 1 });
-        let closed = ping.await.unwrap_err();
+        let closed = database.run_command(doc! { "ping": 1 }).await.unwrap_err();
         check(
             "shutdown",
             || closed.clone(),
