@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::client::Clients;
 use super::codec::state_key;
 use super::config::DynamoConfig;
-use super::error::{fault, malformed, unbuilt};
+use super::error::{Fault, fault, malformed, unbuilt};
 use super::expression::Expression;
 use super::item::{Item, bytes, get_bytes, get_text, number, opt_number, text};
 use super::names::*;
@@ -214,7 +214,11 @@ impl Table {
             {
                 Ok(())
             }
-            Err(error) => Err(fault("make table", error).of_write().with("table", &self.name)),
+            Err(error) => match fault("make table", error) {
+                // Whether it is made is seen by the next look.
+                Fault::Busy(_) | Fault::Unknown(_) => Ok(()),
+                fault => Err(fault.of_write().with("table", &self.name)),
+            },
         }
     }
 
@@ -255,10 +259,14 @@ impl Table {
             {
                 Ok(())
             }
-            Err(error) => Err(fault("make index", error)
-                .of_write()
-                .with("table", &self.name)
-                .with("index", index.name)),
+            Err(error) => match fault("make index", error) {
+                // Whether it is made is seen by the next look.
+                Fault::Busy(_) | Fault::Unknown(_) => Ok(()),
+                fault => Err(fault
+                    .of_write()
+                    .with("table", &self.name)
+                    .with("index", index.name)),
+            },
         }
     }
 
@@ -285,17 +293,12 @@ impl Table {
     /// Makes the table and its indexes, and waits until they can be used.
     async fn ensure(&self, clients: &Clients, create: bool) -> Result<()> {
         let deadline = Instant::now() + MADE_WITHIN;
-        let mut asked = false;
         loop {
             let described = self.describe(clients).await?;
             match described {
                 None if !create => return Err(self.missing(None)),
-                None if asked => {}
-                None => {
-                    self.create(clients).await?;
-                    asked = true;
-                    continue;
-                }
+                // One that is being made is not made twice.
+                None => self.create(clients).await?,
                 Some(described) => {
                     self.check_key(&described)?;
                     let ready = is_active(&described);
