@@ -15,7 +15,10 @@ use myevents_servers::{Kind, Server};
 /// A server of this test's own; none, and the skip is noted, when it is not installed.
 async fn server(test: &'static str, kind: Kind) -> Option<Server> {
     let started = tokio::task::spawn_blocking(move || Server::start_or_skip(test, kind));
-    started.await.expect("the start did not panic").expect("an installed server starts")
+    started
+        .await
+        .expect("the start did not panic")
+        .expect("an installed server starts")
 }
 
 /// Ends it without blocking the runtime.
