@@ -5,7 +5,11 @@ mod background;
 mod cli;
 mod commands;
 mod demo;
-mod landing;
+#[cfg(feature = "page")]
+mod page;
+#[cfg(not(feature = "page"))]
+#[path = "no_page.rs"]
+mod page;
 mod routes;
 mod stores;
 

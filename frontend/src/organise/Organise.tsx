@@ -1,0 +1,3 @@
+export function Organise() {
+  return null;
+}
