@@ -23,6 +23,8 @@ export class Program {
     program.port = await freePort();
     program.origin = `http://127.0.0.1:${program.port}`;
     program.flags = flags;
+    // A test that breaks off must not leave it running.
+    process.once('exit', () => program.child?.kill('SIGKILL'));
     await program.up();
     return program;
   }

@@ -9,7 +9,7 @@ import { Head } from '../ui/Page';
 import { Bone, Failure, Loading, Notice } from '../ui/States';
 import { EventCard } from './EventCard';
 import { Filters } from './Filters';
-import { isNarrowed, readWish, toFilter, type Wish, writeWish } from './filter';
+import { isNarrowed, NO_WISH, readWish, toFilter, type Wish, writeWish } from './filter';
 import { seatsOf } from './sale';
 
 function Bones() {
@@ -66,7 +66,7 @@ export function EventList() {
       ) : events.length === 0 ? (
         isNarrowed(wish) ? (
           <Notice icon="search" title={t('list.none')} text={t('list.none.text')}>
-            <Button variant="outline-primary" onClick={() => change({ q: '', when: 'any', from: '', to: '' })}>
+            <Button variant="outline-primary" onClick={() => change(NO_WISH)}>
               {t('list.clear')}
             </Button>
           </Notice>

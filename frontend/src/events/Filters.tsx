@@ -4,7 +4,7 @@ import { Button, Form } from 'react-bootstrap';
 import { useI18n } from '../i18n';
 import type { Key } from '../i18n/en';
 import { Icon } from '../ui/Icon';
-import { isNarrowed, type When, WHENS, type Wish } from './filter';
+import { isNarrowed, NO_WISH, type When, WHENS, type Wish } from './filter';
 
 const LABELS: Record<When, Key> = { any: 'list.when.any', week: 'list.when.week', month: 'list.when.month', dates: 'list.when.dates' };
 /** How long a person may pause in a word before it is looked for. */
@@ -12,65 +12,70 @@ const PAUSE = 300;
 
 export function Filters({ wish, change }: { wish: Wish; change: (wish: Wish) => void }) {
   const { t } = useI18n();
-  const [text, setText] = useState(wish.q);
-  const sent = useRef(wish.q);
+  // The fields show at once what was done to them; the address follows.
+  const [draft, setDraft] = useState(wish);
+  const sent = useRef(wish);
   useEffect(() => {
-    // The address changed by another way than typing, such as going back.
-    if (wish.q !== sent.current) {
-      sent.current = wish.q;
-      setText(wish.q);
+    // The address has changed by another way than these fields, such as going back.
+    if (JSON.stringify(wish) !== JSON.stringify(sent.current)) {
+      sent.current = wish;
+      setDraft(wish);
     }
-  }, [wish.q]);
+  }, [wish]);
+  const send = (next: Wish) => {
+    sent.current = next;
+    setDraft(next);
+    change(next);
+  };
   useEffect(() => {
-    if (text === sent.current) return;
+    if (draft.q === sent.current.q) return;
     const timer = setTimeout(() => {
-      sent.current = text;
-      change({ ...wish, q: text });
+      sent.current = draft;
+      change(draft);
     }, PAUSE);
     return () => clearTimeout(timer);
-  }, [text, wish, change]);
+  }, [draft, change]);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    sent.current = text;
-    change({ ...wish, q: text });
+    send(draft);
   };
   return (
     <search className="filters">
-      <Form onSubmit={submit} role="search">
+      <Form onSubmit={submit}>
         <div className="search-field">
           <Icon name="search" />
           <Form.Control
             type="search"
             aria-label={t('list.search')}
             placeholder={t('list.search')}
-            value={text}
+            value={draft.q}
             maxLength={200}
-            onChange={(event) => setText(event.target.value)}
+            onChange={(event) => setDraft({ ...draft, q: event.target.value })}
           />
         </div>
         <fieldset className="chips">
           <legend className="visually-hidden">{t('list.when')}</legend>
           {WHENS.map((when) => (
             <label key={when} className="chip">
-              <input type="radio" name="when" checked={wish.when === when} onChange={() => change({ ...wish, when })} />
+              <input type="radio" name="when" checked={draft.when === when} onChange={() => send({ ...draft, when })} />
               <span>{t(LABELS[when])}</span>
             </label>
           ))}
-          {isNarrowed(wish) && (
-            <Button variant="link" size="sm" onClick={() => change({ q: '', when: 'any', from: '', to: '' })}>
+          {isNarrowed(draft) && (
+            <Button variant="link" size="sm" onClick={() => send(NO_WISH)}>
               {t('list.clear')}
             </Button>
           )}
         </fieldset>
-        {wish.when === 'dates' && (
+        {draft.when === 'dates' && (
           <div className="dates">
             <Form.Group controlId="from">
               <Form.Label>{t('list.from')}</Form.Label>
-              <Form.Control type="date" value={wish.from} max={wish.to || undefined} onChange={(event) => change({ ...wish, from: event.target.value })} />
+              <Form.Control type="date" value={draft.from} max={draft.to || undefined} onChange={(event) => send({ ...draft, from: event.target.value })} />
             </Form.Group>
             <Form.Group controlId="to">
               <Form.Label>{t('list.to')}</Form.Label>
-              <Form.Control type="date" value={wish.to} min={wish.from || undefined} onChange={(event) => change({ ...wish, to: event.target.value })} />
+              <Form.Control type="date" value={draft.to} min={draft.from || undefined} onChange={(event) => send({ ...draft, to: event.target.value })} />
             </Form.Group>
           </div>
         )}

@@ -12,6 +12,8 @@ export interface Wish {
   to: string;
 }
 
+export const NO_WISH: Wish = { q: '', when: 'any', from: '', to: '' };
+
 export function readWish(params: URLSearchParams): Wish {
   const when = WHENS.find((each) => each === params.get('when')) ?? 'any';
   return { q: params.get('q') ?? '', when, from: params.get('from') ?? '', to: params.get('to') ?? '' };
