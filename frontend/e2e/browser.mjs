@@ -82,7 +82,6 @@ export async function accessible(page, what) {
   // The policy of the page allows no foreign script, and a test should not loosen it: evaluated ones are not the page's.
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() =>
-    // eslint-disable-next-line no-undef
     axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),
   );
   const found = violations.map(({ id, help, nodes }) => `${id}: ${help}\n    ${nodes.map((node) => `${node.html}\n      ${node.failureSummary}`).join('\n    ')}`);
@@ -97,6 +96,9 @@ export async function fits(page, what) {
 
 export async function shoot(page, name, options = {}) {
   mkdirSync(SHOTS, { recursive: true });
-  await page.evaluate(() => document.fonts.ready);
+  await page.evaluate(async () => {
+    window.scrollTo(0, 0);
+    await document.fonts.ready;
+  });
   await page.screenshot({ path: join(SHOTS, `${name}.png`), animations: 'disabled', ...options });
 }

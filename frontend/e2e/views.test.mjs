@@ -38,8 +38,8 @@ before(async () => {
     { name: 'event-cancelled', path: `/e/${shamisen.ID}`, ready: (page) => page.locator('.panel .alert').waitFor() },
     { name: 'ticket', path: `/t/${ticket.ID}`, ready: (page) => page.locator('.qr').waitFor() },
     { name: 'ticket-cancelled', path: `/t/${cancelled.ID}`, ready: (page) => page.locator('.ticket.is-off h2 a').waitFor() },
-    { name: 'my', path: '/my', ready: (page) => page.locator('.ticket-row').first().waitFor(), tickets: [ticket, cancelled], event: aida },
     { name: 'my-empty', path: '/my', ready: (page) => page.locator('.notice').waitFor() },
+    { name: 'my', path: '/my', ready: (page) => page.locator('.ticket-row').first().waitFor(), tickets: [ticket, cancelled], event: aida },
     { name: 'not-found', path: '/organise/nowhere', ready: (page) => page.locator('.notice').waitFor() },
     { name: 'organise', path: '/organise', ready: (page) => page.locator('.sale-bar .meter').first().waitFor() },
     { name: 'organise-new-event', path: '/organise/events/new', ready: (page) => page.locator('form option').nth(1).waitFor({ state: 'attached' }) },
@@ -66,11 +66,8 @@ async function show(page, view) {
           localStorage.setItem(`myevents.ticket.${ID}`, JSON.stringify({ id: ID, event: about, seats: Seats, state: State, date }));
         }
       },
-      view,
+      { tickets: view.tickets, event: view.event },
     );
-    await page.reload();
-  } else {
-    await page.evaluate(() => localStorage.clear());
     await page.reload();
   }
   await view.ready(page);
@@ -111,7 +108,9 @@ test('dialogs, open and with the keyboard alone', async () => {
   await shoot(page, 'dialog-desktop');
   for (let turn = 0; turn < 8; turn += 1) {
     await page.keyboard.press('Tab');
-    assert.equal(await page.evaluate(() => document.activeElement?.closest('[role=dialog]') !== null), true, 'the focus stays inside');
+    // At its end the focus may go to the browser's own controls, never to what is behind.
+    const where = await page.evaluate(() => (document.activeElement?.closest('dialog') ? 'inside' : (document.activeElement?.tagName ?? 'BODY')));
+    assert.ok(['inside', 'BODY'].includes(where), `the focus is on ${where}`);
   }
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });

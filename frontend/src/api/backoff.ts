@@ -9,7 +9,7 @@ interface Polled {
 
 /** For `refetchInterval`. TanStack Query hands out the same object while the answer is the same, and does not poll in hidden tabs. */
 export function useBackoff(): (query: Polled) => number {
-  const seen = useRef({ data: undefined as unknown, stamp: 0, quiet: 0 });
+  const seen = useRef<{ data: unknown; stamp: number; quiet: number }>({ data: undefined, stamp: 0, quiet: 0 });
   return ({ state }) => {
     const last = seen.current;
     const stamp = Math.max(state.dataUpdatedAt, state.errorUpdatedAt);

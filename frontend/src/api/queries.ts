@@ -34,7 +34,7 @@ export function useEvents(filter: EventFilter, limit = PAGE) {
     queryFn: async ({ pageParam, signal }) => {
       const query = { ...filter, limit, cursor: pageParam };
       const { data, response } = await taken(events().GET('/events', { params: { query }, signal }));
-      return { items: data as Event[], next: nextCursor(response) };
+      return { items: data, next: nextCursor(response) };
     },
     getNextPageParam: (last) => last.next,
   });
@@ -43,7 +43,7 @@ export function useEvents(filter: EventFilter, limit = PAGE) {
 export async function fetchEvent(id: string, signal?: AbortSignal): Promise<{ event: Event; etag: string }> {
   const asked = events().GET('/events/{id}', { params: { path: { id } }, signal });
   const { data, response } = await taken(asked);
-  return { event: data as Event, etag: response.headers.get('etag') ?? '' };
+  return { event: data, etag: response.headers.get('etag') ?? '' };
 }
 
 function listed(id: string): { event: Event; etag: string } | undefined {
@@ -96,7 +96,7 @@ export function useLeft(ids: string[]) {
 
 export async function fetchBooking(id: string, signal?: AbortSignal): Promise<Booking> {
   const { data } = await taken(bookings().GET('/bookings/{id}', { params: { path: { id } }, signal }));
-  return data as Booking;
+  return data;
 }
 
 export function useBooking(id: string) {

@@ -61,7 +61,7 @@ async function send(pending: Pending): Promise<Booking> {
     params: { path: { id: pending.event.id }, header: { 'Idempotency-Key': pending.key } },
     body: pending.body,
   });
-  return (await taken(asked)).data as Booking;
+  return (await taken(asked)).data;
 }
 
 function begin(pending: Pending, resumed: boolean): void {

@@ -92,9 +92,9 @@ function Where({ event }: { event: Event }) {
               href={map.replace('{query}', encodeURIComponent(query))}
               target="_blank"
               rel="noreferrer noopener"
-              aria-label={t('event.map.label', { place: place.Name ?? '' })}
             >
               <Icon name="out" size={16} /> {t('event.map')}
+              <span className="visually-hidden"> {t('event.map.label')}</span>
             </a>
           )}
         </div>

@@ -16,12 +16,21 @@ export const zoneOf = (event: Pick<Event, 'Location'>): string => knownZone(even
 
 const date = (seconds: number): Date => new Date(seconds * 1_000);
 
+/** Making one is slow, and a list needs the same few for every card. */
+const formatters = new Map<string, Intl.DateTimeFormat>();
+
 function format(locale: string, zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  return new Intl.DateTimeFormat(locale, { timeZone: zone, ...options });
+  const key = `${locale} ${zone} ${JSON.stringify(options)}`;
+  let formatter = formatters.get(key);
+  if (!formatter) {
+    formatter = new Intl.DateTimeFormat(locale, { timeZone: zone, ...options });
+    formatters.set(key, formatter);
+  }
+  return formatter;
 }
 
 const DAY: Intl.DateTimeFormatOptions = { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' };
-const TIME: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit' };
+const TIME: Intl.DateTimeFormatOptions = { timeStyle: 'short' };
 
 export interface Block {
   day: string;
@@ -42,10 +51,16 @@ export function block(seconds: number, zone: string, locale: string): Block {
 export const longDay = (seconds: number, zone: string, locale: string): string => format(locale, zone, DAY).format(date(seconds));
 export const time = (seconds: number, zone: string, locale: string): string => format(locale, zone, TIME).format(date(seconds));
 
-/** `19:00 – 22:00`, with dates where the end is on another day. */
+/** An evening may end after midnight without being an event of two days. */
+const ONE_EVENING = 16 * 3_600;
+
+/** `19:00–22:00`, with dates where it goes on for days. */
 export function timeRange(start: number, end: number, zone: string, locale: string): string {
-  const formatter = format(locale, zone, TIME);
-  return end > start ? formatter.formatRange(date(start), date(end)) : formatter.format(date(start));
+  if (end <= start) return time(start, zone, locale);
+  const sameDay = longDay(start, zone, locale) === longDay(end, zone, locale);
+  if (sameDay) return format(locale, zone, TIME).formatRange(date(start), date(end));
+  if (end - start <= ONE_EVENING) return `${time(start, zone, locale)}–${time(end, zone, locale)}`;
+  return format(locale, zone, { dateStyle: 'medium', timeStyle: 'short' }).formatRange(date(start), date(end));
 }
 
 /** `Sat, 5 Dec 2026, 19:00`. */
@@ -72,7 +87,7 @@ export function differsHere(seconds: number, zone: string): boolean {
 
 /** The date and time of the reader's own clock. */
 export function hereTime(seconds: number, locale: string): string {
-  return new Intl.DateTimeFormat(locale, { weekday: 'short', day: 'numeric', month: 'short', ...TIME, timeZoneName: 'short' }).format(date(seconds));
+  return new Intl.DateTimeFormat(locale, { weekday: 'short', day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit', timeZoneName: 'short' }).format(date(seconds));
 }
 
 /** `2 hr 30 min`. */

@@ -73,7 +73,7 @@ export const de: Messages = {
   'event.yourTime': 'In Ihrer Zeitzone: {time}',
   'event.duration': 'Dauert {duration}',
   'event.map': 'Auf der Karte zeigen',
-  'event.map.label': '{place} auf der Karte zeigen (öffnet eine andere Seite)',
+  'event.map.label': '(öffnet eine andere Seite)',
   'event.calendar': 'In den Kalender',
   'event.noPlace': 'Der Ort wird noch bekannt gegeben.',
   'event.open': 'Das Haus ist von {from} bis {to} geöffnet.',

@@ -73,7 +73,7 @@ export const en = {
   'event.yourTime': 'In your time zone: {time}',
   'event.duration': 'Lasts {duration}',
   'event.map': 'Show on a map',
-  'event.map.label': 'Show {place} on a map (opens another site)',
+  'event.map.label': '(opens another site)',
   'event.calendar': 'Add to calendar',
   'event.noPlace': 'The place will be announced.',
   'event.open': 'The venue is open from {from} to {to}.',

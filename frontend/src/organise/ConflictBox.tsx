@@ -1,4 +1,5 @@
 /** What somebody else has stored meanwhile, field by field, and whose counts. */
+import { useEffect, useRef } from 'react';
 import { Alert, Form } from 'react-bootstrap';
 import { useI18n } from '../i18n';
 import type { Key } from '../i18n/en';
@@ -9,18 +10,21 @@ interface Props<Rec, Draft> {
   draft: Draft;
   labels: Record<keyof Draft, Key>;
   show: (name: keyof Draft, draft: Draft) => string;
-  /** What the person had, to go back to. */
-  mine: Draft;
   change: (draft: Draft) => void;
 }
 
-export function ConflictBox<Rec, Draft extends object>({ conflict, draft, labels, show, mine, change }: Props<Rec, Draft>) {
+export function ConflictBox<Rec, Draft extends object>({ conflict, draft, labels, show, change }: Props<Rec, Draft>) {
   const { t } = useI18n();
-  const { torn, taken, theirDraft } = conflict;
+  const { torn, taken, theirDraft, mine } = conflict;
+  const heading = useRef<HTMLHeadingElement>(null);
+  // It stands above the form, out of sight of the button that brought it about.
+  useEffect(() => heading.current?.focus(), [conflict]);
   const value = (name: keyof Draft, from: Draft) => show(name, from) || t('conflict.empty');
   return (
     <Alert variant="warning" className="conflict">
-      <h2>{t('conflict.title')}</h2>
+      <h2 ref={heading} tabIndex={-1}>
+        {t('conflict.title')}
+      </h2>
       <p>{t(torn.length > 0 ? 'conflict.text' : 'conflict.same')}</p>
       {torn.map((name) => {
         const theirs = JSON.stringify(draft[name]) === JSON.stringify(theirDraft[name]);

@@ -20,9 +20,19 @@ import { type Stored, useRecord } from './useRecord';
 
 /** A field of a draft in words, for comparing. */
 function shown(name: keyof EventDraft, draft: EventDraft): string {
-  const value = draft[name];
-  if (name === 'location') return draft.location?.Name ?? '';
-  return Array.isArray(value) ? value.join(', ') : String(value ?? '').replace('T', ' ');
+  switch (name) {
+    case 'location':
+      return draft.location?.Name ?? '';
+    case 'hallNames':
+      return draft.hallNames.join(', ');
+    case 'start':
+    case 'end':
+    case 'salesStart':
+    case 'salesEnd':
+      return draft[name].replace('T', ' ');
+    default:
+      return draft[name];
+  }
 }
 
 function CancelEvent({ event, close }: { event: Event; close: () => void }) {
@@ -60,7 +70,6 @@ function Editor({ id, stored, first }: { id?: string; stored?: Stored<Event>; fi
   const [tried, setTried] = useState(false);
   const [saved, setSaved] = useState((location.state as { saved?: boolean } | null)?.saved === true);
   const [asking, setAsking] = useState(false);
-  const mine = useRef(first);
   const done = ({ record }: Stored<Event>) => {
     changed();
     setTried(false);
@@ -90,12 +99,11 @@ function Editor({ id, stored, first }: { id?: string; stored?: Stored<Event>; fi
       setTimeout(() => form.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus());
       return;
     }
-    mine.current = draft;
     void record.save();
   };
   return (
     <Form ref={form} onSubmit={submit} noValidate className="sheet">
-      {conflict && <ConflictBox conflict={conflict} draft={draft} labels={EVENT_LABELS} show={shown} mine={mine.current} change={setDraft} />}
+      {conflict && <ConflictBox conflict={conflict} draft={draft} labels={EVENT_LABELS} show={shown} change={setDraft} />}
       {locations.isError && <Failure error={locations.error} retry={() => void locations.refetch()} />}
       <fieldset disabled={record.saving !== 'idle'}>
         <EventForm

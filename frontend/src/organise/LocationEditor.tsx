@@ -57,7 +57,6 @@ function Editor({ id, stored, first }: { id?: string; stored?: Stored<Location>;
   const [tried, setTried] = useState(false);
   const [saved, setSaved] = useState((place.state as { saved?: boolean } | null)?.saved === true);
   const [asking, setAsking] = useState(false);
-  const mine = useRef(first);
   const done = ({ record }: Stored<Location>) => {
     changed();
     setTried(false);
@@ -101,13 +100,12 @@ function Editor({ id, stored, first }: { id?: string; stored?: Stored<Location>;
       setTimeout(() => form.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus());
       return;
     }
-    mine.current = draft;
     void record.save();
   };
   const location = record.base.stored?.record;
   return (
     <Form ref={form} onSubmit={submit} noValidate className="sheet">
-      {conflict && <ConflictBox conflict={conflict} draft={draft} labels={LOCATION_LABELS} show={shown} mine={mine.current} change={setDraft} />}
+      {conflict && <ConflictBox conflict={conflict} draft={draft} labels={LOCATION_LABELS} show={shown} change={setDraft} />}
       <fieldset disabled={record.saving !== 'idle'}>
         {input('name')}
         {input('address')}

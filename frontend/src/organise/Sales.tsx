@@ -46,7 +46,8 @@ function Row({ event, availability, answered }: { event: Event; availability?: A
         <Badge event={event} seats={seatsOf(availability, answered)} />
       </div>
       <div className="sale-bar">
-        <Bar availability={availability} />
+        {/* What is left of a cancelled event is 0, which is not what was sold. */}
+        {!event.Cancelled && <Bar availability={availability} />}
       </div>
       <div className="button-row">
         {act(`/organise/events/${event.ID}/bookings`, 'people', t('organise.bookings'))}

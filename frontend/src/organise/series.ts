@@ -13,7 +13,10 @@ const LENGTH: Record<Width, number> = { hour: 3_600, day: 86_400, week: 7 * 86_4
 /** More bars than this can't be told apart. */
 const MOST = 60;
 
-/** Begins of the span that a moment lies in, by the reader's calendar. */
+/** With fewer there would be nothing to compare a bar with. */
+const FEWEST = 24;
+
+/** Begin of the span that a moment lies in, by the reader's calendar. */
 function begin(seconds: number, width: Width): Date {
   const date = new Date(seconds * 1_000);
   if (width === 'hour') date.setMinutes(0, 0, 0);
@@ -42,7 +45,8 @@ export function series(bookings: Booking[], now: number): { width: Width; spans:
     seats.set(start, (seats.get(start) ?? 0) + booking.Seats);
   }
   const spans: Span[] = [];
-  for (let at = begin(first, width); at.getTime() / 1_000 <= reach; at = next(at, width)) {
+  const earliest = Math.min(first, reach - (FEWEST - 1) * LENGTH[width]);
+  for (let at = begin(earliest, width); at.getTime() / 1_000 <= reach; at = next(at, width)) {
     const start = at.getTime() / 1_000;
     spans.push({ start, seats: seats.get(start) ?? 0 });
   }

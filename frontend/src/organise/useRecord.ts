@@ -1,6 +1,6 @@
 /** Saving a record from a form: tried until the outcome is known, never over somebody else's change. */
 import { useEffect, useRef, useState } from 'react';
-import { ApiError, asApiError } from '../api/problem';
+import { type ApiError, asApiError } from '../api/problem';
 import { newIdentity } from '../bookings/pending';
 import { verdict } from '../bookings/settle';
 import { merge, type Merged } from './merge';
@@ -21,6 +21,8 @@ export interface Kind<Rec, Draft> {
 export interface Conflict<Rec, Draft> extends Merged<Draft> {
   theirs: Stored<Rec>;
   theirDraft: Draft;
+  /** What the person had, to go back to. */
+  mine: Draft;
 }
 
 export type Saving = 'idle' | 'saving' | 'waiting';
@@ -80,7 +82,7 @@ export function useRecord<Rec, Draft extends object>({ kind, id, stored, first, 
       finish(theirs);
       return;
     }
-    setConflict({ ...merged, theirs, theirDraft });
+    setConflict({ ...merged, theirs, theirDraft, mine: draft });
     setDraft(merged.draft);
     setBase({ stored: theirs, draft: theirDraft });
   }

@@ -1,17 +1,20 @@
 /** Between Unix seconds and what a `datetime-local` field holds, in a time zone that need not be the browser's. */
 
+const formatters = new Map<string, Intl.DateTimeFormat>();
+
+function formatterOf(zone: string): Intl.DateTimeFormat {
+  let formatter = formatters.get(zone);
+  if (!formatter) {
+    const [two, all] = ['2-digit', 'numeric'] as const;
+    formatter = new Intl.DateTimeFormat('en', { timeZone: zone, hourCycle: 'h23', year: all, month: two, day: two, hour: two, minute: two });
+    formatters.set(zone, formatter);
+  }
+  return formatter;
+}
+
 /** `2026-12-24T19:00`, the wall clock in the zone. */
 export function toLocal(seconds: number, zone: string): string {
-  const formatter = new Intl.DateTimeFormat('en', {
-    timeZone: zone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-  });
-  const parts = new Map(formatter.formatToParts(new Date(seconds * 1_000)).map((part) => [part.type, part.value]));
+  const parts = new Map(formatterOf(zone).formatToParts(new Date(seconds * 1_000)).map((part) => [part.type, part.value]));
   const year = (parts.get('year') ?? '').padStart(4, '0');
   return `${year}-${parts.get('month')}-${parts.get('day')}T${parts.get('hour')}:${parts.get('minute')}`;
 }

@@ -1,6 +1,6 @@
 /** Asks before something that can't be undone. The dangerous button waits for a tick of its own. */
-import { type ReactNode, useState } from 'react';
-import { Button, Form, Modal } from 'react-bootstrap';
+import { type ReactNode, useLayoutEffect, useRef, useState } from 'react';
+import { Button, Form } from 'react-bootstrap';
 import { useI18n } from '../i18n';
 import { ProblemText } from './States';
 
@@ -18,28 +18,43 @@ interface Props {
 export function Confirm({ title, text, no, yes, busy, error, act, close }: Props) {
   const { t } = useI18n();
   const [sure, setSure] = useState(false);
+  const dialog = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => {
+    const before = document.activeElement;
+    // The browser's own: what is behind can be reached neither by pointer nor by keyboard.
+    dialog.current?.showModal();
+    return () => {
+      setTimeout(() => before instanceof HTMLElement && before.isConnected && before.focus());
+    };
+  }, []);
   return (
-    <Modal show centered onHide={busy ? undefined : close} aria-labelledby="confirm-title">
-      <Modal.Body>
-        <h2 id="confirm-title">{title}</h2>
-        <p>{text}</p>
-        <Form.Check id="confirm-sure" label={t('ticket.cancel.sure')} checked={sure} disabled={busy} onChange={(event) => setSure(event.target.checked)} />
-        <div role="alert">
-          {error ? (
-            <p className="field-error">
-              <ProblemText error={error} />
-            </p>
-          ) : null}
-        </div>
-      </Modal.Body>
-      <Modal.Footer>
+    <dialog
+      ref={dialog}
+      className="confirm"
+      aria-labelledby="confirm-title"
+      onCancel={(event) => {
+        event.preventDefault();
+        if (!busy) close();
+      }}
+    >
+      <h2 id="confirm-title">{title}</h2>
+      <p>{text}</p>
+      <Form.Check id="confirm-sure" label={t('ticket.cancel.sure')} checked={sure} disabled={busy} onChange={(event) => setSure(event.target.checked)} />
+      <div role="alert">
+        {error ? (
+          <p className="field-error">
+            <ProblemText error={error} />
+          </p>
+        ) : null}
+      </div>
+      <div className="button-row confirm-row">
         <Button variant="outline-primary" disabled={busy} onClick={close}>
           {no}
         </Button>
         <Button variant="danger" disabled={!sure || busy} onClick={act}>
           {busy ? t('ticket.cancelling') : yes}
         </Button>
-      </Modal.Footer>
-    </Modal>
+      </div>
+    </dialog>
   );
 }

@@ -1,6 +1,6 @@
 /** The frame of each view: its title in the window and as heading, and the focus on it after a change of view. */
 import { type ReactNode, useEffect, useRef } from 'react';
-import { useLocation, useNavigationType } from 'react-router';
+import { NavigationType, useLocation, useNavigationType } from 'react-router';
 import { useConfig } from '../app/config';
 
 /** Whether a view has been shown before: the first one leaves the focus to the browser. */
@@ -18,7 +18,7 @@ export function useView(title: string): React.RefObject<HTMLHeadingElement | nul
     if (moved) {
       heading.current?.focus({ preventScroll: true });
       // Going back, the browser knows where one was.
-      if (how !== 'POP') window.scrollTo(0, 0);
+      if (how !== NavigationType.Pop) window.scrollTo(0, 0);
     }
     moved = true;
   }, [pathname, how]);

@@ -1,0 +1,14 @@
+/** What every unit test starts from. */
+import { cleanup } from '@testing-library/react';
+import { afterEach, beforeEach } from 'vitest';
+
+// Dates are written in the reader's zone: the tests have one reader.
+process.env['TZ'] = 'Europe/Berlin';
+
+beforeEach(() => {
+  localStorage.clear();
+});
+
+afterEach(() => {
+  cleanup();
+});
