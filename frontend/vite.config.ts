@@ -30,9 +30,11 @@ export default defineConfig({
     ),
   },
   test: {
-    environment: 'jsdom',
     include: ['src/**/*.test.{ts,tsx}'],
     setupFiles: ['src/test/setup.ts'],
     css: false,
+    // One process is enough for a few small files, and leaves the machine to others.
+    fileParallelism: false,
+    isolate: false,
   },
 });

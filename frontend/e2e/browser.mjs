@@ -1,6 +1,6 @@
 /** The browser of the tests, and what every test watches: errors, requests to elsewhere, accessibility. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,5 +100,13 @@ export async function shoot(page, name, options = {}) {
     window.scrollTo(0, 0);
     await document.fonts.ready;
   });
-  await page.screenshot({ path: join(SHOTS, `${name}.png`), animations: 'disabled', ...options });
+  const path = join(SHOTS, `${name}.png`);
+  await page.screenshot({ path, animations: 'disabled', ...options });
+  return path;
+}
+
+/** The pictures of the README; taken over from the test's with UPDATE_DOCS=1. */
+export async function picture(page, name) {
+  const path = await shoot(page, `readme-${name}`);
+  if (process.env.UPDATE_DOCS === '1') copyFileSync(path, new URL(`../../docs/images/${name}.png`, import.meta.url));
 }

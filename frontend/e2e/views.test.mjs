@@ -1,7 +1,7 @@
 /** Every view for everybody: axe, both languages, light and dark, phone and desktop, keyboard, right to left; and its pictures. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { accessible, Browser, DESKTOP, fits, leave, PHONE, shoot } from './browser.mjs';
+import { accessible, Browser, DESKTOP, fits, leave, PHONE, picture, shoot } from './browser.mjs';
 import { Program } from './program.mjs';
 
 let program;
@@ -96,6 +96,18 @@ for (const { name: look, ...options } of LOOKS) {
     await leave(visitor);
   });
 }
+
+test('the pictures of the README', async () => {
+  const named = (name) => views.find((view) => view.name === name);
+  const large = await browser.visitor(program.origin, { viewport: { width: 1180, height: 860 } });
+  await show(large.page, named('list'));
+  await picture(large.page, 'list');
+  await leave(large);
+  const small = await browser.visitor(program.origin, { viewport: { width: 390, height: 844 }, colorScheme: 'dark' });
+  await show(small.page, named('ticket'));
+  await picture(small.page, 'ticket');
+  await leave(small);
+});
 
 test('dialogs, open and with the keyboard alone', async () => {
   const visitor = await browser.visitor(program.origin);

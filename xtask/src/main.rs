@@ -9,6 +9,7 @@ mod bench;
 mod layering;
 mod lint;
 mod loadtest;
+mod page;
 mod run;
 mod shell;
 mod skips;
@@ -34,6 +35,8 @@ enum Command {
     Test(test::Test),
     /// Check format, lints, docs, licences, features, layering and packaging.
     Lint(lint::Lint),
+    /// Build the page that `myevents` embeds, or check its sources.
+    Page(page::Page),
     /// Measure: the micro-benchmarks and the table of figures.
     Bench(bench::Bench),
     /// Put load on a running service and check afterwards that nothing was lost, doubled or oversold.
@@ -45,6 +48,7 @@ fn main() -> Result<()> {
         Command::Run(run) => run.run(),
         Command::Test(test) => test.run(),
         Command::Lint(lint) => lint.run(),
+        Command::Page(page) => page.run(),
         Command::Bench(bench) => bench.run(),
         Command::Loadtest(loadtest) => loadtest.run(),
     }

@@ -230,10 +230,7 @@ impl Served {
         set(header::VARY, HeaderValue::from_static("accept-encoding"));
         set(header::CONTENT_SECURITY_POLICY, self.policy.clone());
         // The id of a ticket is the key to it, and it stands in the address.
-        set(
-            header::REFERRER_POLICY,
-            HeaderValue::from_static("no-referrer"),
-        );
+        set(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         set(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
@@ -264,10 +261,14 @@ fn includes(tags: &HeaderValue, wanted: &HeaderValue) -> bool {
 /// Whether `Accept-Encoding` names the encoding and does not rule it out with `q=0`.
 fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
     let lists = headers.get_all(header::ACCEPT_ENCODING).iter();
-    let mut named = lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));
+    let mut named = lists
+        .filter_map(|list| list.to_str().ok())
+        .flat_map(|list| list.split(','));
     named.any(|item| {
         let mut parts = item.split(';').map(str::trim);
-        parts.next().is_some_and(|name| name.eq_ignore_ascii_case(encoding))
+        parts
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case(encoding))
             && !parts.any(|part| {
                 part.strip_prefix("q=")
                     .is_some_and(|weight| weight.trim().parse() == Ok(0.0))
@@ -315,14 +316,21 @@ mod tests {
         });
         let policy = policy(&config).unwrap();
         let policy = policy.to_str().unwrap();
-        assert!(policy.contains("connect-src 'self' https://api.example:8443;"), "{policy}");
+        assert!(
+            policy.contains("connect-src 'self' https://api.example:8443;"),
+            "{policy}"
+        );
         assert!(!policy.contains("cdn.example"), "{policy}");
     }
 
     #[test]
     fn an_own_configuration_is_laid_over_member_by_member() {
-        let mut config = json!({ "branding": { "name": "MyEvents", "colour": "#0f6b6b" }, "organiser": true });
-        overlay(&mut config, json!({ "branding": { "name": "Opera" }, "organiser": false }));
+        let mut config =
+            json!({ "branding": { "name": "MyEvents", "colour": "#0f6b6b" }, "organiser": true });
+        overlay(
+            &mut config,
+            json!({ "branding": { "name": "Opera" }, "organiser": false }),
+        );
         assert_eq!(
             config,
             json!({ "branding": { "name": "Opera", "colour": "#0f6b6b" }, "organiser": false })

@@ -3,18 +3,13 @@ import { lazy } from 'react';
 import { Navigate, Route, Routes, useLocation } from 'react-router';
 import { EventList } from '../events/EventList';
 import { NotFound } from '../ui/States';
+import { oldAddress } from './oldAddress';
 import { Shell } from './Shell';
 
 const EventPage = lazy(() => import('../events/EventPage').then((part) => ({ default: part.EventPage })));
 const TicketPage = lazy(() => import('../bookings/TicketPage').then((part) => ({ default: part.TicketPage })));
 const MyTickets = lazy(() => import('../bookings/MyTickets').then((part) => ({ default: part.MyTickets })));
 const Organise = lazy(() => import('../organise/Organise').then((part) => ({ default: part.Organise })));
-
-/** The original page kept its views behind `#`: `/#/events/{id}/book`. */
-export function oldAddress(hash: string): string | undefined {
-  const match = /^#\/events\/([^/?]+)\/book\/?$/.exec(hash);
-  return match?.[1] ? `/e/${match[1]}` : hash === '#/' ? '/' : undefined;
-}
 
 function Start() {
   const { hash } = useLocation();

@@ -5,10 +5,11 @@ import { afterEach, beforeEach } from 'vitest';
 // Dates are written in the reader's zone: the tests have one reader.
 process.env['TZ'] = 'Europe/Berlin';
 
+// Only tests that say so have a document.
 beforeEach(() => {
-  localStorage.clear();
+  if (typeof document !== 'undefined') localStorage.clear();
 });
 
 afterEach(() => {
-  cleanup();
+  if (typeof document !== 'undefined') cleanup();
 });

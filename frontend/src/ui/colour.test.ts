@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { readConfig } from '../app/config';
-import { oldAddress } from '../app/App';
+import { oldAddress } from '../app/oldAddress';
 import { contrast, palette } from './colour';
 
 test('any brand can be read, on light and dark ground', () => {
