@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 use loadtest::http::{Answer, Connection, request};
 use loadtest::program::{Program, Running};
-use loadtest::skip::skip;
+use myevents_servers::skip::skip;
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_myevents");
