@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use myevents_adapters::migrate::Witness;
 use myevents_adapters::transfer::Watch;
 
 /// How long nothing is said, at first and between two lines.
@@ -26,8 +27,8 @@ impl Progress {
     }
 }
 
-impl Watch for Progress {
-    fn progress(&mut self, records: u64) {
+impl Progress {
+    fn at(&mut self, records: u64) {
         if self.said.elapsed() < QUIET {
             return;
         }
