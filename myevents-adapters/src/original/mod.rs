@@ -286,7 +286,7 @@ impl<'a> Bringing<'a> {
         Ok(())
     }
 
-    async fn user(&self, user: &UserRecord) -> Result<Became> {
+    async fn user(&mut self, user: &UserRecord) -> Result<Became> {
         let store = &self.to.store.store;
         if store.find_user(&user.user.id).await?.is_some() {
             return Ok(Became::Existing);
