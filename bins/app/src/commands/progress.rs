@@ -25,9 +25,7 @@ impl Progress {
             said: Instant::now(),
         }
     }
-}
 
-impl Progress {
     fn at(&mut self, records: u64) {
         if self.said.elapsed() < QUIET {
             return;
@@ -39,6 +37,12 @@ impl Progress {
             self.what
         ));
     }
+}
+
+impl Watch for Progress {
+    fn progress(&mut self, records: u64) {
+        self.at(records);
+    }
 
     fn fault(&mut self, line: u64, reason: &str) {
         warn(format_args!("line {line}: {reason}"));
@@ -46,6 +50,16 @@ impl Progress {
 
     fn counter(&mut self, role: &str, event: &str, finding: &str) {
         warn(format_args!("{role}: event {event}: {finding}"));
+    }
+}
+
+impl Witness for Progress {
+    fn progress(&mut self, documents: u64) {
+        self.at(documents);
+    }
+
+    fn skipped(&mut self, collection: &str, id: &str, reason: &str) {
+        warn(format_args!("not taken: {collection} {id}: {reason}"));
     }
 }
 
