@@ -1,5 +1,10 @@
 //! Stores and brokers for MyEvents, one folder and one feature each.
 
 pub mod connect;
+pub mod migrate;
+#[cfg(feature = "mongodb")]
+pub mod original;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub mod tools;
+pub mod transfer;

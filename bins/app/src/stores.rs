@@ -72,12 +72,14 @@ pub(crate) async fn close(stores: &[(ServiceName, OpenStore)]) {
     }
 }
 
-/// Runs a command on the stores and closes them whatever comes of it.
+/// Runs a command on the stores and closes them whatever comes of it. As a `tool` it stands beside the services; else it
+/// takes their place.
 pub(crate) async fn with_open<T>(
     settings: &Settings,
+    tool: bool,
     work: impl AsyncFnOnce(&[(ServiceName, OpenStore)]) -> Result<T>,
 ) -> Result<T> {
-    let stores = open(settings, true).await.context("can't open the stores")?;
+    let stores = open(settings, tool).await.context("can't open the stores")?;
     let done = work(&stores).await;
     close(&stores).await;
     done

@@ -135,6 +135,7 @@ async fn a_stop_under_load_cuts_no_accepted_request() -> Result<()> {
                         event: event.clone(),
                         seats: 1,
                         key: format!("stop-under-load-{number}-{turn}"),
+                        ..Order::default()
                     };
                     // The last one meets a program that is gone, and gives up.
                     let patience = Instant::now() + Duration::from_millis(300);
