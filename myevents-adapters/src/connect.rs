@@ -172,7 +172,8 @@ pub async fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
             })
         }
         "sqlite" => sqlite(options, clock).await,
-        kind @ ("mongodb" | "dynamodb") => Err(not_built("open store", kind)),
+        "mongodb" => mongodb(options, clock).await,
+        "dynamodb" => dynamodb(options, clock).await,
         kind => Err(unknown("open store", kind)),
     }
 }
@@ -238,8 +239,24 @@ async fn bring(_url: &str, _to: Part<'_>, _dry_run: bool, _witness: &mut dyn Wit
     Err(not_built("migrate", "mongodb"))
 }
 
+#[cfg(feature = "mongodb")]
+use crate::mongodb::connect::open as mongodb;
+
+#[cfg(not(feature = "mongodb"))]
+async fn mongodb(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
+    Err(not_built("open store", "mongodb"))
+}
+
 #[cfg(feature = "sqlite")]
 use crate::sqlite::connect::{open as sqlite, restore as sqlite_restore};
+
+#[cfg(feature = "dynamodb")]
+use crate::dynamodb::connect::open as dynamodb;
+
+#[cfg(not(feature = "dynamodb"))]
+async fn dynamodb(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
+    Err(not_built("open store", "dynamodb"))
+}
 
 #[cfg(not(feature = "sqlite"))]
 async fn sqlite(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
@@ -265,9 +282,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_built_says_so() {
-        for kind in ["mongodb", "dynamodb"] {
+        let not_built: &[&str] = if cfg!(feature = "mongodb") {
+            &["dynamodb"]
+        } else {
+            &["mongodb", "dynamodb"]
+        };
+        for kind in not_built {
             let options = StoreOptions {
-                kind: kind.into(),
+                kind: (*kind).into(),
                 location: String::new(),
                 role: "eventservice".into(),
                 tool: false,

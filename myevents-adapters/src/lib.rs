@@ -1,7 +1,11 @@
 //! Stores and brokers for MyEvents, one folder and one feature each.
 
 pub mod connect;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 pub mod migrate;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 #[cfg(feature = "mongodb")]
 pub mod original;
 #[cfg(feature = "sqlite")]
