@@ -115,13 +115,15 @@ async fn every_command_of_every_method_is_covered_by_an_index() {
     store.add_user(&user).await.unwrap();
     store.add_user(&user).await.unwrap();
     request.booking.user = Some(user.user.id.clone());
-    book(&store, &request).await.unwrap();
+    let mut leased = book(&store, &request).await.unwrap().leased;
     book(&store, &request).await.unwrap();
     book(&store, &fixture::booking_request(&event, 100)).await.unwrap();
     book(&store, &fixture::booking_request(&fixture::event_id(), 1)).await.unwrap();
     let limits = PersonLimits { seats: Some(3), bookings: Some(2) };
     let batch: Vec<_> = (0..4).map(|_| fixture::limited_request(&event, 2, "ada", limits)).collect();
-    store.book(&event, &batch, BookOptions::default()).await;
+    for answer in store.book(&event, &batch, BookOptions::default()).await {
+        leased.extend(answer.unwrap().leased);
+    }
     for id in [&request.booking.id, &request.booking.id, &fixture::booking_id()] {
         store.cancel_booking(&fixture::cancel_request(&event, id)).await.unwrap();
     }
@@ -149,7 +151,7 @@ async fn every_command_of_every_method_is_covered_by_an_index() {
     store.find_user(&user.user.id).await.unwrap();
     // Records of the event service and copies of the booking service.
     let mut record = fixture::event_record(fixture::event("covered"));
-    store.add_event(&record, fixture::announce(&record.event.id)).await.unwrap();
+    leased.extend(store.add_event(&record, fixture::announce(&record.event.id)).await.unwrap().leased);
     store.add_event(&record, Attached::nothing()).await.unwrap();
     record.version = Version(2);
     store.replace_event(&record, Version(1), fixture::announce(&record.event.id)).await.unwrap();
@@ -185,6 +187,7 @@ async fn every_command_of_every_method_is_covered_by_an_index() {
     store.list_locations(None, 5).await.unwrap();
     // The outbox, the inbox, the dead letters, and what runs in the background.
     let lease = Duration::from_secs(30);
+    store.release(&leased).await.unwrap();
     let rows = store.claim(100, lease).await.unwrap().rows;
     assert!(rows.len() > 3, "{} rows", rows.len());
     store.extend(&rows, lease).await.unwrap();
