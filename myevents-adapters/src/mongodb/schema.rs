@@ -228,8 +228,8 @@ async fn look_for_original(link: &Link, config: &MongoConfig) {
     if config.role != "bookingservice" || link.database.name() == ORIGINAL {
         return;
     }
-    let events = link.client.database(ORIGINAL).collection("events");
-    if let Ok(Some(_)) = link.find_one("look for the original", &events, doc! {}, None).await {
+    let original = Link::new(link.client.clone(), ORIGINAL, link.strength, link.limit);
+    if let Ok(Some(_)) = link.find_one("look for the original", &original.events, doc! {}, None).await {
         tracing::warn!(
             database = link.database.name(),
             "this store is new and empty, and the database `myevents` holds events: to bring over what the original \

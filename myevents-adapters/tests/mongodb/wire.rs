@@ -45,6 +45,7 @@ struct State {
     seen: Vec<Document>,
     late: usize,
     delivered: usize,
+    dead: bool,
 }
 
 #[derive(Debug)]
@@ -135,6 +136,12 @@ impl Wire {
     pub(crate) fn held(&self) -> usize {
         let state = self.0.state.lock();
         state.late - state.delivered
+    }
+
+    /// Waits until a command is held back; from then on nothing new passes: what held it back is as good as dead.
+    pub(crate) async fn dies(&self) {
+        self.until(|state| state.late > state.delivered).await;
+        self.0.state.lock().dead = true;
     }
 
     /// Lets the commands go that are late, and waits until the server has carried them out.
@@ -232,6 +239,9 @@ impl Shared {
         let mut server = TcpStream::connect(self.upstream).await?;
         loop {
             let mut frame = read_frame(&mut client).await?;
+            if self.state.lock().dead {
+                return Ok(());
+            }
             let command = (frame.code == OP_MSG).then(|| body(&frame.bytes)).flatten();
             let Some(command) = command else {
                 server.write_all(&frame.bytes).await?;
@@ -301,6 +311,8 @@ impl Shared {
             state.rules.remove(at);
         }
         state.late += usize::from(matches!(act, Act::Late));
+        drop(state);
+        self.changed.notify_waiters();
         Some(act)
     }
 
