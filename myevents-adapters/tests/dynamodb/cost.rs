@@ -19,7 +19,9 @@ use crate::wire::{Seen, Wire};
 
 /// Capacity units of all that passed.
 fn units(seen: &[Seen]) -> f64 {
-    seen.iter().map(|seen| units_of(&seen.answer["ConsumedCapacity"])).sum()
+    seen.iter()
+        .map(|seen| units_of(&seen.answer["ConsumedCapacity"]))
+        .sum()
 }
 
 fn units_of(consumed: &Value) -> f64 {
@@ -59,7 +61,8 @@ async fn a_booking_is_one_call_and_no_request_scans() {
 
 async fn alone(wire: &Wire, store: &DynamoStore) {
     let event = bookable(store, Some(100)).await;
-    booked(store, &fixture::booking_request(&event, 1)).await;
+    let rows = booked(store, &fixture::booking_request(&event, 1)).await;
+    store.confirm(&rows).await.unwrap();
     wire.take_seen();
     let plain = fixture::booking_request(&event, 1);
     let rows = booked(store, &plain).await;
@@ -81,6 +84,9 @@ async fn alone(wire: &Wire, store: &DynamoStore) {
     wire.take_seen();
     cancelled(store, &plain).await;
     tell("a cancel and its message given back", &wire.take_seen());
+    let claim = store.claim(10, Duration::from_secs(30)).await.unwrap();
+    assert_eq!(claim.rows.len(), 1);
+    store.confirm(&claim.rows).await.unwrap();
 }
 
 async fn in_batches(wire: &Wire, store: &DynamoStore) {
@@ -117,10 +123,21 @@ async fn in_batches(wire: &Wire, store: &DynamoStore) {
     }
     let seen = wire.take_seen();
     tell("their messages confirmed, 50 at a time", &seen);
-    assert!(seen.len() * 10 <= count, "{} calls for {count} messages", seen.len());
+    assert!(
+        seen.len() * 10 <= count,
+        "{} calls for {count} messages",
+        seen.len()
+    );
     assert_eq!(store.depth().await.unwrap().rows, 0);
     wire.take_seen();
-    assert!(store.claim(1_000, Duration::from_secs(30)).await.unwrap().rows.is_empty());
+    assert!(
+        store
+            .claim(1_000, Duration::from_secs(30))
+            .await
+            .unwrap()
+            .rows
+            .is_empty()
+    );
     let seen = wire.take_seen();
     tell("a claim that finds nothing", &seen);
     assert_eq!(calls(&seen), BTreeMap::from([("Query", 16)]));
@@ -131,7 +148,10 @@ async fn everything_else(wire: &Wire, store: &DynamoStore) {
     let record = fixture::event_record(fixture::event("named"));
     let id = &record.event.id;
     store.add_event(&record, fixture::announce(id)).await.unwrap();
-    store.announce_event(id, record.version, fixture::announce(id)).await.unwrap();
+    store
+        .announce_event(id, record.version, fixture::announce(id))
+        .await
+        .unwrap();
     let location = fixture::location_record(fixture::location(Vec::new()));
     store.add_location(&location, Attached::nothing()).await.unwrap();
     let user = fixture::user_record("Ada", "Lovelace");
@@ -145,19 +165,34 @@ async fn everything_else(wire: &Wire, store: &DynamoStore) {
     store.find_event(id).await.unwrap().unwrap();
     tell("an event read", &wire.take_seen());
     store.find_event_by_name("named").await.unwrap().unwrap();
-    store.list_events(&EventFilter::default(), None, 100).await.unwrap();
+    store
+        .list_events(&EventFilter::default(), None, 100)
+        .await
+        .unwrap();
     store.find_location(&location.location.id).await.unwrap().unwrap();
     store.list_locations(None, 100).await.unwrap();
     store.find_user(&user.user.id).await.unwrap().unwrap();
-    for owner in [BookingOwner::Event(event.clone()), BookingOwner::User(user.user.id.clone())] {
-        store.list_bookings(&BookingFilter::all_of(owner), None, 100).await.unwrap();
+    for owner in [
+        BookingOwner::Event(event.clone()),
+        BookingOwner::User(user.user.id.clone()),
+    ] {
+        store
+            .list_bookings(&BookingFilter::all_of(owner), None, 100)
+            .await
+            .unwrap();
     }
     store.availability(&[event.clone(), id.clone()]).await.unwrap();
     store.reconcile(&event, false).await.unwrap();
-    store.events_awaiting(&fixture::text("nowhere"), None, 10).await.unwrap();
+    store
+        .events_awaiting(&fixture::text("nowhere"), None, 10)
+        .await
+        .unwrap();
     store.fence(&event).await.unwrap();
     store.remove_user(&user.user.id).await.unwrap();
-    store.begin("c", &fixture::message_id(), Duration::from_secs(5)).await.unwrap();
+    store
+        .begin("c", &fixture::message_id(), Duration::from_secs(5))
+        .await
+        .unwrap();
     let claim = store.claim(100, Duration::from_secs(5)).await.unwrap();
     store.extend(&claim.rows, Duration::from_secs(5)).await.unwrap();
     store.park(&claim.rows, "test").await.unwrap();

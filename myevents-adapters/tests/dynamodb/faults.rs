@@ -26,7 +26,7 @@ const TRANSACT: &str = "TransactWriteItems";
 async fn wired(endpoint: &str, prefix: &str) -> (Wire, DynamoStore) {
     let wire = Wire::new();
     let mut config = options(prefix);
-    config.patience = Duration::from_millis(500);
+    config.patience = Duration::from_millis(1_500);
     let store = open_with(&wire.client(endpoint), config, Arc::new(SystemClock)).await;
     wire.take_seen();
     (wire, store)
@@ -90,7 +90,10 @@ async fn never_answered(endpoint: &str) {
     let event = bookable(&store, Some(3)).await;
     for (fault, again) in [(Fault::LostBefore, "booked"), (Fault::LostAfter, "existing")] {
         let wish = fixture::booking_request(&event, 1);
-        wire.next(TRANSACT, std::iter::once(fault).chain(vec![Fault::LostBefore; 300]));
+        wire.next(
+            TRANSACT,
+            std::iter::once(fault).chain(vec![Fault::LostBefore; 300]),
+        );
         let unknown = book(&store, &wish).await.unwrap_err();
         assert_eq!(unknown.kind(), ErrorKind::OutcomeUnknown, "{unknown}");
         wire.forget_faults();
@@ -103,7 +106,9 @@ async fn never_answered(endpoint: &str) {
     assert_eq!(at_rest(&store, &event).await, (2, Some(1)));
     // Throttled all the time: nothing was applied.
     wire.next(TRANSACT, vec![error("ThrottlingException"); 300]);
-    let busy = book(&store, &fixture::booking_request(&event, 1)).await.unwrap_err();
+    let busy = book(&store, &fixture::booking_request(&event, 1))
+        .await
+        .unwrap_err();
     assert_eq!(busy.kind(), ErrorKind::Unavailable, "{busy}");
     wire.forget_faults();
 }
@@ -114,7 +119,15 @@ async fn culprits(endpoint: &str) {
     let event = bookable(&store, Some(100)).await;
     booked(&store, &fixture::booking_request(&event, 1)).await;
     let wishes: Vec<_> = (0..5).map(|_| fixture::booking_request(&event, 1)).collect();
-    let by_position = Fault::Cancelled(vec!["None", "None", "ValidationError", "None", "None", "None", "None"]);
+    let by_position = Fault::Cancelled(vec![
+        "None",
+        "None",
+        "ValidationError",
+        "None",
+        "None",
+        "None",
+        "None",
+    ]);
     wire.next(TRANSACT, [by_position]);
     let answers = store.book(&event, &wishes, BookOptions::default()).await;
     let failed: Vec<bool> = answers.iter().map(Result::is_err).collect();
@@ -128,9 +141,15 @@ async fn culprits(endpoint: &str) {
     assert_eq!(failed, [true, false, false, false]);
     let seen = wire.take_seen();
     let ids: std::collections::HashSet<String> = seen.iter().map(|seen| outbox_id(&seen.body)).collect();
-    let tokens: std::collections::HashSet<String> =
-        seen.iter().map(|seen| seen.body["ClientRequestToken"].to_string()).collect();
-    assert_eq!((ids.len(), tokens.len()), (seen.len(), seen.len()), "a changed batch kept its token or item id");
+    let tokens: std::collections::HashSet<String> = seen
+        .iter()
+        .map(|seen| seen.body["ClientRequestToken"].to_string())
+        .collect();
+    assert_eq!(
+        (ids.len(), tokens.len()),
+        (seen.len(), seen.len()),
+        "a changed batch kept its token or item id"
+    );
     assert_eq!(at_rest(&store, &event).await.0, 8);
 }
 
@@ -175,7 +194,10 @@ fn forget_answers(answer: &mut Value) {
 
 /// As a throttled server answers; the deletion is repeated, which does no harm.
 fn forget_deletes(answer: &mut Value) {
-    let table = answer["ConsumedCapacity"][0]["TableName"].as_str().unwrap().to_owned();
+    let table = answer["ConsumedCapacity"][0]["TableName"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let key = json!({"Shard": {"N": "0"}, "ID": {"B": "AAAAAAAAAAAAAAAAAAAAAA=="}});
     answer["UnprocessedItems"] = json!({table: [{"DeleteRequest": {"Key": key}}]});
 }
@@ -200,7 +222,10 @@ async fn late_indexes(endpoint: &str) {
     wire.next("Query", [Fault::Changed(no_items)]);
     assert!(store.remove_user(&user.user.id).await.unwrap());
     let left = store.find_booking(&wish.booking.id).await.unwrap().unwrap();
-    assert!(left.user.is_none(), "a late index kept a removed person in a booking");
+    assert!(
+        left.user.is_none(),
+        "a late index kept a removed person in a booking"
+    );
 }
 
 fn no_items(answer: &mut Value) {
@@ -219,7 +244,7 @@ async fn typed(endpoint: &str) {
         ("InternalServerError", ErrorKind::Unavailable),
     ] {
         for operation in ["GetItem", "Query", "BatchGetItem"] {
-            wire.next(operation, vec![error(code); 60]);
+            wire.next(operation, vec![error(code); 600]);
         }
         let found = [
             store.ping().await.err(),
@@ -242,7 +267,10 @@ async fn typed(endpoint: &str) {
     let refused = store.add_event(&record, Attached::nothing()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
     wire.next("UpdateItem", [Fault::LostAfter]);
-    let lost = store.begin("c", &fixture::message_id(), Duration::from_secs(1)).await.unwrap_err();
+    let lost = store
+        .begin("c", &fixture::message_id(), Duration::from_secs(1))
+        .await
+        .unwrap_err();
     assert_eq!(lost.kind(), ErrorKind::OutcomeUnknown);
 }
 
@@ -280,7 +308,11 @@ async fn malformed(endpoint: &str) {
         store.availability(std::slice::from_ref(&event)).await.err(),
     ];
     for (position, error) in found.into_iter().enumerate() {
-        assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::Malformed), "call {position}");
+        assert_eq!(
+            error.map(|error| error.kind()),
+            Some(ErrorKind::Malformed),
+            "call {position}"
+        );
     }
     let broken = HashMap::from([
         ("Shard".to_owned(), AttributeValue::N("3".into())),
@@ -288,9 +320,18 @@ async fn malformed(endpoint: &str) {
         ("Messages".to_owned(), AttributeValue::S("?".into())),
     ]);
     let table = format!("{prefix}outbox");
-    raw.put_item().table_name(table).set_item(Some(broken)).send().await.unwrap();
+    raw.put_item()
+        .table_name(table)
+        .set_item(Some(broken))
+        .send()
+        .await
+        .unwrap();
     let claim = store.claim(10, Duration::from_secs(30)).await.unwrap();
-    assert_eq!(claim.rows.len(), 1, "a broken item kept a message from being sent");
+    assert_eq!(
+        claim.rows.len(),
+        1,
+        "a broken item kept a message from being sent"
+    );
     let nothing_else = store.claim(10, Duration::from_secs(30)).await.unwrap_err();
     assert_eq!(nothing_else.kind(), ErrorKind::Malformed);
 }

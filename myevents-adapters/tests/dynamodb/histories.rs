@@ -18,7 +18,7 @@ use crate::wire::{Fault, Held, Wire};
 async fn pair(endpoint: &str) -> (Wire, DynamoStore, DynamoStore) {
     let (wire, prefix) = (Wire::new(), fresh_prefix());
     let mut config = options(&prefix);
-    config.patience = Duration::from_millis(300);
+    config.patience = Duration::from_millis(1_500);
     let one = bed::open_with(&wire.client(endpoint), config, Arc::new(SystemClock)).await;
     let other = bed::open(endpoint, &prefix).await;
     (wire, one, other)
@@ -94,7 +94,10 @@ async fn after_a_new_version(endpoint: &str) {
         seen: Some(Version(1)),
         ..BookOptions::default()
     };
-    let refused = other.book(&event, std::slice::from_ref(&wish), stale).await.remove(0);
+    let refused = other
+        .book(&event, std::slice::from_ref(&wish), stale)
+        .await
+        .remove(0);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Precondition);
     arrives_too_late(&wire, &other, &wish).await;
 }
@@ -134,7 +137,11 @@ async fn identical_and_late(endpoint: &str) {
     // The server remembers the token for ten minutes and does nothing; after that the booking itself is in the way.
     wire.send_last_transaction_again().await;
     assert_eq!(at_rest(&other, &event).await, (3, Some(6)));
-    assert_eq!(other.depth().await.unwrap().rows, 0, "a confirmed message came back");
+    assert_eq!(
+        other.depth().await.unwrap().rows,
+        0,
+        "a confirmed message came back"
+    );
 }
 
 /// The person is removed while their booking is on its way.

@@ -18,7 +18,9 @@ use crate::bed::{ROLE, client, fresh_prefix, open, options};
 use crate::server;
 
 async fn refused(client: &Client, config: DynamoConfig) -> (ErrorKind, String) {
-    let error = DynamoStore::with_client(client, config, Arc::new(SystemClock)).await.unwrap_err();
+    let error = DynamoStore::with_client(client, config, Arc::new(SystemClock))
+        .await
+        .unwrap_err();
     (error.kind(), error.to_string())
 }
 
@@ -42,18 +44,29 @@ async fn wrong_places(endpoint: &str) {
     let mut tool = DynamoConfig::tool(ROLE);
     tool.table_prefix.clone_from(&prefix);
     let (kind, _) = refused(&client, tool.clone()).await;
-    assert_eq!(kind, ErrorKind::Config, "a command made tables, or found none sound");
+    assert_eq!(
+        kind,
+        ErrorKind::Config,
+        "a command made tables, or found none sound"
+    );
     let store = open(endpoint, &prefix).await;
     let secret = store.id_secret();
     // Once they are there nothing is made, by a command neither.
-    let again = DynamoStore::with_client(&client, config, Arc::new(SystemClock)).await.unwrap();
+    let again = DynamoStore::with_client(&client, config, Arc::new(SystemClock))
+        .await
+        .unwrap();
     assert_eq!(again.id_secret().expose(), secret.expose());
-    DynamoStore::with_client(&client, tool, Arc::new(SystemClock)).await.unwrap();
+    DynamoStore::with_client(&client, tool, Arc::new(SystemClock))
+        .await
+        .unwrap();
     let mut other = DynamoConfig::service("another");
     other.table_prefix = prefix;
     let (kind, text) = refused(&client, other).await;
     assert_eq!(kind, ErrorKind::Config);
-    assert!(text.contains("table_prefix") && text.contains("another"), "{text}");
+    assert!(
+        text.contains("table_prefix") && text.contains("another"),
+        "{text}"
+    );
 }
 
 fn text(value: &str) -> AttributeValue {
@@ -65,7 +78,10 @@ fn number(value: i64) -> AttributeValue {
 }
 
 fn map<const N: usize>(parts: [(&str, AttributeValue); N]) -> HashMap<String, AttributeValue> {
-    parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    parts
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// As the original's driver wrote it: no version, no listing, halls by their JSON names.
@@ -98,7 +114,11 @@ fn original_event(id: &EventId) -> HashMap<String, AttributeValue> {
 async fn of_the_original(endpoint: &str) {
     let (client, prefix) = (client(endpoint), fresh_prefix());
     let table = format!("{prefix}events");
-    let key = KeySchemaElement::builder().attribute_name("ID").key_type(KeyType::Hash).build().unwrap();
+    let key = KeySchemaElement::builder()
+        .attribute_name("ID")
+        .key_type(KeyType::Hash)
+        .build()
+        .unwrap();
     let id_is = AttributeDefinition::builder()
         .attribute_name("ID")
         .attribute_type(ScalarAttributeType::B)
@@ -114,7 +134,13 @@ async fn of_the_original(endpoint: &str) {
         .await
         .unwrap();
     let id = fixture::event_id();
-    client.put_item().table_name(&table).set_item(Some(original_event(&id))).send().await.unwrap();
+    client
+        .put_item()
+        .table_name(&table)
+        .set_item(Some(original_event(&id)))
+        .send()
+        .await
+        .unwrap();
     let store = open(endpoint, &prefix).await;
     let found = store.find_event(&id).await.unwrap().unwrap();
     assert_eq!(found.event.name.as_str(), "opera aida");
@@ -123,14 +149,26 @@ async fn of_the_original(endpoint: &str) {
     let location = found.event.location.clone().unwrap();
     assert_eq!(location.id.to_string(), "507f1f77bcf86cd799439011");
     assert_eq!(location.halls[0].location.as_str(), "second floor, room 2210");
-    assert_eq!(store.find_event_by_name("opera aida").await.unwrap().as_ref(), Some(&found));
-    let listed = store.list_events(&EventFilter::default(), None, 10).await.unwrap();
+    assert_eq!(
+        store.find_event_by_name("opera aida").await.unwrap().as_ref(),
+        Some(&found)
+    );
+    let listed = store
+        .list_events(&EventFilter::default(), None, 10)
+        .await
+        .unwrap();
     assert_eq!(listed.items, [found.clone()]);
     let mut newer = found.clone();
     newer.version = Version(2);
     newer.event.duration = myevents_core::domain::Minutes::from_stored(90);
-    store.replace_event(&newer, Version::FIRST, Attached::nothing()).await.unwrap();
+    store
+        .replace_event(&newer, Version::FIRST, Attached::nothing())
+        .await
+        .unwrap();
     assert_eq!(store.find_event(&id).await.unwrap(), Some(newer));
-    let stale = store.replace_event(&found, Version::FIRST, Attached::nothing()).await.unwrap_err();
+    let stale = store
+        .replace_event(&found, Version::FIRST, Attached::nothing())
+        .await
+        .unwrap_err();
     assert_eq!(stale.kind(), ErrorKind::Precondition);
 }

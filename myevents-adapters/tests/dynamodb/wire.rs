@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -23,7 +24,11 @@ pub(crate) enum Fault {
     /// It goes through; for a place in a queue.
     Pass,
     /// The server is not asked; this error is answered.
-    Answer { status: u16, code: &'static str, message: &'static str },
+    Answer {
+        status: u16,
+        code: &'static str,
+        message: &'static str,
+    },
     /// The server is not asked; the transaction is cancelled for these reasons, position by position.
     Cancelled(Vec<&'static str>),
     /// The server is not asked, and no answer comes.
@@ -159,7 +164,9 @@ impl Connector {
             // This server checks no signature, so that the cost can be asked for here.
             body["ReturnConsumedCapacity"] = json!("INDEXES");
             let text = body.to_string();
-            request.headers_mut().insert("content-length", text.len().to_string());
+            request
+                .headers_mut()
+                .insert("content-length", text.len().to_string());
             *request.body_mut() = SdkBody::from(text);
         }
         let fault = self.wire.fault_for(&operation);
@@ -176,7 +183,11 @@ impl Connector {
             });
         };
         match fault {
-            Fault::Answer { status, code, message } => {
+            Fault::Answer {
+                status,
+                code,
+                message,
+            } => {
                 seen(Value::Null);
                 Ok(answer(
                     status,
@@ -242,7 +253,11 @@ fn lost() -> ConnectorError {
 
 async fn read(response: HttpResponse) -> (u16, Value) {
     let status = response.status().as_u16();
-    let bytes = ByteStream::new(response.into_body()).collect().await.unwrap().into_bytes();
+    let bytes = ByteStream::new(response.into_body())
+        .collect()
+        .await
+        .unwrap()
+        .into_bytes();
     (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
 }
 
