@@ -3,8 +3,10 @@
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use myevents_core::contract::MessageName;
 use myevents_core::local::{LocalBroker, LocalOptions};
 use myevents_core::memory::MemoryStore;
 use myevents_core::observe::Observer;
@@ -70,6 +72,75 @@ pub trait StoreTools: Debug + Send + Sync + 'static {
     async fn backup(&self, folder: &Path) -> Result<PathBuf>;
 }
 
+/// Which broker to open, and for whom. Of the parts named after brokers only that of `kind` is used.
+#[derive(Debug, Clone)]
+pub struct BrokerOptions {
+    /// The backend's word: `local`, `amqp`, `kafka`, `sqs`.
+    pub kind: String,
+    /// Whose messages it carries, such as `bookingservice`: the source of what is published, and the name of the group
+    /// that its own queue belongs to.
+    pub service: String,
+    /// Messages that need a subscriber.
+    pub required_names: Vec<MessageName>,
+    /// The largest body in bytes.
+    pub max_message_bytes: usize,
+    /// Whether the original services' spelling of names is sent.
+    pub legacy_names: bool,
+    /// For `amqp`.
+    pub amqp: AmqpOptions,
+    /// For `kafka`.
+    pub kafka: KafkaOptions,
+    /// For `sqs`.
+    pub sqs: SqsOptions,
+}
+
+/// What RabbitMQ is opened with.
+#[derive(Clone, Default)]
+pub struct AmqpOptions {
+    /// Where it is; several are tried in turn. They hold passwords.
+    pub urls: Vec<String>,
+    /// The queue of the service's own group.
+    pub queue: String,
+    /// `quorum` or `classic`.
+    pub queue_type: String,
+}
+
+impl Debug for AmqpOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AmqpOptions")
+            .field("urls", &self.urls.len())
+            .field("queue", &self.queue)
+            .field("queue_type", &self.queue_type)
+            .finish()
+    }
+}
+
+/// What Kafka is opened with.
+#[derive(Debug, Clone, Default)]
+pub struct KafkaOptions {
+    /// Where brokers are.
+    pub brokers: Vec<String>,
+    /// The topic of all messages.
+    pub topic: String,
+    /// The consumer group of the service's own group.
+    pub group: String,
+    /// Partitions of a topic that has to be made.
+    pub partitions: u32,
+}
+
+/// What SQS is opened with; region, credentials and endpoint come from the AWS SDK's own variables.
+#[derive(Debug, Clone, Default)]
+pub struct SqsOptions {
+    /// The queue of the service's own group.
+    pub queue: String,
+    /// Messages a receive.
+    pub max_messages: u32,
+    /// How long a receive waits.
+    pub wait_time: Duration,
+    /// How long a received message stays hidden from others.
+    pub visibility_timeout: Duration,
+}
+
 /// A broker.
 #[derive(Debug, Clone)]
 pub struct OpenBroker {
@@ -77,19 +148,27 @@ pub struct OpenBroker {
     pub emitter: Arc<dyn EventEmitter>,
     /// Gives messages.
     pub listener: Arc<dyn EventListener>,
-    local: LocalBroker,
+    /// What services and operators ask of it.
+    pub tools: Arc<dyn BrokerTools>,
 }
 
-impl OpenBroker {
-    /// Makes a group known before it subscribes, so that nothing published meanwhile passes it by.
-    pub fn declare(&self, group: &str, names: &[myevents_core::contract::MessageName]) {
-        self.local.declare(group, names);
+/// What services and operators ask of a broker beside its messages.
+pub trait BrokerTools: Debug + Send + Sync + 'static {
+    /// Makes a group known before it subscribes, so that nothing published meanwhile passes it by. Where the broker is
+    /// away it is made known as soon as it is there.
+    fn declare(&self, group: &str, names: &[MessageName]);
+
+    /// The dead letters of a group; `rows` keeps them where the broker has no place of its own.
+    fn dead_letters(&self, group: &str, rows: Arc<dyn DeadLetterQueue>) -> Arc<dyn DeadLetters>;
+}
+
+impl BrokerTools for LocalBroker {
+    fn declare(&self, group: &str, names: &[MessageName]) {
+        LocalBroker::declare(self, group, names);
     }
 
-    /// The dead letters of a group; `queue` keeps them where the broker has no place of its own.
-    #[must_use]
-    pub fn dead_letters(&self, group: &str, queue: Arc<dyn DeadLetterQueue>) -> Arc<dyn DeadLetters> {
-        self.local.dead_letters(group, queue)
+    fn dead_letters(&self, group: &str, rows: Arc<dyn DeadLetterQueue>) -> Arc<dyn DeadLetters> {
+        LocalBroker::dead_letters(self, group, rows)
     }
 }
 
@@ -126,21 +205,30 @@ pub async fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
     }
 }
 
-/// Opens a broker.
+/// Opens a broker, which may be away: it is then used as soon as it is there.
 ///
 /// # Errors
-/// `Unsupported` "built without feature …"; `Config` for an unknown word.
-pub fn broker(kind: &str, options: LocalOptions, observer: Arc<dyn Observer>) -> Result<OpenBroker> {
-    match kind {
+/// `Unsupported` "built without feature …"; `Config` for an unknown word or an option that can't be.
+#[allow(
+    clippy::unused_async,
+    reason = "the brokers that are reached over a network are opened asynchronously"
+)]
+pub async fn broker(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Result<OpenBroker> {
+    match options.kind.as_str() {
         "local" => {
-            let local = LocalBroker::new(options, observer);
+            let local = LocalOptions {
+                required_names: options.required_names.clone(),
+                max_message_bytes: options.max_message_bytes,
+                ..LocalOptions::default()
+            };
+            let local = LocalBroker::new(local, observer);
             Ok(OpenBroker {
                 emitter: Arc::new(local.clone()),
                 listener: Arc::new(local.clone()),
-                local,
+                tools: Arc::new(local),
             })
         }
-        "amqp" | "kafka" | "sqs" => Err(not_built("open broker", kind)),
+        kind @ ("amqp" | "kafka" | "sqs") => Err(not_built("open broker", kind)),
         kind => Err(unknown("open broker", kind)),
     }
 }
@@ -221,7 +309,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_built_says_so() {
-        for kind in ["mongodb", "dynamodb"] {
+        let stores = [
+            ("mongodb", cfg!(feature = "mongodb")),
+            ("dynamodb", cfg!(feature = "dynamodb")),
+        ];
+        for (kind, _) in stores.into_iter().filter(|(_, built)| !built) {
             let options = StoreOptions {
                 kind: kind.into(),
                 location: String::new(),
@@ -234,12 +326,22 @@ mod tests {
             let opened = store(&options, Arc::new(SystemClock)).await;
             assert_eq!(told(opened), (ErrorKind::Unsupported, expected));
         }
+        let options = |kind: &str| BrokerOptions {
+            kind: kind.into(),
+            service: "bookingservice".into(),
+            required_names: Vec::new(),
+            max_message_bytes: 1_000,
+            legacy_names: false,
+            amqp: AmqpOptions::default(),
+            kafka: KafkaOptions::default(),
+            sqs: SqsOptions::default(),
+        };
         for kind in ["amqp", "kafka", "sqs"] {
             let expected = format!("this program was built without feature {kind}");
-            let opened = broker(kind, LocalOptions::default(), Arc::new(NoObserver));
+            let opened = broker(&options(kind), Arc::new(NoObserver)).await;
             assert_eq!(told(opened), (ErrorKind::Unsupported, expected));
         }
-        let opened = broker("pigeon", LocalOptions::default(), Arc::new(NoObserver));
+        let opened = broker(&options("pigeon"), Arc::new(NoObserver)).await;
         assert_eq!(told(opened).0, ErrorKind::Config);
     }
 }

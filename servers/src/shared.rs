@@ -1,7 +1,7 @@
 //! The servers that all tests of a run share: named by a variable, or started by `cargo xtask backends up`.
 //!
 //! Below the workspace's target folder, `backends/<word>` holds a server's data and `backends/<word>.state` its
-//! process and its URL while it runs.
+//! process and its port while it runs.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -29,23 +29,25 @@ pub fn find(kind: Kind) -> Option<String> {
 /// With `MYEVENTS_REQUIRE=all` when there is no server.
 #[must_use]
 pub fn require(test: &str, kind: Kind) -> Option<String> {
-    let url = find(kind);
-    match &url {
-        Some(url) => {
-            if let Err(error) = probe::foreign(kind, url) {
-                let name = kind.environment();
-                panic!("{test}: {name}={url} names no {kind} server that answers: {error:#}");
-            }
-        }
-        None => skip::skip(
+    let Some(url) = find(kind) else {
+        let name = kind.environment();
+        skip::skip(
             test,
-            &format!(
-                "no {kind} server (`cargo xtask backends up {kind}` starts one, {} names one)",
-                kind.environment()
-            ),
-        ),
+            &format!("no {kind} server (`cargo xtask backends up {kind}` starts one, {name} names one)"),
+        );
+        return None;
+    };
+    match answering(kind, &url) {
+        Ok(()) => Some(url),
+        Err(error) => panic!("{test}: {error:#}"),
     }
-    url
+}
+
+/// # Errors
+/// When what the kind's variable names does not answer.
+fn answering(kind: Kind, url: &str) -> Result<()> {
+    let name = kind.environment();
+    probe::foreign(kind, url).with_context(|| format!("{name}={url} names no {kind} server that answers"))
 }
 
 /// Where the build puts its files, and so do the servers that `cargo xtask backends` runs.
@@ -86,15 +88,14 @@ pub enum Status {
 /// Looks.
 #[must_use]
 pub fn status(kind: Kind) -> Status {
-    let fault = |url: &str| probe::foreign(kind, url).err().map(|error| format!("{error:#}"));
     if let Some(url) = variable(kind) {
-        let fault = fault(&url);
+        let fault = probe::foreign(kind, &url).err().map(|error| format!("{error:#}"));
         return Status::Named { url, fault };
     }
     match State::read(kind, &folder()) {
         Some(state) => Status::Up {
-            fault: fault(&state.url),
-            url: state.url,
+            fault: state.answers(kind).err().map(|error| format!("{error:#}")),
+            url: kind.url(state.port),
             pid: state.pid,
         },
         None => Status::Down {
@@ -133,15 +134,15 @@ fn folder() -> PathBuf {
 fn find_among(kind: Kind, variable: Option<String>, folder: &Path) -> Option<String> {
     variable.or_else(|| {
         let state = State::read(kind, folder)?;
-        probe::foreign(kind, &state.url).is_ok().then_some(state.url)
+        state.answers(kind).is_ok().then(|| kind.url(state.port))
     })
 }
 
 fn up_in(kind: Kind, folder: &Path, say: &dyn Fn(&str)) -> Result<String> {
     let _one_at_a_time = lock(kind, folder)?;
     if let Some(state) = State::read(kind, folder) {
-        if probe::foreign(kind, &state.url).is_ok() {
-            return Ok(state.url);
+        if state.answers(kind).is_ok() {
+            return Ok(kind.url(state.port));
         }
         say(&format!(
             "{kind}: process {} does not answer, ending it",
@@ -156,7 +157,7 @@ fn up_in(kind: Kind, folder: &Path, say: &dyn Fn(&str)) -> Result<String> {
     let state = State {
         pid: running.pid(),
         began: process::began(running.pid()),
-        url: kind.url(site.port),
+        port: site.port,
     };
     if let Err(error) = state.write(kind, folder) {
         // A server that nobody can find again must not stay.
@@ -165,7 +166,7 @@ fn up_in(kind: Kind, folder: &Path, say: &dyn Fn(&str)) -> Result<String> {
         return Err(error);
     }
     running.release();
-    Ok(state.url)
+    Ok(kind.url(state.port))
 }
 
 fn down_in(kind: Kind, folder: &Path) -> Result<bool> {
@@ -197,7 +198,7 @@ struct State {
     pid: u32,
     /// Tells its process from a later one of the same id.
     began: String,
-    url: String,
+    port: u16,
 }
 
 impl State {
@@ -207,9 +208,9 @@ impl State {
 
     /// Three lines; written beside and renamed, as readers take no lock.
     fn write(&self, kind: Kind, folder: &Path) -> Result<()> {
-        let Self { pid, began, url } = self;
+        let Self { pid, began, port } = self;
         let unfinished = folder.join(format!("{kind}.state.new"));
-        fs::write(&unfinished, format!("{pid}\n{began}\n{url}\n"))?;
+        fs::write(&unfinished, format!("{pid}\n{began}\n{port}\n"))?;
         Ok(fs::rename(unfinished, Self::path(kind, folder))?)
     }
 
@@ -220,10 +221,14 @@ impl State {
         let state = Self {
             pid: lines.next()?.parse().ok()?,
             began: lines.next()?.to_owned(),
-            url: lines.next()?.to_owned(),
+            port: lines.next()?.parse().ok()?,
         };
         let same = process::lives(state.pid) && process::began(state.pid) == state.began;
         same.then_some(state)
+    }
+
+    fn answers(&self, kind: Kind) -> Result<()> {
+        probe::own(kind, self.port)
     }
 }
 
@@ -246,7 +251,7 @@ mod tests {
         let mut state = State {
             pid,
             began: process::began(pid),
-            url: "mongodb://127.0.0.1:1".to_owned(),
+            port: 1,
         };
         state.write(Kind::Mongodb, folder.path()).unwrap();
         assert_eq!(State::read(Kind::Mongodb, folder.path()).as_ref(), Some(&state));
@@ -257,5 +262,82 @@ mod tests {
         state.began.push('0');
         state.write(Kind::Mongodb, folder.path()).unwrap();
         assert_eq!(State::read(Kind::Mongodb, folder.path()), None);
+    }
+
+    /// What was started in a folder ends with a test that fails.
+    struct Place(Kind, tempfile::TempDir);
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ended = down_in(self.0, self.1.path());
+        }
+    }
+
+    #[test]
+    fn a_shared_server_stays_is_found_and_ends() {
+        let kind = Kind::Mongodb;
+        if !skip::required()
+            && let Err(reason) = install::check(kind)
+        {
+            skip::skip("a_shared_server_stays_is_found_and_ends", &reason.to_string());
+            return;
+        }
+        let place = Place(kind, tempfile::tempdir().unwrap());
+        let folder = place.1.path();
+        let up = || up_in(kind, folder, &|_| {}).unwrap();
+        assert!(!down_in(kind, folder).unwrap());
+        let url = up();
+        assert_eq!(find_among(kind, None, folder), Some(url.clone()));
+        let first = State::read(kind, folder).unwrap();
+        assert_eq!(up(), url);
+        assert_eq!(State::read(kind, folder), Some(first));
+
+        // Somebody kills it.
+        let pid = State::read(kind, folder).unwrap().pid;
+        process::end(pid, Duration::ZERO).unwrap();
+        assert_eq!(find_among(kind, None, folder), None);
+        assert_eq!(up(), url, "the port stays");
+        assert_ne!(State::read(kind, folder).unwrap().pid, pid);
+
+        let pid = State::read(kind, folder).unwrap().pid;
+        assert!(down_in(kind, folder).unwrap());
+        assert!(!process::lives(pid) && !State::path(kind, folder).exists());
+        assert_eq!(find_among(kind, None, folder), None);
+    }
+
+    #[test]
+    fn a_variable_that_names_no_such_server_says_so() {
+        // Somebody who speaks another protocol.
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = other.local_addr().unwrap().port();
+        let answering = std::thread::spawn(move || {
+            for stream in other.incoming().take(4) {
+                let mut stream = stream.unwrap();
+                let _read = std::io::Read::read(&mut stream, &mut [0; 1024]);
+                std::io::Write::write_all(&mut stream, &[b'?'; 64]).unwrap();
+            }
+        });
+        for (kind, words) in [
+            (Kind::Mongodb, "does not speak MongoDB's protocol"),
+            (Kind::Amqp, "does not speak AMQP"),
+            (Kind::Dynamodb, "does not speak HTTP"),
+            (Kind::Sns, "does not speak HTTP"),
+        ] {
+            let said = said_of(kind, &kind.url(port));
+            assert!(
+                said.contains(kind.environment()) && said.contains(words),
+                "{said}"
+            );
+        }
+        answering.join().unwrap();
+        let said = said_of(Kind::Kafka, "127.0.0.1:1");
+        assert!(
+            said.contains("TEST_KAFKA_BROKERS=127.0.0.1:1") && said.contains("refused"),
+            "{said}"
+        );
+    }
+
+    fn said_of(kind: Kind, url: &str) -> String {
+        format!("{:#}", answering(kind, url).unwrap_err())
     }
 }

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
-use myevents_adapters::connect::{self, OpenBroker, OpenStore};
+use myevents_adapters::connect::{OpenBroker, OpenStore};
 use myevents_core::dispatch::{Dispatch, DispatchOptions};
-use myevents_core::local::LocalOptions;
 use myevents_core::metrics::PrometheusObserver;
 use myevents_core::observe::{NoObserver, Observer};
-use myevents_core::ports::{Outbox, RandomIds, SystemClock};
+use myevents_core::ports::{EventListener, Outbox, RandomIds, SystemClock};
 use myevents_core::projection;
 use myevents_core::relay::{Handover, HandoverReceiver, Relay, RelayOptions, handover};
 use myevents_core::rest::Readiness;
@@ -25,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::routes::{Parts, metrics_app, rest_settings};
-use crate::{background, demo, stores};
+use crate::{background, brokers, demo, stores};
 
 /// Rows offered to a relay in memory; what does not fit is found by polling.
 const HANDOVER: usize = 8_192;
@@ -38,10 +37,10 @@ const OTHER_FILES: usize = 128;
 pub struct Application {
     settings: Settings,
     stores: Vec<(ServiceName, OpenStore)>,
-    broker: OpenBroker,
+    brokers: Vec<(ServiceName, OpenBroker)>,
     observer: Arc<dyn Observer>,
     relays: Vec<(ServiceName, Relay)>,
-    dispatch: Option<Dispatch>,
+    dispatch: Option<(Arc<dyn EventListener>, Dispatch)>,
     parts: Parts,
     listeners: Vec<(Listener, Router, Option<tls::TlsAcceptor>)>,
     demo: bool,
@@ -71,11 +70,11 @@ impl Application {
             None => Arc::new(NoObserver),
         };
         // Before anything is opened: a wrong broker or certificate must leave no trace.
-        let broker = connect::broker(&settings.broker, local_options(&settings), Arc::clone(&observer))?;
+        let brokers = brokers::open(&settings, &observer).await?;
         let bound = bind(&settings).await?;
         let stores = stores::open(&settings, false).await?;
         let put_together = (|| {
-            let (parts, relays, dispatch) = services(&settings, &stores, &broker, &observer)?;
+            let (parts, relays, dispatch) = services(&settings, &stores, &brokers, &observer)?;
             let listeners = bound
                 .into_iter()
                 .map(|(what, listener, acceptor)| {
@@ -100,7 +99,7 @@ impl Application {
         Ok(Self {
             settings,
             stores,
-            broker,
+            brokers,
             observer,
             relays,
             dispatch,
@@ -129,9 +128,8 @@ impl Application {
         let consuming = CancellationToken::new();
         let relaying = CancellationToken::new();
         let (consumers, relays, others) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
-        if let Some(dispatch) = self.dispatch {
-            let (listener, token, failed) =
-                (Arc::clone(&self.broker.listener), consuming.clone(), stop.clone());
+        if let Some((listener, dispatch)) = self.dispatch {
+            let (token, failed) = (consuming.clone(), stop.clone());
             let ended = token.clone();
             let handling = async move {
                 if let Err(error) = dispatch.run(listener, token).await {
@@ -176,13 +174,10 @@ impl Application {
         for (service, open) in &self.stores {
             background::start(&others, *service, open, &self.observer, &stop);
         }
-        background::watch_broker(
-            &others,
-            self.stores.iter().map(|(service, _)| *service).collect(),
-            Arc::clone(&self.broker.emitter),
-            self.parts.readiness.clone(),
-            &stop,
-        );
+        for (service, broker) in &self.brokers {
+            let (emitter, readiness) = (Arc::clone(&broker.emitter), self.parts.readiness.clone());
+            background::watch_broker(&others, *service, emitter, readiness, &stop);
+        }
         let failed = match (self.demo, &self.parts.events) {
             (true, Some((events, _))) => demo::fill(events).await.err(),
             _ => None,
@@ -205,14 +200,7 @@ impl Application {
         finish(consumers, left(deadline), "message handlers").await;
         finish(others, left(deadline), "background work").await;
         let closing = async {
-            for result in [
-                self.broker.emitter.close().await,
-                self.broker.listener.close().await,
-            ] {
-                if let Err(error) = result {
-                    tracing::warn!(%error, "the broker was not closed cleanly");
-                }
-            }
+            brokers::close(&self.brokers).await;
             stores::close(&self.stores).await;
         };
         if tokio::time::timeout(left(deadline), closing).await.is_err() {
@@ -274,15 +262,6 @@ fn limits(settings: &Settings) -> ServerLimits {
     }
 }
 
-fn local_options(settings: &Settings) -> LocalOptions {
-    let mut options = LocalOptions::default();
-    if let Some(service) = settings.service(ServiceName::Event).or(settings.services.first()) {
-        options.required_names.clone_from(&service.required_names);
-        options.max_message_bytes = service.max_message_bytes;
-    }
-    options
-}
-
 #[derive(Debug, Clone, Copy)]
 enum Serves {
     Whole,
@@ -317,12 +296,16 @@ async fn bind(settings: &Settings) -> Result<Vec<Bound>> {
     Ok(bound)
 }
 
-type Built = (Parts, Vec<(ServiceName, Relay)>, Option<Dispatch>);
+type Built = (
+    Parts,
+    Vec<(ServiceName, Relay)>,
+    Option<(Arc<dyn EventListener>, Dispatch)>,
+);
 
 fn services(
     settings: &Settings,
     stores: &[(ServiceName, OpenStore)],
-    broker: &OpenBroker,
+    brokers: &[(ServiceName, OpenBroker)],
     observer: &Arc<dyn Observer>,
 ) -> Result<Built> {
     let mut relays = Vec::new();
@@ -332,6 +315,8 @@ fn services(
     let readiness = Readiness::new();
     for (name, open) in stores {
         let service = settings.service(*name).context("a store without settings")?;
+        let broker = brokers.iter().find(|(owner, _)| owner == name);
+        let (_, broker) = broker.context("a service without broker")?;
         let (to_relay, offered) = handover(HANDOVER);
         relays.push((*name, relay(*name, open, broker, offered, observer)));
         let rest = rest_settings(settings, service, Arc::clone(observer))?;
@@ -340,7 +325,8 @@ fn services(
         match name {
             ServiceName::Event => events = Some((Arc::new(event_service(open, to_relay, service)), rest)),
             ServiceName::Booking => {
-                dispatch = Some(projection_dispatch(open, broker, service, observer)?);
+                let handlers = projection_dispatch(open, broker, service, observer)?;
+                dispatch = Some((Arc::clone(&broker.listener), handlers));
                 bookings = Some((Arc::new(booking_service(open, to_relay, service, observer)), rest));
             }
         }
@@ -420,7 +406,7 @@ fn projection_dispatch(
 ) -> Result<Dispatch> {
     let group = ServiceName::Booking.as_str();
     // Before any relay runs: what it publishes then waits for the group.
-    broker.declare(group, &projection::subscribe_names());
+    broker.tools.declare(group, &projection::subscribe_names());
     let options = DispatchOptions {
         max_attempts: settings.max_attempts,
         handler_timeout: settings.handler_timeout,
@@ -429,7 +415,7 @@ fn projection_dispatch(
     };
     let builder = projection::register(Dispatch::builder(group), open.store.clone());
     let dispatch = builder
-        .dead_letters(broker.dead_letters(group, open.dead_letters.clone()))
+        .dead_letters(broker.tools.dead_letters(group, open.dead_letters.clone()))
         .options(options)
         .observer(Arc::clone(observer))
         .build()?;

@@ -26,10 +26,10 @@ const INBOX_KEPT: Duration = Duration::from_secs(15 * 86_400);
 const PING_EVERY: Duration = Duration::from_secs(5);
 const PING_WITHIN: Duration = Duration::from_secs(2);
 
-/// Lets `readiness` show whether the broker of `services` can be reached, now and from now on.
+/// Lets `readiness` show whether the broker of `service` can be reached, now and from now on.
 pub(crate) fn watch_broker(
     tasks: &TaskTracker,
-    services: Vec<ServiceName>,
+    service: ServiceName,
     emitter: Arc<dyn EventEmitter>,
     readiness: Readiness,
     stop: &CancellationToken,
@@ -37,9 +37,7 @@ pub(crate) fn watch_broker(
     spawn(tasks, stop, async move {
         loop {
             let answer = tokio::time::timeout(PING_WITHIN, emitter.ping()).await;
-            for service in &services {
-                readiness.set_broker(service.as_str(), matches!(answer, Ok(Ok(()))));
-            }
+            readiness.set_broker(service.as_str(), matches!(answer, Ok(Ok(()))));
             tokio::time::sleep(PING_EVERY).await;
         }
     });
@@ -194,9 +192,10 @@ mod tests {
     async fn readiness_shows_the_broker_as_it_is_now() {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (broker, readiness) = (Arc::new(Moody::default()), Readiness::new());
-        let services = vec![ServiceName::Event, ServiceName::Booking];
-        let emitter: Arc<dyn EventEmitter> = Arc::<Moody>::clone(&broker);
-        watch_broker(&tasks, services, emitter, readiness.clone(), &stop);
+        for service in [ServiceName::Event, ServiceName::Booking] {
+            let emitter: Arc<dyn EventEmitter> = Arc::<Moody>::clone(&broker);
+            watch_broker(&tasks, service, emitter, readiness.clone(), &stop);
+        }
         for (mood, shown) in [
             (0, "connected"),
             (1, "away"),

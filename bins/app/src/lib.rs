@@ -2,6 +2,7 @@
 
 mod application;
 mod background;
+mod brokers;
 mod cli;
 mod commands;
 mod demo;

@@ -32,7 +32,7 @@ fn serving_is_refused_by_the_feature_that_is_not_built() {
         ] {
             let (output, said) = run(folder.path(), arguments, environment);
             assert_eq!(output.status.code(), Some(1), "{said}");
-            let expected = format!("error: open broker: this program was built without feature {broker}");
+            let expected = format!(": open broker: this program was built without feature {broker}");
             assert!(said.contains(&expected), "{expected} is not in\n{said}");
             assert!(output.stdout.is_empty(), "what is wrong goes to standard error");
         }

@@ -22,6 +22,56 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// What each broker takes from the settings; only that of [`Settings::broker`] is used.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BrokerSettings {
+    /// AMQP: URLs, tried in turn.
+    pub amqp_urls: Vec<Secret>,
+    /// AMQP: the service's queue.
+    pub amqp_queue: String,
+    /// AMQP: `quorum` or `classic`.
+    pub amqp_queue_type: String,
+    /// Kafka: where brokers are.
+    pub kafka_brokers: Vec<String>,
+    /// Kafka: the topic of all messages.
+    pub kafka_topic: String,
+    /// Kafka: the consumer group.
+    pub kafka_group: String,
+    /// Kafka: partitions of a topic that has to be made.
+    pub kafka_partitions: u32,
+    /// SQS: the queue.
+    pub sqs_queue: String,
+    /// SQS: messages a receive.
+    pub sqs_max_messages: u32,
+    /// SQS: how long a receive waits.
+    pub sqs_wait_time: Duration,
+    /// SQS: how long a received message stays hidden from others.
+    pub sqs_visibility_timeout: Duration,
+}
+
+impl BrokerSettings {
+    fn read(values: &mut Values<'_>) -> Self {
+        Self {
+            amqp_urls: values
+                .list("amqp_message_broker")
+                .into_iter()
+                .map(Secret::new)
+                .collect(),
+            amqp_queue: values.text("amqp_queue"),
+            amqp_queue_type: values.text("amqp_queue_type"),
+            kafka_brokers: values.list("kafka_message_brokers"),
+            kafka_topic: values.text("kafka_topic"),
+            kafka_group: values.text("kafka_group"),
+            kafka_partitions: values.count("kafka_partitions"),
+            sqs_queue: values.text("sqs_queue"),
+            sqs_max_messages: values.count("sqs_max_messages"),
+            sqs_wait_time: values.duration("sqs_wait_time"),
+            sqs_visibility_timeout: values.duration("sqs_visibility_timeout"),
+        }
+    }
+}
+
 /// The settings of one service.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -36,6 +86,8 @@ pub struct ServiceSettings {
     pub create_tables: bool,
     /// Put before table names.
     pub table_prefix: String,
+    /// What the broker needs.
+    pub broker: BrokerSettings,
     /// Where HTTP listens; `None` = off.
     pub listen: Option<ListenAddress>,
     /// Where HTTPS listens; `None` = off.
@@ -267,6 +319,7 @@ fn service_settings(values: &mut Values<'_>, service: ServiceName) -> ServiceSet
         connection: values.optional("dbconnection").map(Secret::new),
         create_tables: values.flag("create_tables"),
         table_prefix: values.text("table_prefix"),
+        broker: BrokerSettings::read(values),
         listen: values.address("restfulapi_endpoint"),
         tls_listen: values.address("restfulapi-tlsendpoint"),
         tls,

@@ -1,0 +1,71 @@
+//! From settings to open brokers: one a service, or one for all that join inside the process.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use myevents_adapters::connect::{self, AmqpOptions, BrokerOptions, KafkaOptions, OpenBroker, SqsOptions};
+use myevents_core::observe::Observer;
+use myevents_core::runtime::config::{ServiceName, ServiceSettings, Settings};
+
+/// Which broker a service has.
+pub(crate) fn options(settings: &Settings, service: &ServiceSettings) -> BrokerOptions {
+    let broker = &service.broker;
+    BrokerOptions {
+        kind: settings.broker.clone(),
+        service: service.service.as_str().into(),
+        required_names: service.required_names.clone(),
+        max_message_bytes: service.max_message_bytes,
+        legacy_names: service.legacy_event_names,
+        amqp: AmqpOptions {
+            urls: broker
+                .amqp_urls
+                .iter()
+                .map(|url| url.reveal().to_owned())
+                .collect(),
+            queue: broker.amqp_queue.clone(),
+            queue_type: broker.amqp_queue_type.clone(),
+        },
+        kafka: KafkaOptions {
+            brokers: broker.kafka_brokers.clone(),
+            topic: broker.kafka_topic.clone(),
+            group: broker.kafka_group.clone(),
+            partitions: broker.kafka_partitions,
+        },
+        sqs: SqsOptions {
+            queue: broker.sqs_queue.clone(),
+            max_messages: broker.sqs_max_messages,
+            wait_time: broker.sqs_wait_time,
+            visibility_timeout: broker.sqs_visibility_timeout,
+        },
+    }
+}
+
+/// Opens the brokers of all services of this program; `local` joins them, so it is one.
+pub(crate) async fn open(
+    settings: &Settings,
+    observer: &Arc<dyn Observer>,
+) -> Result<Vec<(ServiceName, OpenBroker)>> {
+    let mut open: Vec<(ServiceName, OpenBroker)> = Vec::new();
+    for service in &settings.services {
+        let name = service.service;
+        let broker = match open.first() {
+            Some((_, joined)) if settings.broker == "local" => joined.clone(),
+            _ => connect::broker(&options(settings, service), Arc::clone(observer))
+                .await
+                .with_context(|| format!("the broker of the {name}"))?,
+        };
+        open.push((name, broker));
+    }
+    Ok(open)
+}
+
+/// Closes brokers; what can't be finished is told in the log.
+pub(crate) async fn close(brokers: &[(ServiceName, OpenBroker)]) {
+    for (service, broker) in brokers {
+        for result in [broker.emitter.close().await, broker.listener.close().await] {
+            if let Err(error) = result {
+                tracing::warn!(%service, %error, "the broker was not closed cleanly");
+            }
+        }
+    }
+}
