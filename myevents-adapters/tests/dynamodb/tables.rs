@@ -157,7 +157,7 @@ async fn of_the_original(endpoint: &str) {
         .list_events(&EventFilter::default(), None, 10)
         .await
         .unwrap();
-    assert_eq!(listed.items, [found.clone()]);
+    assert_eq!(listed.items, std::slice::from_ref(&found));
     let mut newer = found.clone();
     newer.version = Version(2);
     newer.event.duration = myevents_core::domain::Minutes::from_stored(90);
