@@ -65,7 +65,11 @@ fn the_matrix_is_what_the_backends_say() {
         clock.clone(),
     )
     .unwrap();
-    let stores = [MemoryStore::new(clock).capabilities(), sqlite.capabilities()];
+    let stores = [
+        MemoryStore::new(clock).capabilities(),
+        sqlite.capabilities(),
+        myevents_adapters::dynamodb::capabilities(),
+    ];
     let brokers = [EventEmitter::capabilities(&LocalBroker::new(
         LocalOptions::default(),
         Arc::new(NoObserver),

@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "shared with the other tests, which use the rest of it")]
 mod bed;
 #[path = "dynamodb/server.rs"]
+#[allow(dead_code, reason = "shared with the other tests, which use the rest of it")]
 mod server;
 #[path = "dynamodb/values.rs"]
 #[allow(dead_code, reason = "shared with the other tests, which use the rest of it")]
@@ -21,7 +22,8 @@ use myevents_adapters::dynamodb::{CRASH_POINTS, DynamoStore};
 use myevents_core::crash;
 use myevents_core::domain::{BookingId, BookingState, EventId, UnixMillis};
 use myevents_core::ports::{
-    BookOptions, BookingFilter, BookingOwner, CancelOutcome, Clock, DatabaseHandler, Outbox, Outcome, SystemClock,
+    BookOptions, BookingFilter, BookingOwner, CancelOutcome, Clock, DatabaseHandler, Outbox, Outcome,
+    SystemClock,
 };
 use myevents_core::testkit::{fixture, store::is_full_scale};
 
@@ -66,7 +68,11 @@ fn digit(id: &str) -> u8 {
 /// Books, cancels and confirms with eight callers, and says what was answered, until the process ends.
 async fn work_until_the_end(place: &str) {
     let mut parts = place.split(' ').map(str::to_owned);
-    let (endpoint, prefix, event) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+    let (endpoint, prefix, event) = (
+        parts.next().unwrap(),
+        parts.next().unwrap(),
+        parts.next().unwrap(),
+    );
     let store = open(&endpoint, &prefix).await;
     let event = EventId::parse(&event).unwrap();
     let callers = (0..8).map(|_| {
@@ -147,7 +153,13 @@ fn a_crash_loses_no_accepted_booking_and_no_message() {
             assert!(!output.status.success(), "{point}:{count} was never reached");
             let said = String::from_utf8(output.stdout).unwrap();
             let lines = said.lines().map(str::to_owned).collect();
-            runtime().block_on(examine(server.url(), &prefix, &event, lines, &format!("{point}:{count}")));
+            runtime().block_on(examine(
+                server.url(),
+                &prefix,
+                &event,
+                lines,
+                &format!("{point}:{count}"),
+            ));
         }
     }
 }
@@ -210,7 +222,11 @@ async fn examine(endpoint: &str, prefix: &str, event: &EventId, said: Vec<String
         );
     }
     let (sold, left) = at_rest(&store, event).await;
-    assert_eq!(left.map(|left| left + sold), i64::try_from(CAPACITY).ok(), "{case}");
+    assert_eq!(
+        left.map(|left| left + sold),
+        i64::try_from(CAPACITY).ok(),
+        "{case}"
+    );
     let filter = BookingFilter::all_of(BookingOwner::Event(event.clone()));
     let stored = store.list_bookings(&filter, None, 100_000).await.unwrap().items;
     assert!(stored.len() >= of("booked").len(), "{case}");
@@ -221,11 +237,17 @@ async fn examine(endpoint: &str, prefix: &str, event: &EventId, said: Vec<String
             break;
         }
         for row in claim.rows {
-            let message = (row.envelope.name().as_str().to_owned(), row.envelope.key().to_owned());
+            let message = (
+                row.envelope.name().as_str().to_owned(),
+                row.envelope.key().to_owned(),
+            );
             *waiting.entry(message).or_default() += 1;
         }
     }
-    assert!(waiting.values().all(|times| *times == 1), "{case}: a message is there twice");
+    assert!(
+        waiting.values().all(|times| *times == 1),
+        "{case}: a message is there twice"
+    );
     for booking in &stored {
         let id = booking.id.to_string();
         let waits = |name: &str| waiting.contains_key(&(name.to_owned(), id.clone()));

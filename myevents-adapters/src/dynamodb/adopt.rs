@@ -21,7 +21,9 @@ impl Shared {
             let unlisted = Expression::new().when_absent(LIST_KEY);
             let mut from = None;
             loop {
-                let page = self.scan_page("take over items", table, Some(&unlisted), from).await?;
+                let page = self
+                    .scan_page("take over items", table, Some(&unlisted), from)
+                    .await?;
                 for item in &page.items {
                     if get_flag(item, "Deleted")? {
                         continue;
@@ -34,7 +36,9 @@ impl Shared {
                     };
                     let change = listing
                         .into_iter()
-                        .fold(Expression::new(), |change, (name, value)| change.set(&name, value))
+                        .fold(Expression::new(), |change, (name, value)| {
+                            change.set(&name, value)
+                        })
                         .when_present(ID)
                         .when_absent(LIST_KEY);
                     let changed = self.change("take over items", table, key(id), &change).await?;
@@ -50,7 +54,10 @@ impl Shared {
         self.change("take over items", &self.tables.state, identity_key(), &done)
             .await?;
         if adopted > 0 {
-            tracing::info!(adopted, "events and locations of the original were taken into the lists");
+            tracing::info!(
+                adopted,
+                "events and locations of the original were taken into the lists"
+            );
         }
         Ok(adopted)
     }

@@ -67,7 +67,11 @@ impl Shared {
             parked |= parcel.entries.iter().any(|entry| entry.envelope.key() == entity);
             at = parcel.before(entity);
         }
-        Ok(if parked { Earlier::Parked(last) } else { Earlier::Gone })
+        Ok(if parked {
+            Earlier::Parked(last)
+        } else {
+            Earlier::Gone
+        })
     }
 
     /// Reads an item of the outbox.
@@ -138,7 +142,9 @@ impl Shared {
                 });
             }
             let put = Expression::new().when_absent(ID);
-            posted.actions.push(put.put(&self.tables.outbox, parcel.to_item())?);
+            posted
+                .actions
+                .push(put.put(&self.tables.outbox, parcel.to_item())?);
         }
         Ok(posted)
     }

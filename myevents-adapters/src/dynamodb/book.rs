@@ -108,8 +108,7 @@ impl Shared {
         let answers = requests.iter().map(|_| None).collect();
         let turn = self.gates.turn(&event).await;
         // The batch's rules were applied to one version: what is remembered of another is of no use.
-        let remembered =
-            (*turn).filter(|counter| options.seen.is_none_or(|seen| seen == counter.version));
+        let remembered = (*turn).filter(|counter| options.seen.is_none_or(|seen| seen == counter.version));
         let mut round = Round {
             store: self,
             options,
@@ -202,8 +201,10 @@ impl Round<'_> {
         }
         if !plan.unknown.is_empty() {
             let read = self.store.tallies(&self.event, &plan.unknown).await?;
-            self.people
-                .extend(read.into_iter().map(|(person, tally)| (person, Known { tally, fresh: true })));
+            self.people.extend(
+                read.into_iter()
+                    .map(|(person, tally)| (person, Known { tally, fresh: true })),
+            );
             return Ok(());
         }
         if plan.grants.is_empty() {
@@ -236,7 +237,10 @@ impl Round<'_> {
             let booking = &wish.booking;
             // A second wish of an id waits for the first: where that is granted it takes nothing, where that is refused it may.
             if !ids.insert(&booking.id) {
-                let granted = plan.grants.iter().any(|at| self.pending[*at].booking.id == booking.id);
+                let granted = plan
+                    .grants
+                    .iter()
+                    .any(|at| self.pending[*at].booking.id == booking.id);
                 if granted {
                     continue;
                 }
@@ -257,7 +261,10 @@ impl Round<'_> {
             }
             // Whose person was removed meanwhile is still counted by that person, but adds nothing to it.
             let person = wish.request.booking.person.as_ref();
-            let known = person.and_then(|person| self.people.get(person)).copied().unwrap_or_default();
+            let known = person
+                .and_then(|person| self.people.get(person))
+                .copied()
+                .unwrap_or_default();
             let limits = wish.request.limits;
             if wish.is_stripped() && limits.any() && !known.fresh {
                 plan.unknown.extend(person.cloned());

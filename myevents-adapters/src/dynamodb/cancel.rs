@@ -33,7 +33,9 @@ impl Shared {
     pub(super) async fn cancel(&self, request: CancelRequest) -> Result<Committed<CancelOutcome>> {
         let mut turn = self.gates.turn(&request.event).await;
         let mut beside = Beside {
-            twin: (*turn).as_ref().map_or(Twin::Known, |counter| Twin::of(Some(counter))),
+            twin: (*turn)
+                .as_ref()
+                .map_or(Twin::Known, |counter| Twin::of(Some(counter))),
             holder: true,
         };
         let deadline = request.deadline.min(self.end_of_patience());
@@ -47,7 +49,11 @@ impl Shared {
             }
             let found = self
                 .clients
-                .get("find booking", &self.tables.bookings, key(request.booking.as_bytes()))
+                .get(
+                    "find booking",
+                    &self.tables.bookings,
+                    key(request.booking.as_bytes()),
+                )
                 .await?;
             let Some(item) = found else {
                 return Ok(Committed::quiet(CancelOutcome::Unknown));
@@ -169,7 +175,12 @@ impl Shared {
                 && let Some(person) = &stored.person
             {
                 let seats = i64::from(stored.seats.get());
-                actions.push(holders::give_back(&self.tables.state, &stored.event, person, seats)?);
+                actions.push(holders::give_back(
+                    &self.tables.state,
+                    &stored.event,
+                    person,
+                    seats,
+                )?);
                 if counter_there {
                     // The person may book more from now on, so a commit that was refused by the limit must not apply late.
                     actions.push(self.raise_epoch(&stored.event)?);

@@ -16,13 +16,13 @@ use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{Claim, ClaimToken, OutboxRow};
 use myevents_core::{Error, Result};
 
+use super::attach::Earlier;
 use super::client::Query;
 use super::edit::Touched;
 use super::ids::SHARDS;
 use super::item::number;
 use super::names::*;
 use super::parcel::Parcel;
-use super::attach::Earlier;
 use super::store::Shared;
 
 /// How many shards are asked at once.
@@ -96,7 +96,12 @@ impl Shared {
 
     /// Reads a shard from its beginning until `room` messages are free, as it is now.
     async fn read_shard(&self, shard: u8, room: usize) -> Result<Shard> {
-        let mut query = Query::new("claim messages", &self.tables.outbox, None, (SHARD, number(shard)));
+        let mut query = Query::new(
+            "claim messages",
+            &self.tables.outbox,
+            None,
+            (SHARD, number(shard)),
+        );
         query.page = PAGE.min(room.saturating_add(8));
         let now = self.now();
         let mut read = Shard {
@@ -169,11 +174,17 @@ impl Shared {
         let mut taken: Vec<OutboxRow> = Vec::new();
         for round in 0..=most {
             let mut leases = Vec::new();
-            for (at, list) in by_parcel.iter().filter(|(at, _)| round_of.get(at) == Some(&round)) {
+            for (at, list) in by_parcel
+                .iter()
+                .filter(|(at, _)| round_of.get(at) == Some(&round))
+            {
                 let chosen: Vec<&&Candidate> = list
                     .iter()
                     .filter(|candidate| {
-                        candidate.entity.as_ref().is_none_or(|entity| !blocked.contains(entity))
+                        candidate
+                            .entity
+                            .as_ref()
+                            .is_none_or(|entity| !blocked.contains(entity))
                     })
                     .collect();
                 if chosen.is_empty() {
@@ -184,8 +195,10 @@ impl Shared {
                     .iter()
                     .map(|candidate| parcel.entries[candidate.entry].index)
                     .collect();
-                let entities: Vec<String> =
-                    chosen.iter().filter_map(|candidate| candidate.entity.clone()).collect();
+                let entities: Vec<String> = chosen
+                    .iter()
+                    .filter_map(|candidate| candidate.entity.clone())
+                    .collect();
                 let rows: Vec<OutboxRow> = chosen
                     .iter()
                     .map(|candidate| {
@@ -254,7 +267,10 @@ impl Shared {
             }
         }
         candidates.retain(|candidate| {
-            candidate.entity.as_ref().is_none_or(|entity| !behind.contains(entity))
+            candidate
+                .entity
+                .as_ref()
+                .is_none_or(|entity| !behind.contains(entity))
         });
         Ok(())
     }

@@ -4,13 +4,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use myevents_core::Result;
 use myevents_core::counter::{Counter, CounterState};
 use myevents_core::domain::{
-    Age, Booking, BookingId, BookingState, EventId, Fingerprint, Person, Seats, Text, UnixSeconds, User, UserId,
-    UserRecord, Version,
+    Age, Booking, BookingId, BookingState, EventId, Fingerprint, Person, Seats, Text, UnixSeconds, User,
+    UserId, UserRecord, Version,
 };
 
 use super::error::malformed;
 use super::ids::{Place, SHARDS, shard_of};
-use super::item::{self, Item, bytes, get_bytes, get_number, get_text, number, opt_bytes, opt_number, opt_text, text};
+use super::item::{
+    self, Item, bytes, get_bytes, get_number, get_text, number, opt_bytes, opt_number, opt_text, text,
+};
 use super::names::*;
 
 /// The key of an item in every table that has the id alone as key.
@@ -25,11 +27,12 @@ pub(super) fn state_key(kind: &str, id: &[u8]) -> Item {
 
 pub(super) fn hex(id: &[u8]) -> String {
     use std::fmt::Write;
-    id.iter().fold(String::with_capacity(2 * id.len()), |mut hex, byte| {
-        // Writing to a string does not fail.
-        let _infallible = write!(hex, "{byte:02x}");
-        hex
-    })
+    id.iter()
+        .fold(String::with_capacity(2 * id.len()), |mut hex, byte| {
+            // Writing to a string does not fail.
+            let _infallible = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 /// A position in a list by (time, id), as text that sorts so.
@@ -101,7 +104,10 @@ pub(super) fn booking_to_item(booking: &Booking, rev: u64, outbox: Option<Place>
     item.insert("EventID".into(), bytes(booking.event.as_bytes()));
     let shard = shard_of(booking.id.as_bytes());
     item.insert(EVENT_SHARD.into(), text(event_shard(&booking.event, shard)));
-    item.insert(DATE_ID.into(), text(list_key(booking.date, booking.id.as_bytes())));
+    item.insert(
+        DATE_ID.into(),
+        text(list_key(booking.date, booking.id.as_bytes())),
+    );
     item.insert(SEATS.into(), number(booking.seats.get()));
     item.insert("Date".into(), number(booking.date.get()));
     item.insert(STATE.into(), text(booking.state.as_str()));
@@ -202,7 +208,9 @@ pub(super) fn counter_from_item(item: &Item) -> Result<Counter> {
         epoch: get_number(item, EPOCH)?,
     };
     if counter.capacity.is_some() != counter.available.is_some() {
-        return Err(malformed("a counter has a capacity without seats left, or the reverse"));
+        return Err(malformed(
+            "a counter has a capacity without seats left, or the reverse",
+        ));
     }
     Ok(counter)
 }

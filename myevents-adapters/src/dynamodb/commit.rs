@@ -8,7 +8,7 @@ use myevents_core::contract::MessageId;
 use myevents_core::counter::{self, Counter};
 use myevents_core::crash;
 use myevents_core::domain::{BookingId, Person, UserId};
-use myevents_core::ports::{Committed, Outcome, OutboxRow};
+use myevents_core::ports::{Committed, OutboxRow, Outcome};
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 
@@ -52,7 +52,9 @@ impl Round<'_> {
         let wishes: Vec<&Wish> = grants.iter().map(|at| &self.pending[*at]).collect();
         let ids: Vec<BookingId> = wishes.iter().map(|wish| wish.booking.id.clone()).collect();
         let deadlines = wishes.iter().map(|wish| wish.request.deadline);
-        let deadline = deadlines.min().map_or(self.give_up, |first| first.min(self.give_up));
+        let deadline = deadlines
+            .min()
+            .map_or(self.give_up, |first| first.min(self.give_up));
         let commit = self.build(counter, &wishes)?;
         let (about, after, leased) = (commit.about, commit.after, commit.leased);
 
@@ -234,12 +236,10 @@ impl Round<'_> {
         }
         if over {
             // The rest was in no try.
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "book",
-                "DynamoDB did not answer in time",
-            )
-            .caused_by(error));
+            return Err(
+                Error::new(ErrorKind::Unavailable, "book", "DynamoDB did not answer in time")
+                    .caused_by(error),
+            );
         }
         self.view = None;
         Ok(())

@@ -99,7 +99,13 @@ mod tests {
         assert!(error.to_string().contains("table_prefix"), "{error}");
         config.table_prefix = "booking-".into();
         config.endpoint = Some("localhost:8000".into());
-        assert!(config.validate().unwrap_err().to_string().contains("dbconnection"));
+        assert!(
+            config
+                .validate()
+                .unwrap_err()
+                .to_string()
+                .contains("dbconnection")
+        );
         config.endpoint = Some("http://localhost:8000".into());
         assert!(config.validate().is_ok());
     }

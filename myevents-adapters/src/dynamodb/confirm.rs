@@ -72,7 +72,9 @@ impl Confirms {
 
 impl Shared {
     pub(super) async fn confirm(self: &Arc<Self>, rows: &[OutboxRow]) -> Result<()> {
-        let complete = self.confirms.add(rows.iter().filter_map(|row| Row::parse(&row.id)));
+        let complete = self
+            .confirms
+            .add(rows.iter().filter_map(|row| Row::parse(&row.id)));
         for part in complete.chunks(MAX_DELETES) {
             self.delete_parcels(part).await?;
         }
@@ -176,7 +178,11 @@ mod tests {
             total,
         };
         assert_eq!(confirms.add([row(1, 0, 1)].into_iter()).len(), 1);
-        assert!(confirms.add([row(2, 0, 3), row(2, 1, 3), row(2, 1, 3)].into_iter()).is_empty());
+        assert!(
+            confirms
+                .add([row(2, 0, 3), row(2, 1, 3), row(2, 1, 3)].into_iter())
+                .is_empty()
+        );
         let place = Place { id: 2, shard: 0 };
         let part = confirms.take(place);
         assert_eq!(part.len(), 2);

@@ -14,7 +14,9 @@ use super::codec::state_key;
 use super::error::{fault, malformed};
 use super::expression::Expression;
 use super::inbox::Changed;
-use super::item::{self, Item, bytes, check_size, cut, get_bytes, get_number, get_text, number, opt_map, text};
+use super::item::{
+    self, Item, bytes, check_size, cut, get_bytes, get_number, get_text, number, opt_map, text,
+};
 use super::names::*;
 use super::parcel::{envelope_from_map, envelope_to_map};
 use super::store::{DynamoStore, Shared, too_busy};
@@ -38,7 +40,10 @@ fn letter_id(item: &Item) -> Result<DeadLetterId> {
     let id: [u8; 16] = get_bytes(item, ID)?
         .try_into()
         .map_err(|_| malformed("the id of a dead letter has not 16 bytes"))?;
-    Ok(DeadLetterId(Arc::from(format!("{:032x}", u128::from_be_bytes(id)))))
+    Ok(DeadLetterId(Arc::from(format!(
+        "{:032x}",
+        u128::from_be_bytes(id)
+    ))))
 }
 
 fn letter_to_item(id: u128, letter: &DeadLetter) -> Item {
@@ -56,8 +61,7 @@ fn letter_to_item(id: u128, letter: &DeadLetter) -> Item {
 }
 
 fn letter_from_item(item: &Item) -> Result<DeadLetter> {
-    let envelope =
-        opt_map(item, "Envelope")?.ok_or_else(|| malformed("a dead letter has no message"))?;
+    let envelope = opt_map(item, "Envelope")?.ok_or_else(|| malformed("a dead letter has no message"))?;
     Ok(DeadLetter {
         consumer: get_text(item, "Consumer")?.to_owned(),
         origin: get_text(item, "Origin")?.to_owned(),
@@ -88,7 +92,12 @@ impl Shared {
         after: Option<&DeadLetterId>,
         limit: usize,
     ) -> Result<PageOf<(DeadLetterId, DeadLetter), DeadLetterId>> {
-        let mut query = Query::new("list dead letters", &self.tables.state, None, (KIND, text(LETTER)));
+        let mut query = Query::new(
+            "list dead letters",
+            &self.tables.state,
+            None,
+            (KIND, text(LETTER)),
+        );
         let low = after
             .and_then(id_of)
             .map_or(0, |id| u128::from_be_bytes(id).saturating_add(1));
@@ -138,7 +147,9 @@ impl Shared {
         let table = &self.tables.state;
         let mut found = 0;
         for id in ids.iter().filter_map(id_of) {
-            let Some(item) = self.letter(&id).await? else { continue };
+            let Some(item) = self.letter(&id).await? else {
+                continue;
+            };
             let due = Expression::new()
                 .set(DUE, AttributeValue::Bool(true))
                 .remove(UNTIL)
@@ -155,7 +166,9 @@ impl Shared {
         let table = &self.tables.state;
         let mut found = 0;
         for id in ids.iter().filter_map(id_of) {
-            let Some(item) = self.letter(&id).await? else { continue };
+            let Some(item) = self.letter(&id).await? else {
+                continue;
+            };
             let letter = Expression::new()
                 .when_present(ID)
                 .delete(table, state_key(LETTER, &id))?;
@@ -212,7 +225,8 @@ impl Shared {
                 .when_present(DUE)
                 .when_absent_or(UNTIL, vec![(UNTIL, "<=", number(now.0))]);
             if matches!(
-                self.change("take dead letters", table, key.clone(), &take).await?,
+                self.change("take dead letters", table, key.clone(), &take)
+                    .await?,
                 Changed::Yes
             ) && let Some(item) = self.clients.get("take dead letters", table, key).await?
             {
@@ -237,7 +251,9 @@ impl Shared {
             .when_present(ID)
             .update(table, state_key(LETTER, &id))?;
         let note = Expression::new().delete(table, state_key(&due_kind(consumer), &id))?;
-        self.with_note("put dead letter back", change, note).await.map(|_| ())
+        self.with_note("put dead letter back", change, note)
+            .await
+            .map(|_| ())
     }
 }
 

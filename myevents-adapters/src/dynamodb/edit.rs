@@ -31,7 +31,9 @@ impl Shared {
         let (operation, table) = ("change outbox", &self.tables.outbox);
         let same = Expression::new().when(REV, "=", number(parcel.rev));
         if parcel.entries.is_empty() {
-            return self.delete(operation, table, parcel_key(parcel.place), &same).await;
+            return self
+                .delete(operation, table, parcel_key(parcel.place), &same)
+                .await;
         }
         let change = same.add(REV, 1);
         let change = match touched {
@@ -42,7 +44,9 @@ impl Shared {
                 .into_iter()
                 .fold(change, |change, (name, value)| change.set(name, value)),
         };
-        let changed = self.change(operation, table, parcel_key(parcel.place), &change).await?;
+        let changed = self
+            .change(operation, table, parcel_key(parcel.place), &change)
+            .await?;
         Ok(matches!(changed, Changed::Yes))
     }
 
@@ -73,7 +77,11 @@ impl Shared {
                 return Ok(T::default());
             };
             let mut touched = Touched::Nothing;
-            if parcel.entries.iter().any(|entry| confirmed.contains(&entry.index)) {
+            if parcel
+                .entries
+                .iter()
+                .any(|entry| confirmed.contains(&entry.index))
+            {
                 parcel.entries.retain(|entry| !confirmed.contains(&entry.index));
                 for index in confirmed {
                     parcel.let_go(*index);

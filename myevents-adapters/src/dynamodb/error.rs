@@ -212,7 +212,10 @@ fn was_never_sent(error: &ConnectorError) -> bool {
             }
         }
         let words = error.to_string();
-        if words.contains("HTTP connect timeout") || words.contains("credentials") || words.contains("dns error") {
+        if words.contains("HTTP connect timeout")
+            || words.contains("credentials")
+            || words.contains("dns error")
+        {
             return true;
         }
         source = error.source();
@@ -290,7 +293,12 @@ mod tests {
             ("SomethingNew", 502, "unknown", OutcomeUnknown),
             ("SomethingNew", 400, "refused", Internal),
             ("ConditionalCheckFailedException", 400, "refused", Precondition),
-            ("ItemCollectionSizeLimitExceededException", 400, "refused", TooLarge),
+            (
+                "ItemCollectionSizeLimitExceededException",
+                400,
+                "refused",
+                TooLarge,
+            ),
             ("ValidationException", 400, "refused", Internal),
             ("IdempotentParameterMismatchException", 400, "refused", Internal),
             ("ResourceNotFoundException", 400, "refused", Config),
@@ -328,7 +336,11 @@ mod tests {
             std::io::ErrorKind::BrokenPipe,
         ] {
             let fault = dispatched(io(kind));
-            assert_eq!(told(&fault), ("unknown", ErrorKind::OutcomeUnknown, true), "{kind}");
+            assert_eq!(
+                told(&fault),
+                ("unknown", ErrorKind::OutcomeUnknown, true),
+                "{kind}"
+            );
             assert_eq!(dispatched(io(kind)).of_read().kind(), ErrorKind::Unavailable);
             assert_eq!(dispatched(io(kind)).of_write().kind(), ErrorKind::OutcomeUnknown);
         }

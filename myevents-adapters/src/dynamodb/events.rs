@@ -12,7 +12,9 @@ use super::inbox::Changed;
 use super::item::{Item, bytes, get_bytes, get_flag, number, text};
 use super::names::*;
 use super::pack::pack;
-use super::records::{BULKY_OF_EVENT, OPTIONAL_OF_EVENT, event_from_item, event_to_item, indexed_name, start_of_event};
+use super::records::{
+    BULKY_OF_EVENT, OPTIONAL_OF_EVENT, event_from_item, event_to_item, indexed_name, start_of_event,
+};
 use super::store::{Shared, too_busy};
 use super::transact::{Reason, Verdict, transact};
 
@@ -120,7 +122,10 @@ impl Shared {
     async fn complete_alone(&self, mark: &myevents_core::ports::InboxToken) -> Result<()> {
         let change = super::inbox::completing(mark, self.now(), true);
         let key = super::inbox::mark_key(mark);
-        match self.change("complete message", &self.tables.state, key, &change).await? {
+        match self
+            .change("complete message", &self.tables.state, key, &change)
+            .await?
+        {
             Changed::Yes => Ok(()),
             Changed::No(_) => Err(mark_lost()),
         }
@@ -166,7 +171,10 @@ impl Shared {
                 self.earlier(last, &entity).await?
             };
             let posted = self.post(operation, &attached.messages, &entity, last, earlier)?;
-            let mut change = Expression::new().add(REV, 1).when_present(ID).when_is(REV, rev(&stored)?);
+            let mut change = Expression::new()
+                .add(REV, 1)
+                .when_present(ID)
+                .when_is(REV, rev(&stored)?);
             if let Some(record) = record {
                 let item = pack(operation, record.to_item(), R::BULKY)?;
                 change = change.become_item(item, &[ID], R::OPTIONAL);
@@ -235,9 +243,13 @@ impl Shared {
         }
         candidates.sort_unstable();
         for (_, id) in candidates {
-            let found = self.clients.get("find event by name", &self.tables.events, key(&id)).await?;
+            let found = self
+                .clients
+                .get("find event by name", &self.tables.events, key(&id))
+                .await?;
             let found = found.as_ref().map(event_from_item).transpose()?;
-            if let Some(found) = found.filter(|found| !found.event.cancelled && found.event.name.as_str() == name)
+            if let Some(found) =
+                found.filter(|found| !found.event.cancelled && found.event.name.as_str() == name)
             {
                 return Ok(Some(found));
             }

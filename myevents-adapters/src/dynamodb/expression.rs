@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    Update,
 };
 use myevents_core::Result;
 
@@ -46,7 +47,10 @@ impl Expression {
 
     /// Adds to a number. Where the attribute is absent this makes it: whoever must not, sets a condition.
     pub(super) fn add(mut self, attribute: &str, by: impl ToString) -> Self {
-        let (name, value) = (self.name(attribute), self.value(AttributeValue::N(by.to_string())));
+        let (name, value) = (
+            self.name(attribute),
+            self.value(AttributeValue::N(by.to_string())),
+        );
         self.add.push(format!("{name} {value}"));
         self
     }
@@ -228,7 +232,10 @@ mod tests {
             .remove("Name")
             .when("Available", ">=", number(3))
             .when_is("Rev", None)
-            .when_absent_or("Seats", vec![("Seats", "<=", number(1)), ("Bookings", "<=", number(2))]);
+            .when_absent_or(
+                "Seats",
+                vec![("Seats", "<=", number(1)), ("Bookings", "<=", number(2))],
+            );
         assert_eq!(
             expression.change().unwrap(),
             "SET #State = :v0 REMOVE #Name ADD #Sold :v1"

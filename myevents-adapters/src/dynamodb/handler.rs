@@ -16,18 +16,24 @@ use super::book::MAX_BATCH;
 use super::schema::identity_key;
 use super::store::DynamoStore;
 
+/// What this backend promises.
+#[must_use]
+pub fn capabilities() -> StoreCapabilities {
+    StoreCapabilities {
+        name: "dynamodb",
+        durable: true,
+        shared: true,
+        max_batch: MAX_BATCH,
+        atomic_inbox: true,
+        lists_lag: true,
+        backup: false,
+    }
+}
+
 #[async_trait]
 impl DatabaseHandler for DynamoStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities {
-            name: "dynamodb",
-            durable: true,
-            shared: true,
-            max_batch: MAX_BATCH,
-            atomic_inbox: true,
-            lists_lag: true,
-            backup: false,
-        }
+        capabilities()
     }
 
     fn id_secret(&self) -> IdSecret {
@@ -54,7 +60,9 @@ impl DatabaseHandler for DynamoStore {
     ) -> Result<Committed<Inserted<EventRecord>>> {
         let record = record.clone();
         self.write("add event", move |store| async move {
-            store.add("add event", &store.tables.events, &record, &attached).await
+            store
+                .add("add event", &store.tables.events, &record, &attached)
+                .await
         })
         .await
     }
@@ -109,7 +117,9 @@ impl DatabaseHandler for DynamoStore {
     }
 
     async fn find_event_by_name(&self, name: &str) -> Result<Option<EventRecord>> {
-        self.open_for("find event by name")?.find_event_by_name(name).await
+        self.open_for("find event by name")?
+            .find_event_by_name(name)
+            .await
     }
 
     async fn list_events(
@@ -118,7 +128,9 @@ impl DatabaseHandler for DynamoStore {
         after: Option<&EventCursor>,
         limit: usize,
     ) -> Result<PageOf<EventRecord, EventCursor>> {
-        self.open_for("list events")?.list_events(filter, after, limit).await
+        self.open_for("list events")?
+            .list_events(filter, after, limit)
+            .await
     }
 
     async fn events_revision(&self) -> Result<Option<u64>> {
@@ -173,13 +185,18 @@ impl DatabaseHandler for DynamoStore {
         after: Option<&LocationId>,
         limit: usize,
     ) -> Result<PageOf<LocationRecord, LocationId>> {
-        self.open_for("list locations")?.list_locations(after, limit).await
+        self.open_for("list locations")?
+            .list_locations(after, limit)
+            .await
     }
 
     async fn add_user(&self, record: &UserRecord) -> Result<Inserted<UserRecord>> {
         let record = record.clone();
-        self.write("add user", move |store| async move { store.add_user(record).await })
-            .await
+        self.write(
+            "add user",
+            move |store| async move { store.add_user(record).await },
+        )
+        .await
     }
 
     async fn find_user(&self, id: &UserId) -> Result<Option<UserRecord>> {
@@ -188,8 +205,11 @@ impl DatabaseHandler for DynamoStore {
 
     async fn remove_user(&self, id: &UserId) -> Result<bool> {
         let id = id.clone();
-        self.write("remove user", move |store| async move { store.remove_user(&id).await })
-            .await
+        self.write(
+            "remove user",
+            move |store| async move { store.remove_user(&id).await },
+        )
+        .await
     }
 
     async fn book(

@@ -70,7 +70,9 @@ impl Share {
     }
 
     pub(super) fn action(&self, table: &str, event: &EventId, person: &Person) -> Result<TransactWriteItem> {
-        let change = Expression::new().add(SEATS, self.seats).add(BOOKINGS, self.bookings);
+        let change = Expression::new()
+            .add(SEATS, self.seats)
+            .add(BOOKINGS, self.bookings);
         let mut within = Vec::new();
         if let Some(most) = self.most_seats {
             within.push((SEATS, "<=", number(most)));

@@ -11,8 +11,8 @@ use myevents_core::contract::MessageId;
 use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{Begin, Inbox, InboxToken};
 
-use super::codec::{all_shards, list_shard, state_key};
 use super::client::Query;
+use super::codec::{all_shards, list_shard, state_key};
 use super::digest::digest;
 use super::error::fault;
 use super::expression::Expression;
@@ -133,7 +133,10 @@ impl Shared {
             .when_absent(DONE_AT)
             .when_absent_or(UNTIL, vec![(UNTIL, "<=", number(now.0))]);
         let key = key_of(consumer, message);
-        match self.change("begin message", &self.tables.state, key, &take).await? {
+        match self
+            .change("begin message", &self.tables.state, key, &take)
+            .await?
+        {
             Changed::Yes => Ok(Begin::Fresh(InboxToken {
                 consumer: consumer.to_owned(),
                 message: message.clone(),
@@ -229,7 +232,10 @@ impl Inbox for DynamoStore {
     }
 
     async fn forget_completed_before(&self, before: UnixMillis) -> Result<u64> {
-        self.write("forget marks", move |store| async move { store.forget(before).await })
-            .await
+        self.write(
+            "forget marks",
+            move |store| async move { store.forget(before).await },
+        )
+        .await
     }
 }

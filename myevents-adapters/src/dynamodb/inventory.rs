@@ -28,9 +28,7 @@ pub(super) fn sell(counter: &Counter, seats: i64) -> Expression {
         .when(STATE, "=", open_word())
         .when(EPOCH, "=", number(counter.epoch));
     match counter.available {
-        Some(_) => change
-            .add(AVAILABLE, -seats)
-            .when(AVAILABLE, ">=", number(seats)),
+        Some(_) => change.add(AVAILABLE, -seats).when(AVAILABLE, ">=", number(seats)),
         // A number that is added to an absent attribute would make an unknown capacity bookable.
         None => change.when_absent(AVAILABLE),
     }
@@ -58,12 +56,7 @@ impl Twin {
 }
 
 /// Gives the seats of a cancelled booking back.
-pub(super) fn give_back(
-    table: &str,
-    event: &EventId,
-    seats: i64,
-    twin: Twin,
-) -> Result<TransactWriteItem> {
+pub(super) fn give_back(table: &str, event: &EventId, seats: i64, twin: Twin) -> Result<TransactWriteItem> {
     let change = Expression::new().add(SOLD, -seats).add(REV, 1).add(EPOCH, 1);
     let key = key(event.as_bytes());
     match twin {
@@ -71,10 +64,7 @@ pub(super) fn give_back(
             .add(AVAILABLE, seats)
             .when_present(AVAILABLE)
             .update(table, key),
-        Twin::Unknown => change
-            .when_present(ID)
-            .when_absent(AVAILABLE)
-            .update(table, key),
+        Twin::Unknown => change.when_present(ID).when_absent(AVAILABLE).update(table, key),
         Twin::Absent => Expression::new().when_absent(ID).check(table, key),
     }
 }
@@ -231,7 +221,10 @@ impl Shared {
             };
             let confirmed = self.confirmed_seats(event).await?;
             // Both must be of one state; and what the index lacks may only be late, so a drift is looked at twice.
-            let quiet = self.counter(event).await?.is_some_and(|after| after.rev == counter.rev);
+            let quiet = self
+                .counter(event)
+                .await?
+                .is_some_and(|after| after.rev == counter.rev);
             if !quiet {
                 rest(tries.min(4)).await;
                 continue;

@@ -191,9 +191,6 @@ mod tests {
         let mut item = Item::from([("A".to_owned(), text("x".repeat(MAX_ITEM_BYTES - 1)))]);
         assert!(check_size("test", &item).is_ok());
         item.insert("B".to_owned(), text("x"));
-        assert_eq!(
-            check_size("test", &item).unwrap_err().kind(),
-            ErrorKind::TooLarge
-        );
+        assert_eq!(check_size("test", &item).unwrap_err().kind(), ErrorKind::TooLarge);
     }
 }

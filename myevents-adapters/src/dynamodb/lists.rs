@@ -8,9 +8,7 @@ use myevents_core::Result;
 use myevents_core::domain::{
     Booking, BookingState, EventId, EventRecord, LocationId, LocationRecord, UnixSeconds,
 };
-use myevents_core::ports::{
-    BookingCursor, BookingFilter, BookingOwner, EventCursor, EventFilter, PageOf,
-};
+use myevents_core::ports::{BookingCursor, BookingFilter, BookingOwner, EventCursor, EventFilter, PageOf};
 
 use super::client::{Clients, Query};
 use super::codec::{
@@ -95,12 +93,15 @@ impl<'c> Merged<'c> {
         for (index, lane) in self.lanes.iter().enumerate() {
             let Some(item) = lane.items.front() else { continue };
             let key = get_text(item, self.key)?;
-            let better = best.is_none_or(|(_, other)| if self.descending { key > other } else { key < other });
+            let better =
+                best.is_none_or(|(_, other)| if self.descending { key > other } else { key < other });
             if better {
                 best = Some((index, key));
             }
         }
-        Ok(best.map(|(index, _)| index).and_then(|index| self.lanes[index].items.pop_front()))
+        Ok(best
+            .map(|(index, _)| index)
+            .and_then(|index| self.lanes[index].items.pop_front()))
     }
 }
 
@@ -213,7 +214,11 @@ impl Shared {
         let mut items = Vec::new();
         if low <= high {
             let queries = self.booking_queries("list bookings", &filter.owner, &low, &high);
-            let page = share_of(limit, queries.len(), filter.text.is_some() || filter.state.is_some());
+            let page = share_of(
+                limit,
+                queries.len(),
+                filter.text.is_some() || filter.state.is_some(),
+            );
             let queries = queries.into_iter().map(|mut query| {
                 query.page = page;
                 query.descending = true;
@@ -238,7 +243,13 @@ impl Shared {
         }))
     }
 
-    fn booking_queries(&self, operation: &'static str, owner: &BookingOwner, low: &str, high: &str) -> Vec<Query> {
+    fn booking_queries(
+        &self,
+        operation: &'static str,
+        owner: &BookingOwner,
+        low: &str,
+        high: &str,
+    ) -> Vec<Query> {
         let query = |index, partition: (&'static str, AttributeValue)| {
             let mut query = Query::new(operation, &self.tables.bookings, Some(index), partition);
             query.between = Some((DATE_ID, text(low), text(high)));
@@ -283,7 +294,10 @@ impl Shared {
     }
 
     /// A booking as it is now.
-    pub(super) async fn find_booking(&self, id: &myevents_core::domain::BookingId) -> Result<Option<Booking>> {
+    pub(super) async fn find_booking(
+        &self,
+        id: &myevents_core::domain::BookingId,
+    ) -> Result<Option<Booking>> {
         let item = self
             .clients
             .get("find booking", &self.tables.bookings, key(id.as_bytes()))

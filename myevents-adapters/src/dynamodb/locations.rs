@@ -76,7 +76,12 @@ impl Shared {
                     Expression::new().when_absent(ID).put(table, item)?
                 }
             };
-            let sent = transact(&self.clients, "store location", vec![action], self.end_of_patience());
+            let sent = transact(
+                &self.clients,
+                "store location",
+                vec![action],
+                self.end_of_patience(),
+            );
             match sent.await? {
                 Verdict::Applied => return Ok(true),
                 Verdict::Refused(error) => return Err(error),

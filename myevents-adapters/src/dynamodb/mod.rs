@@ -42,6 +42,7 @@ mod users;
 
 pub use aws_sdk_dynamodb;
 pub use config::DynamoConfig;
+pub use handler::capabilities;
 pub use store::DynamoStore;
 
 /// Where a test may end the process: see [`myevents_core::crash`].

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
+use myevents_core::Result;
 use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{Claim, Outbox, OutboxDepth, OutboxRow, PageOf, ParkedMessage, RowId};
-use myevents_core::Result;
 
 use super::client::Query;
 use super::codec::all_shards;
@@ -157,7 +157,12 @@ impl Shared {
     async fn depth(&self) -> Result<OutboxDepth> {
         self.flush_confirms().await?;
         let shards = all_shards().map(|shard| async move {
-            let mut query = Query::new("measure outbox", &self.tables.outbox, None, (SHARD, number(shard)));
+            let mut query = Query::new(
+                "measure outbox",
+                &self.tables.outbox,
+                None,
+                (SHARD, number(shard)),
+            );
             query.only = Some(&[WAITING, PARKED, WRITTEN]);
             query.all(&self.clients).await
         });

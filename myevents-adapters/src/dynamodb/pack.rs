@@ -28,9 +28,10 @@ pub(super) fn pack(operation: &'static str, mut item: Item, bulky: &[&str]) -> R
     if size(&item) <= MOST_UNPACKED {
         return Ok(item);
     }
-    let parts = bulky
-        .iter()
-        .filter_map(|name| item.remove(*name).map(|value| ((*name).to_owned(), to_json(&value))));
+    let parts = bulky.iter().filter_map(|name| {
+        item.remove(*name)
+            .map(|value| ((*name).to_owned(), to_json(&value)))
+    });
     let json = serde_json::to_vec(&Value::Object(parts.collect())).unwrap_or_default();
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
     let packed = encoder.write_all(&json).and_then(|()| encoder.finish());
@@ -74,9 +75,10 @@ fn to_json(value: &AttributeValue) -> Value {
             let bytes = blob.as_ref().iter().map(|byte| Value::from(*byte));
             Value::Array(vec![Value::Null, Value::Array(bytes.collect())])
         }
-        AttributeValue::L(list) => {
-            Value::Array(vec![Value::Bool(true), Value::Array(list.iter().map(to_json).collect())])
-        }
+        AttributeValue::L(list) => Value::Array(vec![
+            Value::Bool(true),
+            Value::Array(list.iter().map(to_json).collect()),
+        ]),
         AttributeValue::M(map) => Value::Object(
             map.iter()
                 .map(|(name, value)| (name.clone(), to_json(value)))
@@ -130,7 +132,10 @@ mod tests {
         ]);
         Item::from([
             ("ID".to_owned(), bytes(&[1])),
-            ("Halls".to_owned(), AttributeValue::L(vec![AttributeValue::M(hall); 500])),
+            (
+                "Halls".to_owned(),
+                AttributeValue::L(vec![AttributeValue::M(hall); 500]),
+            ),
         ])
     }
 
@@ -151,7 +156,9 @@ mod tests {
 
     #[test]
     fn what_does_not_compress_is_too_large_and_what_is_broken_malformed() {
-        let noise: String = (0..700_000).map(|_| char::from(rand::random_range(32..127_u8))).collect();
+        let noise: String = (0..700_000)
+            .map(|_| char::from(rand::random_range(32..127_u8)))
+            .collect();
         let item = Item::from([("Halls".to_owned(), text(noise))]);
         assert_eq!(
             pack("test", item, &["Halls"]).unwrap_err().kind(),

@@ -11,8 +11,8 @@ use myevents_core::domain::UnixMillis;
 use super::error::malformed;
 use super::ids::{Place, Row};
 use super::item::{
-    self, Item, as_map, bytes, get_bytes, get_flag, get_number, get_text, number, opt_bytes, opt_list, opt_text,
-    text,
+    self, Item, as_map, bytes, get_bytes, get_flag, get_number, get_text, number, opt_bytes, opt_list,
+    opt_text, text,
 };
 use super::names::*;
 
@@ -347,10 +347,7 @@ mod tests {
         for broken in [MESSAGES, HOLDS, REV, ID] {
             let mut item = item.clone();
             item.insert(broken.to_owned(), AttributeValue::Bool(true));
-            assert_eq!(
-                Parcel::from_item(&item).unwrap_err().kind(),
-                ErrorKind::Malformed
-            );
+            assert_eq!(Parcel::from_item(&item).unwrap_err().kind(), ErrorKind::Malformed);
         }
     }
 

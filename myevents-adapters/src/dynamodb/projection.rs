@@ -51,7 +51,12 @@ impl Shared {
             };
             let mut actions = Vec::new();
             if let Some(wanted) = &new_counter {
-                actions.push(become_counter(&self.tables.inventory, id, counter.as_ref(), wanted)?);
+                actions.push(become_counter(
+                    &self.tables.inventory,
+                    id,
+                    counter.as_ref(),
+                    wanted,
+                )?);
             }
             if let Some(record) = &new_copy {
                 self.write_copy(record, copy.as_ref(), stored.as_ref(), &mut actions)?;

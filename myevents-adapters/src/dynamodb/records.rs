@@ -11,7 +11,8 @@ use super::codec::{fingerprint, hex, key, list_key, list_shard, opt_stored_text,
 use super::error::malformed;
 use super::ids::shard_of;
 use super::item::{
-    self, Item, as_map, bytes, cut, get_bytes, get_flag, number, opt_list, opt_map, opt_number, opt_text, text,
+    self, Item, as_map, bytes, cut, get_bytes, get_flag, number, opt_list, opt_map, opt_number, opt_text,
+    text,
 };
 use super::names::*;
 use super::pack::{PACKED, unpack};
@@ -50,7 +51,9 @@ pub(super) const BULKY_OF_EVENT: &[&str] = &[LOCATION, "HallNames"];
 pub(super) const BULKY_OF_LOCATION: &[&str] = &["Halls"];
 
 /// The attributes of a location that may be absent.
-pub(super) const OPTIONAL_OF_LOCATION: &[&str] = &["TimeZone", DELETED, "Owner", "Halls", LIST_SHARD, LIST_KEY, PACKED];
+pub(super) const OPTIONAL_OF_LOCATION: &[&str] = &[
+    "TimeZone", DELETED, "Owner", "Halls", LIST_SHARD, LIST_KEY, PACKED,
+];
 
 /// What the index of names holds of `name`: all of it, or its beginning.
 pub(super) fn indexed_name(name: &str) -> Option<&str> {
@@ -140,7 +143,9 @@ pub(super) fn event_from_item(item: &Item) -> Result<EventRecord> {
             duration: Minutes::from_stored(opt_number(item, "Duration")?.unwrap_or(0)),
             start: seconds(START)?.unwrap_or_default(),
             end: seconds("EndDate")?.unwrap_or_default(),
-            location: opt_map(item, LOCATION)?.and_then(|map| location_in_event(map).transpose()).transpose()?,
+            location: opt_map(item, LOCATION)?
+                .and_then(|map| location_in_event(map).transpose())
+                .transpose()?,
             hall_names,
             sales_start: seconds("SalesStart")?,
             sales_end: seconds("SalesEnd")?,
@@ -219,7 +224,8 @@ fn location_in_event(map: &Item) -> Result<Option<Location>> {
 
 fn location_from_map(map: &Item, id: LocationId) -> Result<Location> {
     let word = |name| Ok::<_, myevents_core::Error>(Text::from_stored(opt_text(map, name)?.unwrap_or("")));
-    let hour = |name| Ok::<_, myevents_core::Error>(HourOfDay::from_stored(opt_number(map, name)?.unwrap_or(0)));
+    let hour =
+        |name| Ok::<_, myevents_core::Error>(HourOfDay::from_stored(opt_number(map, name)?.unwrap_or(0)));
     Ok(Location {
         id,
         name: word("Name")?,

@@ -189,7 +189,11 @@ impl Table {
         let parts = std::iter::once(&self.partition)
             .chain(self.sort.as_ref())
             .chain(self.indexes.iter().flat_map(Index::parts));
-        let indexes = self.indexes.iter().map(Index::described).collect::<Result<Vec<_>>>()?;
+        let indexes = self
+            .indexes
+            .iter()
+            .map(Index::described)
+            .collect::<Result<Vec<_>>>()?;
         let made = clients
             .writes
             .create_table()
@@ -231,7 +235,9 @@ impl Table {
             .build()
             .map_err(unbuilt)?;
         let update = GlobalSecondaryIndexUpdate::builder().create(action).build();
-        let parts = std::iter::once(&self.partition).chain(self.sort.as_ref()).chain(index.parts());
+        let parts = std::iter::once(&self.partition)
+            .chain(self.sort.as_ref())
+            .chain(index.parts());
         let added = clients
             .writes
             .update_table()
@@ -363,7 +369,9 @@ pub(super) async fn prepare(clients: &Clients, tables: &Tables, config: &DynamoC
             })?;
         }
     } else {
-        let ensured = all.iter().map(|table| table.ensure(clients, config.create_tables));
+        let ensured = all
+            .iter()
+            .map(|table| table.ensure(clients, config.create_tables));
         futures_util::future::try_join_all(ensured).await?;
     }
     identify(clients, tables, config).await
@@ -371,7 +379,10 @@ pub(super) async fn prepare(clients: &Clients, tables: &Tables, config: &DynamoC
 
 async fn identify(clients: &Clients, tables: &Tables, config: &DynamoConfig) -> Result<Identity> {
     for _ in 0..3 {
-        if let Some(item) = clients.get("open DynamoDB", &tables.state, identity_key()).await? {
+        if let Some(item) = clients
+            .get("open DynamoDB", &tables.state, identity_key())
+            .await?
+        {
             return read_identity(&item, tables, config);
         }
         if config.tool {

@@ -103,10 +103,7 @@ async fn attempt(
     }
 }
 
-fn read_failure(
-    operation: &'static str,
-    error: SdkError<TransactWriteItemsError, HttpResponse>,
-) -> Attempt {
+fn read_failure(operation: &'static str, error: SdkError<TransactWriteItemsError, HttpResponse>) -> Attempt {
     if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
         && let Some(reasons) = &cancelled.cancellation_reasons
         && let Some(reasons) = decisive(operation, reasons)
@@ -177,7 +174,10 @@ mod tests {
             reason("TransactionConflict", ""),
             old,
             reason("ConditionalCheckFailed", ""),
-            reason("ValidationError", "Item size to update has exceeded the maximum allowed size"),
+            reason(
+                "ValidationError",
+                "Item size to update has exceeded the maximum allowed size",
+            ),
         ];
         let read = decisive("test", &reasons).unwrap();
         assert!(matches!(read[0], Reason::None));

@@ -94,7 +94,10 @@ impl Shared {
             .set(REMOVED, AttributeValue::Bool(true))
             .when_absent(REMOVED);
         let table = &self.tables.users;
-        match self.change("remove user", table, key(id.as_bytes()), &first).await? {
+        match self
+            .change("remove user", table, key(id.as_bytes()), &first)
+            .await?
+        {
             // Whether it held a record is read after the mark: nobody removes what is marked but who marks it.
             Changed::Yes => {
                 let item = self.clients.get("remove user", table, key(id.as_bytes())).await?;

@@ -26,7 +26,9 @@ impl Own {
 
 /// Starts one; none, and the skip is noted, when it is not installed.
 pub(crate) async fn start(test: &'static str) -> Option<Own> {
-    tokio::task::spawn_blocking(move || start_blocking(test)).await.unwrap()
+    tokio::task::spawn_blocking(move || start_blocking(test))
+        .await
+        .unwrap()
 }
 
 pub(crate) fn start_blocking(test: &str) -> Option<Own> {

@@ -4,7 +4,7 @@ use myevents_adapters::dynamodb::DynamoStore;
 use myevents_core::Result;
 use myevents_core::domain::{Capacity, EventId};
 use myevents_core::ports::{
-    BookOptions, BookingRequest, CancelOutcome, Committed, DatabaseHandler, OutboxRow, Outbox, Outcome,
+    BookOptions, BookingRequest, CancelOutcome, Committed, DatabaseHandler, Outbox, OutboxRow, Outcome,
 };
 use myevents_core::testkit::fixture;
 
