@@ -258,14 +258,17 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_built_says_so() {
-        let not_built: &[&str] = if cfg!(feature = "mongodb") {
-            &["dynamodb"]
-        } else {
-            &["mongodb", "dynamodb"]
-        };
-        for kind in not_built {
+        let stores = [
+            ("sqlite", cfg!(feature = "sqlite")),
+            ("mongodb", cfg!(feature = "mongodb")),
+            ("dynamodb", cfg!(feature = "dynamodb")),
+        ];
+        for (kind, built) in stores {
+            if built {
+                continue;
+            }
             let options = StoreOptions {
-                kind: (*kind).into(),
+                kind: kind.into(),
                 location: String::new(),
                 role: "eventservice".into(),
                 tool: false,

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use myevents_adapters::dynamodb::DynamoStore;
+use myevents_adapters::mongodb::MongoStore;
 use myevents_adapters::sqlite::{SqliteConfig, SqliteStore};
 use myevents_core::local::{LocalBroker, LocalOptions};
 use myevents_core::memory::MemoryStore;
@@ -65,7 +67,12 @@ fn the_matrix_is_what_the_backends_say() {
         clock.clone(),
     )
     .unwrap();
-    let stores = [MemoryStore::new(clock).capabilities(), sqlite.capabilities()];
+    let stores = [
+        MemoryStore::new(clock).capabilities(),
+        sqlite.capabilities(),
+        MongoStore::CAPABILITIES,
+        DynamoStore::CAPABILITIES,
+    ];
     let brokers = [EventEmitter::capabilities(&LocalBroker::new(
         LocalOptions::default(),
         Arc::new(NoObserver),

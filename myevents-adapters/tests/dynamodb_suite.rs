@@ -23,13 +23,3 @@ async fn dynamodb_passes_the_store_suite() {
         panic!("{}", failure.why());
     }
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn tmp_some() {
-    use myevents_core::testkit::StoreFixture;
-    let Some(server) = server::start("x").await else { return };
-    let fixture = bed::Dynamo { endpoint: server.url().to_owned() };
-    macro_rules! go { ($c:ident) => {{ let bed = fixture.create().await.unwrap(); let t = std::time::Instant::now(); let r = myevents_core::testkit::store::$c(bed.as_ref()).await; println!("{} {:?} {:.6000}", stringify!($c), t.elapsed(), match r { Ok(f) => format!("{f:?}"), Err(f) => f.why().to_string() }); }} }
-    for _ in 0..2 { go!(s07_equals_the_model); }
-    server::stop(server).await;
-}

@@ -16,22 +16,27 @@ use super::book::MAX_BATCH;
 use super::schema::identity_key;
 use super::store::DynamoStore;
 
+impl DynamoStore {
+    /// What this store can do, open or not.
+    pub const CAPABILITIES: StoreCapabilities = StoreCapabilities {
+        name: "dynamodb",
+        durable: true,
+        shared: true,
+        max_batch: MAX_BATCH,
+        atomic_inbox: true,
+        lists_lag: true,
+        backup: false,
+    };
+}
+
 #[async_trait]
 impl DatabaseHandler for DynamoStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities {
-            name: "dynamodb",
-            durable: true,
-            shared: true,
-            max_batch: MAX_BATCH,
-            atomic_inbox: true,
-            lists_lag: true,
-            backup: false,
-        }
+        Self::CAPABILITIES
     }
 
     fn id_secret(&self) -> IdSecret {
-        self.0.secret.clone()
+        self.0.secret()
     }
 
     async fn ping(&self) -> Result<()> {

@@ -23,6 +23,7 @@ mod gate;
 mod handler;
 mod holders;
 mod ids;
+mod import;
 mod inbox;
 mod inventory;
 mod item;
@@ -38,6 +39,7 @@ mod scan;
 mod schema;
 mod store;
 mod transact;
+mod transfer;
 mod users;
 
 pub use aws_sdk_dynamodb;

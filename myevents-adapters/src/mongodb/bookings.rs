@@ -17,8 +17,13 @@ pub(super) fn holder_id(secret: &IdSecret, event: &EventId, person: &Person) -> 
     secret.derive_id("holder", "", &event.to_string(), person.as_str())
 }
 
-/// A booking as it is inserted: with the try that inserts it, and its message.
-pub(super) fn booking_document(booking: &Booking, attempt: &str, holder: Option<[u8; 12]>, message: Document) -> Document {
+/// A booking as it is inserted: with the try that inserts it, and its message; one that was moved here has none.
+pub(super) fn booking_document(
+    booking: &Booking,
+    attempt: &str,
+    holder: Option<[u8; 12]>,
+    message: Option<Document>,
+) -> Document {
     let mut document = doc! {
         "_id": booking_id(&booking.id),
         "eventid": event_id(&booking.event),
@@ -39,7 +44,9 @@ pub(super) fn booking_document(booking: &Booking, attempt: &str, holder: Option<
     optional("email", booking.email.as_ref().map(text_of));
     optional("person", booking.person.as_ref().map(|person| person.as_str().into()));
     optional("holder", holder.map(|holder| id(&holder)));
-    document.insert("outbox", vec![Bson::Document(message)]);
+    if let Some(message) = message {
+        document.insert("outbox", vec![Bson::Document(message)]);
+    }
     document
 }
 

@@ -67,8 +67,8 @@ impl Batch {
         let holder = booking
             .person
             .as_ref()
-            .map(|person| holder_id(&inner.secret, &self.event, person));
-        let document = booking_document(booking, &commit.token, holder, message.document(commit.lease));
+            .map(|person| holder_id(&inner.secret(), &self.event, person));
+        let document = booking_document(booking, &commit.token, holder, Some(message.document(commit.lease)));
         let raw = RawDocumentBuf::try_from(&document)
             .map_err(|source| malformed("a booking can't be encoded").caused_by(source))?;
         let bytes = raw.as_bytes().len();

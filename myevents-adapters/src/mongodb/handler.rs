@@ -24,18 +24,23 @@ use super::{bookings, events, locations, people};
 /// The most wishes of one batch: its entry, whole bookings and messages, is one of sixteen in the counter's record.
 const MAX_BATCH: usize = 100;
 
+impl MongoStore {
+    /// What this store can do, open or not.
+    pub const CAPABILITIES: StoreCapabilities = StoreCapabilities {
+        name: "mongodb",
+        durable: true,
+        shared: true,
+        max_batch: MAX_BATCH,
+        atomic_inbox: false,
+        lists_lag: false,
+        backup: false,
+    };
+}
+
 #[async_trait]
 impl DatabaseHandler for MongoStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities {
-            name: "mongodb",
-            durable: true,
-            shared: true,
-            max_batch: MAX_BATCH,
-            atomic_inbox: false,
-            lists_lag: false,
-            backup: false,
-        }
+        Self::CAPABILITIES
     }
 
     fn id_secret(&self) -> IdSecret {

@@ -95,7 +95,7 @@ impl Batch {
                 (false, None) => Held::Again(Next::Look),
             });
         };
-        let holder = holder_id(&self.inner.secret, &self.event, person);
+        let holder = holder_id(&self.inner.secret(), &self.event, person);
         let own: HashSet<BookingId> = commit.places().map(|at| self.wishes[at].id().clone()).collect();
         for _ in 0..TRIES {
             let Some(record) = self.record(holder, counter, seen).await? else {
@@ -225,7 +225,7 @@ impl Batch {
                 && !booked
                 && !wish.sent
             {
-                let holder = holder_id(&self.inner.secret, &self.event, person);
+                let holder = holder_id(&self.inner.secret(), &self.event, person);
                 holds.push((holder, wish.id().clone(), token.clone()));
             }
         }

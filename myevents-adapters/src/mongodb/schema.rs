@@ -16,7 +16,7 @@ use super::error::{Sends, is_passing, malformed};
 use super::link::{Collection, Link, Strength};
 
 /// The one record of `meta`.
-const STORE: &str = "store";
+pub(super) const STORE: &str = "store";
 
 /// The form of the records that this program writes.
 const FORMAT: i64 = 1;

@@ -33,7 +33,7 @@ pub(super) struct Inner {
     pub(super) link: Link,
     pub(super) config: MongoConfig,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) secret: IdSecret,
+    secret: parking_lot::Mutex<IdSecret>,
     pub(super) instance: Instance,
     pub(super) desks: Desks,
     pub(super) tasks: TaskTracker,
@@ -92,7 +92,7 @@ impl MongoStore {
         let inner = Arc::new(Inner {
             link,
             clock,
-            secret,
+            secret: parking_lot::Mutex::new(secret),
             instance: Instance::new(config.lease),
             desks: Desks::default(),
             tasks: TaskTracker::new(),
@@ -135,7 +135,7 @@ impl MongoStore {
     }
 
     pub(super) fn secret(&self) -> IdSecret {
-        self.inner.secret.clone()
+        self.inner.secret()
     }
 
     /// Runs a write in a task of its own: whoever asked may go away, the write is carried through.
@@ -171,6 +171,15 @@ impl Inner {
             return Err(Error::new(ErrorKind::Closed, operation, "the store was closed"));
         }
         Ok(())
+    }
+
+    pub(super) fn secret(&self) -> IdSecret {
+        self.secret.lock().clone()
+    }
+
+    /// Answers `secret`, which is stored, from now on.
+    pub(super) fn take_secret(&self, secret: &IdSecret) {
+        *self.secret.lock() = secret.clone();
     }
 
     pub(super) fn now(&self) -> UnixMillis {
