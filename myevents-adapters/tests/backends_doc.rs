@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use myevents_adapters::dynamodb::DynamoStore;
+use myevents_adapters::mongodb::MongoStore;
 use myevents_adapters::sqlite::{SqliteConfig, SqliteStore};
 use myevents_core::local::{LocalBroker, LocalOptions};
 use myevents_core::memory::MemoryStore;
@@ -68,7 +70,8 @@ fn the_matrix_is_what_the_backends_say() {
     let stores = [
         MemoryStore::new(clock).capabilities(),
         sqlite.capabilities(),
-        myevents_adapters::dynamodb::capabilities(),
+        MongoStore::CAPABILITIES,
+        DynamoStore::CAPABILITIES,
     ];
     let brokers = [EventEmitter::capabilities(&LocalBroker::new(
         LocalOptions::default(),

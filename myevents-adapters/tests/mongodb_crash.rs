@@ -19,7 +19,8 @@ use myevents_adapters::mongodb::{CRASH_POINTS, MongoConfig, MongoStore};
 use myevents_core::crash;
 use myevents_core::domain::{BookingId, EventId, PersonLimits, UnixMillis};
 use myevents_core::ports::{
-    BookOptions, BookingFilter, BookingOwner, BookingRequest, Clock, DatabaseHandler, Outbox, Outcome, SystemClock,
+    BookOptions, BookingFilter, BookingOwner, BookingRequest, Clock, DatabaseHandler, Outbox, Outcome,
+    SystemClock,
 };
 use myevents_core::testkit::{fixture, is_full_scale};
 use myevents_servers::{Kind, Server};
@@ -30,7 +31,10 @@ const CHILD: &str = "MYEVENTS_TEST_DATABASE";
 const EVENT: &str = "MYEVENTS_TEST_EVENT";
 
 /// What one person may have where limits are kept.
-const LIMITS: PersonLimits = PersonLimits { seats: Some(6), bookings: None };
+const LIMITS: PersonLimits = PersonLimits {
+    seats: Some(6),
+    bookings: None,
+};
 
 /// The leases of a dead process have ended by this clock.
 #[derive(Debug)]
@@ -99,7 +103,8 @@ fn a_process_that_ends_at_any_point_loses_nothing() {
 
 fn lines<'a>(said: &'a str, what: &'a str) -> impl Iterator<Item = String> + 'a {
     let of = said.lines().filter_map(|line| line.split_once(' '));
-    of.filter(move |(word, _)| *word == what).map(|(_, id)| id.to_owned())
+    of.filter(move |(word, _)| *word == what)
+        .map(|(_, id)| id.to_owned())
 }
 
 fn wish(event: &EventId, index: usize) -> BookingRequest {
@@ -173,15 +178,24 @@ async fn examine(
         assert_eq!(booking.state.as_str(), "confirmed", "{case}");
     }
     for id in perhaps_cancelled {
-        assert!(stored.contains_key(&BookingId::parse(id).unwrap()), "{case}: an accepted booking is lost");
+        assert!(
+            stored.contains_key(&BookingId::parse(id).unwrap()),
+            "{case}: an accepted booking is lost"
+        );
     }
     let mut of_person: HashMap<String, u32> = HashMap::new();
-    for booking in stored.values().filter(|booking| booking.state.as_str() == "confirmed") {
+    for booking in stored
+        .values()
+        .filter(|booking| booking.state.as_str() == "confirmed")
+    {
         if let Some(person) = &booking.person {
             *of_person.entry(person.as_str().to_owned()).or_default() += booking.seats.get();
         }
     }
-    assert!(of_person.values().all(|seats| *seats <= 6), "{case}: {of_person:?}");
+    assert!(
+        of_person.values().all(|seats| *seats <= 6),
+        "{case}: {of_person:?}"
+    );
     announced_once(&store, &stored, case).await;
     // At rest nobody is refused below the limit.
     for (person, seats) in of_person {
@@ -189,7 +203,10 @@ async fn examine(
         if rest > 0 {
             let request = fixture::limited_request(event, rest, &person, LIMITS);
             let outcome = book(&store, &request).await.unwrap().value;
-            assert!(matches!(outcome, Outcome::Booked(_)), "{case}: {rest} of {person}: {outcome:?}");
+            assert!(
+                matches!(outcome, Outcome::Booked(_)),
+                "{case}: {rest} of {person}: {outcome:?}"
+            );
         }
     }
 }
@@ -202,7 +219,11 @@ async fn all_bookings(
     let (mut stored, mut after) = (HashMap::new(), None);
     loop {
         let page = store.list_bookings(&filter, after.as_ref(), 500).await.unwrap();
-        stored.extend(page.items.into_iter().map(|booking| (booking.id.clone(), booking)));
+        stored.extend(
+            page.items
+                .into_iter()
+                .map(|booking| (booking.id.clone(), booking)),
+        );
         after = page.next;
         if after.is_none() {
             return stored;
@@ -224,13 +245,29 @@ async fn announced_once(
         }
         for row in claim.rows {
             let message = row.envelope;
-            *told.entry((message.key().to_owned(), message.name().as_str().to_owned())).or_default() += 1;
+            *told
+                .entry((message.key().to_owned(), message.name().as_str().to_owned()))
+                .or_default() += 1;
         }
     }
-    let expected = stored.values().map(|booking| 1 + usize::from(booking.state.as_str() == "cancelled"));
-    assert_eq!(told.len(), expected.sum::<usize>(), "{case}: a message is lost, or one too many");
-    assert!(told.values().all(|times| *times == 1), "{case}: a message is there twice");
-    assert!(stored.keys().all(|id| told.contains_key(&(id.to_string(), "event.booked".to_owned()))), "{case}");
+    let expected = stored
+        .values()
+        .map(|booking| 1 + usize::from(booking.state.as_str() == "cancelled"));
+    assert_eq!(
+        told.len(),
+        expected.sum::<usize>(),
+        "{case}: a message is lost, or one too many"
+    );
+    assert!(
+        told.values().all(|times| *times == 1),
+        "{case}: a message is there twice"
+    );
+    assert!(
+        stored
+            .keys()
+            .all(|id| told.contains_key(&(id.to_string(), "event.booked".to_owned()))),
+        "{case}"
+    );
 }
 
 #[test]
@@ -241,7 +278,10 @@ fn a_server_that_is_killed_and_comes_back_loses_nothing() {
     };
     let kills = if is_full_scale() { 50 } else { 10 };
     let runtime = runtime();
-    let url = format!("{}/?serverSelectionTimeoutMS=1000", server.url().trim_end_matches('/'));
+    let url = format!(
+        "{}/?serverSelectionTimeoutMS=1000",
+        server.url().trim_end_matches('/')
+    );
     let database = Database::new(&url);
     let (store, event) = runtime.block_on(async {
         let store = database.open_now().await;
@@ -276,8 +316,13 @@ fn a_server_that_is_killed_and_comes_back_loses_nothing() {
         let unasked = stored.keys().filter(|id| !booked.contains(&id.to_string()));
         assert_eq!(unasked.count(), 0, "a booking that nobody has an answer to");
     });
-    eprintln!("{kills} kills of the server: {accepted} bookings accepted, {unknown} answers were unknown and asked again");
-    assert!(accepted > kills as usize, "too little was booked to show anything");
+    eprintln!(
+        "{kills} kills of the server: {accepted} bookings accepted, {unknown} answers were unknown and asked again"
+    );
+    assert!(
+        accepted > kills as usize,
+        "too little was booked to show anything"
+    );
 }
 
 /// Books one wish after the other, each until it has a definite answer.
@@ -287,7 +332,10 @@ async fn book_through(store: MongoStore, event: EventId, stop: Arc<AtomicBool>) 
         let request = fixture::booking_request(&event, 2);
         loop {
             let wish = within(request.clone(), Duration::from_secs(4));
-            let answer = store.book(&event, std::slice::from_ref(&wish), BookOptions::default()).await.remove(0);
+            let answer = store
+                .book(&event, std::slice::from_ref(&wish), BookOptions::default())
+                .await
+                .remove(0);
             match answer {
                 Ok(committed) => {
                     assert!(

@@ -37,7 +37,9 @@ impl StoreFixture for Mongo {
     async fn create(&self) -> Result<Box<dyn StoreBed>> {
         let clock = Arc::new(TestClock::default());
         let database = Database::new(&self.url);
-        let proxy = FaultProxy::start(database.address()).await.expect("a proxy can be started");
+        let proxy = FaultProxy::start(database.address())
+            .await
+            .expect("a proxy can be started");
         let store = database.open_at(proxy.address(), clock.clone()).await?;
         Ok(Box::new(Bed {
             store: Arc::new(store),
@@ -77,7 +79,10 @@ impl StoreBed for Bed {
 
     async fn set_reachable(&self, reachable: bool) -> Result<bool> {
         if reachable {
-            self.proxy.accept_again().await.expect("the proxy can listen again");
+            self.proxy
+                .accept_again()
+                .await
+                .expect("the proxy can listen again");
         } else {
             self.proxy.refuse().await;
             self.proxy.cut();

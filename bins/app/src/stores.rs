@@ -13,6 +13,8 @@ pub(crate) fn options(settings: &Settings, service: &ServiceSettings, tool: bool
         Some(connection) => connection.reveal().to_owned(),
         None => match service.database.as_str() {
             "mongodb" => "mongodb://127.0.0.1".into(),
+            // None: the endpoint of the region that the AWS SDK finds.
+            "dynamodb" => String::new(),
             _ => {
                 let file = format!("{}.db", service.service);
                 let folder = settings.data.clone().unwrap_or_default();

@@ -296,7 +296,7 @@ fn a_backend_that_is_not_built_is_named() {
     let folder = data.path().to_str().unwrap();
     for (name, value, feature) in [
         ("MYEVENTS_MESSAGE_BROKER_TYPE", "amqp", "amqp"),
-        ("MYEVENTS_DATABASETYPE", "mongodb", "mongodb"),
+        ("MYEVENTS_MESSAGE_BROKER_TYPE", "kafka", "kafka"),
     ] {
         let output = run(
             &[

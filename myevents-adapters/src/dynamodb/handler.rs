@@ -16,10 +16,9 @@ use super::book::MAX_BATCH;
 use super::schema::identity_key;
 use super::store::DynamoStore;
 
-/// What this backend promises.
-#[must_use]
-pub fn capabilities() -> StoreCapabilities {
-    StoreCapabilities {
+impl DynamoStore {
+    /// What this store can do, open or not.
+    pub const CAPABILITIES: StoreCapabilities = StoreCapabilities {
         name: "dynamodb",
         durable: true,
         shared: true,
@@ -27,17 +26,17 @@ pub fn capabilities() -> StoreCapabilities {
         atomic_inbox: true,
         lists_lag: true,
         backup: false,
-    }
+    };
 }
 
 #[async_trait]
 impl DatabaseHandler for DynamoStore {
     fn capabilities(&self) -> StoreCapabilities {
-        capabilities()
+        Self::CAPABILITIES
     }
 
     fn id_secret(&self) -> IdSecret {
-        self.0.secret.clone()
+        self.0.secret()
     }
 
     async fn ping(&self) -> Result<()> {

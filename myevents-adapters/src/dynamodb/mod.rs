@@ -23,6 +23,7 @@ mod gate;
 mod handler;
 mod holders;
 mod ids;
+mod import;
 mod inbox;
 mod inventory;
 mod item;
@@ -38,11 +39,11 @@ mod scan;
 mod schema;
 mod store;
 mod transact;
+mod transfer;
 mod users;
 
 pub use aws_sdk_dynamodb;
 pub use config::DynamoConfig;
-pub use handler::capabilities;
 pub use store::DynamoStore;
 
 /// Where a test may end the process: see [`myevents_core::crash`].

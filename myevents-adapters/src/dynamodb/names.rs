@@ -76,6 +76,9 @@ pub(super) const SEATS: &str = "Seats";
 pub(super) const BOOKINGS: &str = "Bookings";
 
 pub(super) const PERSON: &str = "Person";
+/// The secret of the store, in its identity.
+pub(super) const SECRET: &str = "Secret";
+
 pub(super) const REMOVED: &str = "Removed";
 
 pub(super) const TOKEN: &str = "Token";

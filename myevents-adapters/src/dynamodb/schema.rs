@@ -395,7 +395,7 @@ async fn identify(clients: &Clients, tables: &Tables, config: &DynamoConfig) -> 
         }
         let mut item = identity_key();
         item.insert("Role".into(), text(config.role.as_str()));
-        item.insert("Secret".into(), bytes(&rand::random::<[u8; 32]>()));
+        item.insert(SECRET.into(), bytes(&rand::random::<[u8; 32]>()));
         item.insert("Layout".into(), number(LAYOUT));
         let new = Expression::new().when_absent(ID);
         let put = clients
@@ -447,7 +447,7 @@ fn read_identity(item: &Item, tables: &Tables, config: &DynamoConfig) -> Result<
         )
         .with("layout", layout));
     }
-    let secret: [u8; 32] = get_bytes(item, "Secret")?
+    let secret: [u8; 32] = get_bytes(item, SECRET)?
         .try_into()
         .map_err(|_| malformed("the secret of the store has not 32 bytes"))?;
     Ok(Identity {

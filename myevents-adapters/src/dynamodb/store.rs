@@ -31,7 +31,7 @@ pub(super) struct Shared {
     pub(super) tables: Tables,
     pub(super) config: DynamoConfig,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) secret: IdSecret,
+    secret: parking_lot::Mutex<IdSecret>,
     pub(super) ids: Ids,
     pub(super) gates: Gates,
     pub(super) confirms: Confirms,
@@ -83,7 +83,7 @@ impl DynamoStore {
             tables,
             config,
             clock,
-            secret: identity.secret,
+            secret: parking_lot::Mutex::new(identity.secret),
             ids: Ids::default(),
             gates: Gates::default(),
             confirms: Confirms::default(),
@@ -150,6 +150,15 @@ impl DynamoStore {
 impl Shared {
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn secret(&self) -> IdSecret {
+        self.secret.lock().clone()
+    }
+
+    /// Answers `secret`, which is stored, from now on.
+    pub(super) fn take_secret(&self, secret: &IdSecret) {
+        *self.secret.lock() = secret.clone();
     }
 
     pub(super) fn now(&self) -> UnixMillis {

@@ -96,7 +96,10 @@ pub(super) async fn book(
     let mut batch = Batch {
         desk: Arc::clone(&desk),
         options,
-        wishes: requests.into_iter().map(|request| wish(&event, request)).collect(),
+        wishes: requests
+            .into_iter()
+            .map(|request| wish(&event, request))
+            .collect(),
         tries: Vec::new(),
         stuck: HashSet::new(),
         waits: super::limits::WAITS,
@@ -234,7 +237,11 @@ impl Batch {
         };
         self.desk.remember(&seen.counter);
         let full = seen.pending.len() >= MOST_PENDING;
-        let of_wishes: Vec<&Entry> = seen.pending.iter().filter(|entry| full || self.is_wanted(entry)).collect();
+        let of_wishes: Vec<&Entry> = seen
+            .pending
+            .iter()
+            .filter(|entry| full || self.is_wanted(entry))
+            .collect();
         let mut rolled = false;
         for entry in of_wishes {
             if self.roll(entry).await? {
@@ -266,7 +273,9 @@ impl Batch {
     }
 
     fn is_wanted(&self, entry: &Entry) -> bool {
-        self.wishes.iter().any(|wish| wish.is_open() && entry.holds(wish.id()))
+        self.wishes
+            .iter()
+            .any(|wish| wish.is_open() && entry.holds(wish.id()))
     }
 
     /// Rolls an entry forward; answers whether it is gone now. One that can't be carried out stays.
@@ -293,7 +302,11 @@ impl Batch {
     }
 
     fn answer_stuck(&mut self, entry: &Entry) {
-        for wish in self.wishes.iter_mut().filter(|wish| wish.answer.is_none() && entry.holds(wish.id())) {
+        for wish in self
+            .wishes
+            .iter_mut()
+            .filter(|wish| wish.answer.is_none() && entry.holds(wish.id()))
+        {
             wish.answer = Some(Err(Error::new(
                 ErrorKind::Unavailable,
                 "book",
@@ -429,13 +442,15 @@ impl Batch {
         let Outcome::SoldOut { available } = refusal else {
             return refusal;
         };
-        let behind = self.wishes[at + 1..].iter().filter_map(|wish| match &wish.answer {
-            Some(Ok(committed)) => match &committed.value {
-                Outcome::Booked(booking) => Some(u64::from(booking.seats.get())),
+        let behind = self.wishes[at + 1..]
+            .iter()
+            .filter_map(|wish| match &wish.answer {
+                Some(Ok(committed)) => match &committed.value {
+                    Outcome::Booked(booking) => Some(u64::from(booking.seats.get())),
+                    _ => None,
+                },
                 _ => None,
-            },
-            _ => None,
-        });
+            });
         let left = available + behind.sum::<u64>();
         let wanted = u64::from(self.wishes[at].seats());
         Outcome::SoldOut {

@@ -17,8 +17,13 @@ pub(super) fn holder_id(secret: &IdSecret, event: &EventId, person: &Person) -> 
     secret.derive_id("holder", "", &event.to_string(), person.as_str())
 }
 
-/// A booking as it is inserted: with the try that inserts it, and its message.
-pub(super) fn booking_document(booking: &Booking, attempt: &str, holder: Option<[u8; 12]>, message: Document) -> Document {
+/// A booking as it is inserted: with the try that inserts it, and its message; one that was moved here has none.
+pub(super) fn booking_document(
+    booking: &Booking,
+    attempt: &str,
+    holder: Option<[u8; 12]>,
+    message: Option<Document>,
+) -> Document {
     let mut document = doc! {
         "_id": booking_id(&booking.id),
         "eventid": event_id(&booking.event),
@@ -37,9 +42,14 @@ pub(super) fn booking_document(booking: &Booking, attempt: &str, holder: Option<
     optional("userid", booking.user.as_ref().map(|user| id(user.as_bytes())));
     optional("name", booking.name.as_ref().map(text_of));
     optional("email", booking.email.as_ref().map(text_of));
-    optional("person", booking.person.as_ref().map(|person| person.as_str().into()));
+    optional(
+        "person",
+        booking.person.as_ref().map(|person| person.as_str().into()),
+    );
     optional("holder", holder.map(|holder| id(&holder)));
-    document.insert("outbox", vec![Bson::Document(message)]);
+    if let Some(message) = message {
+        document.insert("outbox", vec![Bson::Document(message)]);
+    }
     document
 }
 
@@ -73,7 +83,10 @@ fn without_messages() -> Document {
 pub(super) async fn find(link: &Link, wanted: &BookingId) -> Result<Option<Booking>> {
     let filter = doc! { "_id": booking_id(wanted) };
     let found = link.find_one("find booking", &link.bookings, filter, Some(without_messages()));
-    found.await?.map(|document| booking_of(Fields(&document))).transpose()
+    found
+        .await?
+        .map(|document| booking_of(Fields(&document)))
+        .transpose()
 }
 
 /// Whether a filter's text is in the holder's name or address.
@@ -112,12 +125,19 @@ pub(super) async fn list(
             options.limit = i64::try_from(missing).ok();
         }
         let needle = needle.clone();
-        let found = link.find("list bookings", &link.bookings, part, options, missing, move |document| {
-            let booking = booking_of(Fields(document))?;
-            // Lower-casing any Unicode is beyond the server, and a stored copy would cost every booking.
-            let fits = needle.as_deref().is_none_or(|needle| mentions(&booking, needle));
-            Ok(fits.then_some(booking))
-        });
+        let found = link.find(
+            "list bookings",
+            &link.bookings,
+            part,
+            options,
+            missing,
+            move |document| {
+                let booking = booking_of(Fields(document))?;
+                // Lower-casing any Unicode is beyond the server, and a stored copy would cost every booking.
+                let fits = needle.as_deref().is_none_or(|needle| mentions(&booking, needle));
+                Ok(fits.then_some(booking))
+            },
+        );
         items.extend(found.await?);
         if items.len() >= wanted {
             break;

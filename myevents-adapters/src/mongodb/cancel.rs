@@ -78,7 +78,12 @@ impl Inner {
     ) -> Result<Option<Cancelled>> {
         let link = &self.link;
         let filter = doc! { "_id": booking_id(&request.booking) };
-        let found = link.find_one("cancel booking", &link.bookings, filter, Some(doc! { "outbox.body": 0 }));
+        let found = link.find_one(
+            "cancel booking",
+            &link.bookings,
+            filter,
+            Some(doc! { "outbox.body": 0 }),
+        );
         let Some(found) = found.await? else {
             // It may be committed and not yet inserted.
             return self.unless_pending(desk, request).await;
@@ -105,16 +110,24 @@ impl Inner {
         if Instant::now() > request.deadline {
             return Ok(None);
         }
-        if !self.push_intent(desk, request, &token, seats, &message, sent).await? {
+        if !self
+            .push_intent(desk, request, &token, seats, &message, sent)
+            .await?
+        {
             return Ok(None);
         }
         crash::point("mongodb.after-intent").await;
         let lease = self.instance.new_lease(now);
-        let changed = self.change_booking(&request.booking, &token, &message, lease).await?;
+        let changed = self
+            .change_booking(&request.booking, &token, &message, lease)
+            .await?;
         crash::point("mongodb.before-settling-cancel").await;
         match changed {
             Some(_) => self.settle(desk, &request.event, &token, seats).await?,
-            None => self.settle_cancel(desk, &request.event, &token, &request.booking, seats).await?,
+            None => {
+                self.settle_cancel(desk, &request.event, &token, &request.booking, seats)
+                    .await?
+            }
         }
         Ok(changed.map(|(booking, lease)| {
             let row = lease.map(|lease| message.row(Kind::Bookings, request.booking.as_bytes(), lease));
@@ -137,10 +150,21 @@ impl Inner {
         sent: &mut Vec<String>,
     ) -> Result<bool> {
         let link = &self.link;
-        let entry = cancel_entry(token, self.now().0, &request.booking, seats, message.document(None));
+        let entry = cancel_entry(
+            token,
+            self.now().0,
+            &request.booking,
+            seats,
+            message.document(None),
+        );
         let mut filter = doc! { "_id": event_id(&request.event) };
         counters::has_room(&mut filter);
-        let pushed = link.update("cancel booking", &link.inventory, filter, doc! { "$push": { "pending": entry } });
+        let pushed = link.update(
+            "cancel booking",
+            &link.inventory,
+            filter,
+            doc! { "$push": { "pending": entry } },
+        );
         match pushed.await {
             Ok(true) => {
                 sent.push(token.to_owned());
@@ -178,13 +202,17 @@ impl Inner {
         if let Some(lease) = lease {
             let (mut filter, update) = change(booking, token, message.document(Some(lease)));
             filter.insert("outbox.until", doc! { "$exists": false });
-            let changed = link.change("cancel booking", &link.bookings, filter, update, shown()).await?;
+            let changed = link
+                .change("cancel booking", &link.bookings, filter, update, shown())
+                .await?;
             if let Some(changed) = changed {
                 return Ok(Some((booking_of(Fields(&changed))?, Some(lease))));
             }
         }
         let (filter, update) = change(booking, token, message.document(None));
-        let changed = link.change("cancel booking", &link.bookings, filter, update, shown()).await?;
+        let changed = link
+            .change("cancel booking", &link.bookings, filter, update, shown())
+            .await?;
         changed
             .map(|changed| Ok((booking_of(Fields(&changed))?, None)))
             .transpose()
@@ -210,7 +238,10 @@ impl Inner {
         let Some(token) = token else { return Ok(()) };
         let link = &self.link;
         let filter = doc! { "_id": event_id(&request.event), "pending.token": token };
-        let Some(found) = link.find_one("cancel booking", &link.inventory, filter, None).await? else {
+        let Some(found) = link
+            .find_one("cancel booking", &link.inventory, filter, None)
+            .await?
+        else {
             return Ok(());
         };
         for entry in counters::entries_of(Fields(&found))? {

@@ -47,7 +47,11 @@ impl fmt::Display for MongoReport {
             writeln!(f, "counter of event {event} was not checked: {why}")?;
         }
         if self.unfinished > 0 {
-            writeln!(f, "{} bookings or cancels are committed and not carried out", self.unfinished)?;
+            writeln!(
+                f,
+                "{} bookings or cancels are committed and not carried out",
+                self.unfinished
+            )?;
         }
         let word = if self.is_sound() { "sound" } else { "not sound" };
         write!(f, "{word}: {} counters checked", self.counters)
@@ -60,7 +64,8 @@ impl MongoStore {
     /// # Errors
     /// `Unavailable`, `Closed`.
     pub async fn check_store(&self) -> Result<MongoReport> {
-        self.run("check store", |inner| async move { inner.check().await }).await
+        self.run("check store", |inner| async move { inner.check().await })
+            .await
     }
 }
 
@@ -89,7 +94,13 @@ impl Inner {
     pub(super) async fn unfinished(&self) -> Result<u64> {
         let oldest = self.now().0.saturating_sub(60_000);
         let inventory = self.link.inventory.clone();
-        let work = async move { inventory.count_documents(doc! { "pending.at": { "$lt": oldest } }).await };
-        self.link.call("count unfinished bookings", Sends::Read, work).await
+        let work = async move {
+            inventory
+                .count_documents(doc! { "pending.at": { "$lt": oldest } })
+                .await
+        };
+        self.link
+            .call("count unfinished bookings", Sends::Read, work)
+            .await
     }
 }

@@ -8,9 +8,7 @@ use mongodb::bson::raw::RawArray;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, RawBsonRef, RawDocument};
 use myevents_core::Result;
-use myevents_core::domain::{
-    BookingId, EventId, Fingerprint, LocationId, Text, UserId, Version,
-};
+use myevents_core::domain::{BookingId, EventId, Fingerprint, LocationId, Text, UserId, Version};
 
 use super::error::malformed;
 
@@ -56,7 +54,10 @@ fn int_of(value: RawBsonRef<'_>) -> Option<i64> {
         RawBsonRef::Int32(number) => Some(number.into()),
         RawBsonRef::Int64(number) => Some(number),
         // A shell writes every number so.
-        #[allow(clippy::cast_possible_truncation, reason = "a fraction is none of a count, and the cast saturates")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a fraction is none of a count, and the cast saturates"
+        )]
         RawBsonRef::Double(number) => Some(number as i64),
         _ => None,
     }
@@ -111,7 +112,9 @@ impl<'a> Fields<'a> {
         match self.get(name)? {
             None => Ok(false),
             Some(RawBsonRef::Boolean(flag)) => Ok(flag),
-            Some(_) => Err(malformed("a field that is true or false holds something else").with("field", name)),
+            Some(_) => {
+                Err(malformed("a field that is true or false holds something else").with("field", name))
+            }
         }
     }
 
@@ -127,7 +130,9 @@ impl<'a> Fields<'a> {
         match self.get(name)? {
             None => Ok(None),
             Some(RawBsonRef::Document(document)) => Ok(Some(Fields(document))),
-            Some(_) => Err(malformed("a field that holds a document holds something else").with("field", name)),
+            Some(_) => {
+                Err(malformed("a field that holds a document holds something else").with("field", name))
+            }
         }
     }
 

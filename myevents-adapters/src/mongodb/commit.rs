@@ -63,12 +63,21 @@ impl Batch {
     pub(super) fn add(&mut self, commit: &mut Commit, at: usize) -> Result<Added> {
         let inner = &self.inner;
         let booking = &self.wishes[at].request.booking;
-        let message = NewMessage::new(self.wishes[at].request.message.clone(), &inner.instance, inner.now());
+        let message = NewMessage::new(
+            self.wishes[at].request.message.clone(),
+            &inner.instance,
+            inner.now(),
+        );
         let holder = booking
             .person
             .as_ref()
-            .map(|person| holder_id(&inner.secret, &self.event, person));
-        let document = booking_document(booking, &commit.token, holder, message.document(commit.lease));
+            .map(|person| holder_id(&inner.secret(), &self.event, person));
+        let document = booking_document(
+            booking,
+            &commit.token,
+            holder,
+            Some(message.document(commit.lease)),
+        );
         let raw = RawDocumentBuf::try_from(&document)
             .map_err(|source| malformed("a booking can't be encoded").caused_by(source))?;
         let bytes = raw.as_bytes().len();
@@ -84,7 +93,12 @@ impl Batch {
             return Ok(Added::Full);
         }
         commit.bytes += bytes;
-        commit.granted.push(Granted { at, message, document, raw });
+        commit.granted.push(Granted {
+            at,
+            message,
+            document,
+            raw,
+        });
         Ok(Added::Yes)
     }
 
@@ -98,11 +112,20 @@ impl Batch {
             return Ok(Next::Remembered);
         }
         let last = commit.places().map(|at| self.wishes[at].request.deadline).max();
-        let limit = last.map_or(self.inner.link.limit, |last| self.inner.link.limit.min(last - now));
+        let limit = last.map_or(self.inner.link.limit, |last| {
+            self.inner.link.limit.min(last - now)
+        });
         let (filter, update) = self.condition(&mut commit);
         let link = &self.inner.link;
         let answer = link
-            .change_within("commit bookings", &link.inventory, filter, update, Some(shown()), limit)
+            .change_within(
+                "commit bookings",
+                &link.inventory,
+                filter,
+                update,
+                Some(shown()),
+                limit,
+            )
             .await;
         match answer {
             Ok(Some(document)) => {
@@ -151,7 +174,10 @@ impl Batch {
             filter.insert("available", doc! { "$exists": false });
         }
         counters::has_room(&mut filter);
-        let documents = commit.granted.iter_mut().map(|granted| std::mem::take(&mut granted.document));
+        let documents = commit
+            .granted
+            .iter_mut()
+            .map(|granted| std::mem::take(&mut granted.document));
         let entry = booking_entry(&commit.token, self.inner.now().0, documents.collect());
         (filter, doc! { "$inc": change, "$push": { "pending": entry } })
     }
@@ -172,7 +198,10 @@ impl Batch {
         crash::point("mongodb.after-insert").await;
         let lost = lost_seats(&documents, &fates)?;
         if lost > 0 {
-            let settled = self.inner.settle(&self.desk, &self.event, &commit.token, lost).await;
+            let settled = self
+                .inner
+                .settle(&self.desk, &self.event, &commit.token, lost)
+                .await;
             if let Err(error) = settled {
                 tracing::debug!(event = %self.event, %error, "seats of losing duplicates come back later");
             }
@@ -188,13 +217,17 @@ impl Batch {
                     if forgotten.contains(&booking.id) {
                         booking.forget_person();
                     }
-                    let row = commit.lease.map(|lease| granted.message.row(Kind::Bookings, booking.id.as_bytes(), lease));
+                    let row = commit
+                        .lease
+                        .map(|lease| granted.message.row(Kind::Bookings, booking.id.as_bytes(), lease));
                     Committed {
                         value: Outcome::Booked(booking),
                         leased: row.into_iter().collect(),
                     }
                 }
-                Fate::Lost(stored) => Committed::quiet(counter::replay(&booking_of(Fields(&stored))?, wanted)),
+                Fate::Lost(stored) => {
+                    Committed::quiet(counter::replay(&booking_of(Fields(&stored))?, wanted))
+                }
             };
             wish.answer = Some(Ok(answer));
         }

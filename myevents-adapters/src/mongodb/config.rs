@@ -122,7 +122,9 @@ impl MongoConfig {
             }
         })?;
         check(&options).map_err(|error| error.with("url", self.shown_url()))?;
-        options.app_name.get_or_insert_with(|| format!("myevents-{}", self.role));
+        options
+            .app_name
+            .get_or_insert_with(|| format!("myevents-{}", self.role));
         options.server_selection_timeout.get_or_insert(self.call_timeout);
         options.connect_timeout.get_or_insert(self.call_timeout);
         Ok(options)
@@ -200,9 +202,15 @@ mod tests {
         let told = refusal("mongodb://ada:secret@127.0.0.1/?w=0").await;
         assert!(told.contains("w=0") && told.contains("w=majority"), "{told}");
         assert!(!told.contains("secret"), "{told}");
-        for url in ["mongodb://127.0.0.1/?journal=false", "mongodb://127.0.0.1/?w=2&journal=false"] {
+        for url in [
+            "mongodb://127.0.0.1/?journal=false",
+            "mongodb://127.0.0.1/?w=2&journal=false",
+        ] {
             let told = refusal(url).await;
-            assert!(told.contains("journal=false") && told.contains("journal=true"), "{told}");
+            assert!(
+                told.contains("journal=false") && told.contains("journal=true"),
+                "{told}"
+            );
         }
         for url in ["mongo://127.0.0.1", "", "mongodb://:secret@/x?nonsense=1"] {
             let told = refusal(url).await;
@@ -212,7 +220,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_safe_is_taken_and_bounded() {
-        let config = MongoConfig::service("mongodb://127.0.0.1/other?w=majority&journal=true", "bookingservice");
+        let config = MongoConfig::service(
+            "mongodb://127.0.0.1/other?w=majority&journal=true",
+            "bookingservice",
+        );
         let options = config.client_options().await.unwrap();
         assert_eq!(options.server_selection_timeout, Some(config.call_timeout));
         assert_eq!(config.database_name(options.default_database.as_deref()), "other");

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use myevents_core::ports::Clock;
+use myevents_core::domain::{Booking, IdSecret, LocationId, LocationRecord, UserId, UserRecord};
+use myevents_core::ports::{Clock, Inserted, PageOf, ParkedMessage};
 use myevents_core::{Error, ErrorKind, Result};
 
-use super::{MongoConfig, MongoStore};
+use super::{MongoConfig, MongoStore, transfer};
 use crate::connect::{CheckResult, OpenStore, StoreOptions, StoreTools};
 
 fn config(options: &StoreOptions) -> MongoConfig {
@@ -55,5 +56,50 @@ impl StoreTools for MongoStore {
             "back up",
             "a MongoDB database is backed up by its own tools, such as mongodump",
         ))
+    }
+
+    async fn all_locations(
+        &self,
+        after: Option<&LocationId>,
+        limit: usize,
+    ) -> Result<PageOf<LocationRecord, LocationId>> {
+        transfer::locations(&self.inner("list locations")?.link, after, limit).await
+    }
+
+    async fn users(&self, after: Option<&UserId>, limit: usize) -> Result<PageOf<UserRecord, UserId>> {
+        transfer::users(&self.inner("list users")?.link, after, limit).await
+    }
+
+    async fn removed_users(&self, after: Option<&UserId>, limit: usize) -> Result<PageOf<UserId, UserId>> {
+        transfer::removed_users(&self.inner("list removed users")?.link, after, limit).await
+    }
+
+    async fn is_removed(&self, user: &UserId) -> Result<bool> {
+        transfer::is_removed(&self.inner("find removed user")?.link, user).await
+    }
+
+    async fn adopt_id_secret(&self, secret: &IdSecret) -> Result<()> {
+        let secret = secret.clone();
+        self.run("adopt id secret", move |inner| async move {
+            inner.adopt_id_secret(&secret).await
+        })
+        .await
+    }
+
+    async fn import_bookings(&self, bookings: &[Booking]) -> Vec<Result<Inserted<Booking>>> {
+        let given = bookings.to_vec();
+        let stored = self.run("import bookings", move |inner| async move {
+            Ok(inner.import_bookings(&given).await)
+        });
+        let refuse = |error: Error| bookings.iter().map(|_| Err(error.duplicate())).collect();
+        stored.await.unwrap_or_else(refuse)
+    }
+
+    async fn import_parked(&self, messages: &[ParkedMessage]) -> Result<()> {
+        let messages = messages.to_vec();
+        self.run("import messages", move |inner| async move {
+            inner.import_parked(&messages).await
+        })
+        .await
     }
 }

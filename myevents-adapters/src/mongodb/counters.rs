@@ -60,16 +60,21 @@ pub(super) fn number(count: u64) -> i64 {
 }
 
 pub(super) fn capacity_of(counter: &Counter) -> Bson {
-    counter.capacity.map_or(Bson::Null, |capacity| Bson::Int64(seats(capacity)))
+    counter
+        .capacity
+        .map_or(Bson::Null, |capacity| Bson::Int64(seats(capacity)))
 }
 
 /// Reads a counter. The capacity is known exactly while there is `available`.
 pub(super) fn counter_of(fields: Fields<'_>) -> Result<Counter> {
-    let count = |name| Ok::<_, myevents_core::Error>(u64::try_from(fields.int(name)?.unwrap_or(0)).unwrap_or(0));
+    let count =
+        |name| Ok::<_, myevents_core::Error>(u64::try_from(fields.int(name)?.unwrap_or(0)).unwrap_or(0));
     let available = fields.int("available")?;
     let capacity = fields.int("capacity")?;
     if available.is_some() != capacity.is_some() {
-        return Err(malformed("a counter has a capacity without seats left, or seats without capacity"));
+        return Err(malformed(
+            "a counter has a capacity without seats left, or seats without capacity",
+        ));
     }
     Ok(Counter {
         state: CounterState::from_stored(fields.need_str("state")?),
@@ -136,7 +141,13 @@ pub(super) fn booking_entry(token: &str, at: i64, bookings: Vec<Document>) -> Do
 }
 
 /// The intent to cancel.
-pub(super) fn cancel_entry(token: &str, at: i64, booking: &BookingId, seats: i64, message: Document) -> Document {
+pub(super) fn cancel_entry(
+    token: &str,
+    at: i64,
+    booking: &BookingId,
+    seats: i64,
+    message: Document,
+) -> Document {
     doc! {
         "token": token, "at": at, "kind": "cancel", "booking": booking_id(booking), "seats": seats, "message": message,
     }

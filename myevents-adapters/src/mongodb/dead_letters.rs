@@ -42,7 +42,10 @@ fn letter_of(fields: Fields<'_>) -> Result<(DeadLetterId, DeadLetter)> {
         at: UnixMillis(fields.int("at")?.unwrap_or(0)),
         envelope: envelope_of(message)?,
     };
-    Ok((letter_id(fields.need_int("seq")?, fields.need_str("_id")?), letter))
+    Ok((
+        letter_id(fields.need_int("seq")?, fields.need_str("_id")?),
+        letter,
+    ))
 }
 
 impl Inner {
@@ -63,8 +66,16 @@ impl Inner {
             "$setOnInsert": { "seq": message.n, "message": message.document(None) },
         };
         let letters = self.link.dead_letters.clone();
-        let work = async move { letters.update_one(doc! { "_id": record }, update).upsert(true).await };
-        self.link.call("store dead letter", Sends::Write, work).await.map(|_| ())
+        let work = async move {
+            letters
+                .update_one(doc! { "_id": record }, update)
+                .upsert(true)
+                .await
+        };
+        self.link
+            .call("store dead letter", Sends::Write, work)
+            .await
+            .map(|_| ())
     }
 
     async fn list_letters(
@@ -73,7 +84,10 @@ impl Inner {
         limit: usize,
     ) -> Result<PageOf<(DeadLetterId, DeadLetter), DeadLetterId>> {
         let parts = match after.and_then(place_of) {
-            Some((seq, record)) => vec![doc! { "seq": seq, "_id": { "$gt": record } }, doc! { "seq": { "$gt": seq } }],
+            Some((seq, record)) => vec![
+                doc! { "seq": seq, "_id": { "$gt": record } },
+                doc! { "seq": { "$gt": seq } },
+            ],
             None => vec![doc! {}],
         };
         let wanted = limit.saturating_add(1);
@@ -84,9 +98,14 @@ impl Inner {
             let mut options = FindOptions::default();
             options.sort = Some(doc! { "seq": 1, "_id": 1 });
             options.limit = i64::try_from(missing).ok();
-            let found = link.find("list dead letters", &link.dead_letters, part, options, missing, |document| {
-                letter_of(Fields(document)).map(Some)
-            });
+            let found = link.find(
+                "list dead letters",
+                &link.dead_letters,
+                part,
+                options,
+                missing,
+                |document| letter_of(Fields(document)).map(Some),
+            );
             items.extend(found.await?);
             if items.len() >= wanted {
                 break;
@@ -99,7 +118,13 @@ impl Inner {
         let due = doc! { "$set": { "due": true, "until": 0_i64 } };
         let link = &self.link;
         let found = link
-            .update_all("resend dead letters", &link.dead_letters, records(ids), due, Vec::new())
+            .update_all(
+                "resend dead letters",
+                &link.dead_letters,
+                records(ids),
+                due,
+                Vec::new(),
+            )
             .await?;
         Ok(usize::try_from(found).unwrap_or(usize::MAX))
     }
@@ -119,16 +144,24 @@ impl Inner {
         options.projection = Some(doc! { "_id": 1 });
         let filter = doc! { "consumer": consumer, "due": true, "until": { "$lte": now.0 } };
         let due = link
-            .find(OPERATION, &link.dead_letters, filter, options, limit, |document| {
-                Fields(document).need_str("_id").map(|id| Some(id.to_owned()))
-            })
+            .find(
+                OPERATION,
+                &link.dead_letters,
+                filter,
+                options,
+                limit,
+                |document| Fields(document).need_str("_id").map(|id| Some(id.to_owned())),
+            )
             .await?;
         let mut letters = Vec::new();
         for record in due {
             // Somebody else may have taken it since.
             let filter = doc! { "_id": record, "due": true, "until": { "$lte": now.0 } };
             let take = doc! { "$set": { "until": now.plus(lease).0 } };
-            if let Some(taken) = link.change(OPERATION, &link.dead_letters, filter, take, None).await? {
+            if let Some(taken) = link
+                .change(OPERATION, &link.dead_letters, filter, take, None)
+                .await?
+            {
                 letters.push(letter_of(Fields(&taken))?);
             }
         }
@@ -143,9 +176,14 @@ impl Inner {
             "$set": { "due": false, "until": 0_i64, "reason": reason, "attempts": i64::from(attempts) },
         };
         let link = &self.link;
-        link.update("put dead letter back", &link.dead_letters, doc! { "_id": record }, back)
-            .await
-            .map(|_| ())
+        link.update(
+            "put dead letter back",
+            &link.dead_letters,
+            doc! { "_id": record },
+            back,
+        )
+        .await
+        .map(|_| ())
     }
 }
 
@@ -153,8 +191,10 @@ impl Inner {
 impl DeadLetters for MongoStore {
     async fn put(&self, letter: &DeadLetter) -> Result<()> {
         let letter = letter.clone();
-        self.run("store dead letter", move |inner| async move { inner.put_letter(letter).await })
-            .await
+        self.run("store dead letter", move |inner| async move {
+            inner.put_letter(letter).await
+        })
+        .await
     }
 
     async fn list(
@@ -167,15 +207,19 @@ impl DeadLetters for MongoStore {
 
     async fn resend(&self, ids: &[DeadLetterId]) -> Result<usize> {
         let ids = ids.to_vec();
-        self.run("resend dead letters", move |inner| async move { inner.resend_letters(&ids).await })
-            .await
+        self.run("resend dead letters", move |inner| async move {
+            inner.resend_letters(&ids).await
+        })
+        .await
     }
 
     async fn discard(&self, ids: &[DeadLetterId]) -> Result<usize> {
         let filter = records(ids);
         self.run("discard dead letters", move |inner| async move {
             let link = &inner.link;
-            let gone = link.delete_all("discard dead letters", &link.dead_letters, filter).await?;
+            let gone = link
+                .delete_all("discard dead letters", &link.dead_letters, filter)
+                .await?;
             Ok(usize::try_from(gone).unwrap_or(usize::MAX))
         })
         .await
@@ -198,8 +242,10 @@ impl DeadLetterQueue for MongoStore {
         lease: Duration,
     ) -> Result<Vec<(DeadLetterId, DeadLetter)>> {
         let consumer = consumer.to_owned();
-        self.run("take dead letters", move |inner| async move { inner.take_due(consumer, limit, lease).await })
-            .await
+        self.run("take dead letters", move |inner| async move {
+            inner.take_due(consumer, limit, lease).await
+        })
+        .await
     }
 
     async fn put_back(&self, id: &DeadLetterId, reason: &str, attempts: u32) -> Result<()> {

@@ -100,7 +100,11 @@ mod tests {
         let mut counter = Counter::new(CounterState::Open, Version(1), Some(5));
         counter.rev = 2;
         desk.remember(&counter);
-        desk.remember(&Counter { rev: 1, sold: 9, ..counter });
+        desk.remember(&Counter {
+            rev: 1,
+            sold: 9,
+            ..counter
+        });
         assert_eq!(desk.remembered(), Some(counter));
     }
 

@@ -43,7 +43,10 @@ fn code_meaning(code: i32, sends: Sends) -> (ErrorKind, &'static str) {
             "the database is electing another primary; try again",
         ),
         // InterruptedAtShutdown, InterruptedDueToReplStateChange, PrimarySteppedDown, ShutdownInProgress: perhaps half-way.
-        11600 | 11602 | 189 | 91 => (sends.lost(), "the database server stepped down or is stopping; try again"),
+        11600 | 11602 | 189 | 91 => (
+            sends.lost(),
+            "the database server stepped down or is stopping; try again",
+        ),
         // ExceededTimeLimit, MaxTimeMSExpired, NetworkInterfaceExceededTimeLimit, NetworkTimeout.
         262 | 50 | 202 | 89 => (sends.lost(), "the database did not answer in time"),
         // HostUnreachable, HostNotFound, SocketException, as a router reports them.
@@ -88,12 +91,14 @@ fn meaning(source: &Driver, sends: Sends) -> (ErrorKind, &'static str) {
             (ErrorKind::Unavailable, "the database can't be reached")
         }
         // No connection could be had, so nothing was sent; the driver answers an earlier try's error if there was one.
-        Cause::ConnectionPoolCleared { .. } => {
-            (ErrorKind::Unavailable, "the connection to the database broke; try again")
-        }
-        Cause::Io(_) if source.contains_label(SYSTEM_OVERLOADED_ERROR) => {
-            (ErrorKind::Unavailable, "no connection to the database could be made")
-        }
+        Cause::ConnectionPoolCleared { .. } => (
+            ErrorKind::Unavailable,
+            "the connection to the database broke; try again",
+        ),
+        Cause::Io(_) if source.contains_label(SYSTEM_OVERLOADED_ERROR) => (
+            ErrorKind::Unavailable,
+            "no connection to the database could be made",
+        ),
         Cause::Io(_) => (sends.lost(), LOST),
         Cause::Command(error) => code_meaning(error.code, sends),
         Cause::Write(WriteFailure::WriteError(error)) => code_meaning(error.code, sends),
@@ -170,8 +175,16 @@ mod tests {
     use super::*;
 
     fn check(what: &str, source: impl Fn() -> Driver, read: ErrorKind, write: ErrorKind) {
-        assert_eq!(fault("test", Sends::Read, source()).kind(), read, "{what}, reading");
-        assert_eq!(fault("test", Sends::Write, source()).kind(), write, "{what}, writing");
+        assert_eq!(
+            fault("test", Sends::Read, source()).kind(),
+            read,
+            "{what}, reading"
+        );
+        assert_eq!(
+            fault("test", Sends::Write, source()).kind(),
+            write,
+            "{what}, writing"
+        );
     }
 
     fn command(code: i32) -> Driver {
@@ -185,7 +198,7 @@ mod tests {
 
     #[test]
     fn every_code_of_the_table_has_its_kind() {
-        use ErrorKind::{Conflict, Config, Internal, OutcomeUnknown, TooLarge, Unavailable};
+        use ErrorKind::{Config, Conflict, Internal, OutcomeUnknown, TooLarge, Unavailable};
         let table = [
             (10107, Unavailable, Unavailable),
             (13435, Unavailable, Unavailable),
@@ -234,9 +247,18 @@ mod tests {
 
     #[test]
     fn a_cut_connection_leaves_a_write_unknown() {
-        for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::UnexpectedEof, io::ErrorKind::TimedOut] {
+        for kind in [
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::UnexpectedEof,
+            io::ErrorKind::TimedOut,
+        ] {
             let cut = || Cause::Io(Arc::new(kind.into())).into();
-            check(&format!("{kind:?}"), cut, ErrorKind::Unavailable, ErrorKind::OutcomeUnknown);
+            check(
+                &format!("{kind:?}"),
+                cut,
+                ErrorKind::Unavailable,
+                ErrorKind::OutcomeUnknown,
+            );
         }
     }
 
@@ -247,20 +269,40 @@ mod tests {
             let error = deserialize_from_document::<WriteConcernError>(concern.clone()).unwrap();
             Cause::Write(WriteFailure::WriteConcernError(error)).into()
         };
-        check("write concern", single, ErrorKind::Unavailable, ErrorKind::OutcomeUnknown);
+        check(
+            "write concern",
+            single,
+            ErrorKind::Unavailable,
+            ErrorKind::OutcomeUnknown,
+        );
         let duplicate = doc! { "index": 0, "code": DUPLICATE_KEY, "errmsg": "E11000" };
         let body = doc! { "writeErrors": [duplicate], "writeConcernError": concern.clone() };
         let many = || insert(body.clone());
-        check("insert with write concern", many, ErrorKind::Unavailable, ErrorKind::OutcomeUnknown);
+        check(
+            "insert with write concern",
+            many,
+            ErrorKind::Unavailable,
+            ErrorKind::OutcomeUnknown,
+        );
     }
 
     #[test]
     fn an_insert_is_a_conflict_only_if_all_its_errors_are() {
         let error = |code: i32| doc! { "index": 0, "code": code, "errmsg": "message" };
         let duplicates = doc! { "writeErrors": [error(DUPLICATE_KEY), error(DUPLICATE_KEY)] };
-        check("duplicates", || insert(duplicates.clone()), ErrorKind::Conflict, ErrorKind::Conflict);
+        check(
+            "duplicates",
+            || insert(duplicates.clone()),
+            ErrorKind::Conflict,
+            ErrorKind::Conflict,
+        );
         let mixed = doc! { "writeErrors": [error(DUPLICATE_KEY), error(121)] };
-        check("mixed", || insert(mixed.clone()), ErrorKind::Config, ErrorKind::Config);
+        check(
+            "mixed",
+            || insert(mixed.clone()),
+            ErrorKind::Config,
+            ErrorKind::Config,
+        );
     }
 
     #[test]
@@ -279,18 +321,34 @@ mod tests {
             .unwrap();
         options.heartbeat_freq = Some(Duration::from_secs(1));
         let client = mongodb::Client::with_options(options).unwrap();
-        let ping = client.database("test").run_command(doc! { "ping": 1 });
+        let database = client.database("test");
+        let ping = database.run_command(doc! { "ping": 1 });
         let away = ping.await.unwrap_err();
-        check("server selection", || away.clone(), ErrorKind::Unavailable, ErrorKind::Unavailable);
+        check(
+            "server selection",
+            || away.clone(),
+            ErrorKind::Unavailable,
+            ErrorKind::Unavailable,
+        );
         client.clone().shutdown().immediate(true).await;
-        let ping = client.database("test").run_command(doc! { "ping": 1 });
+        let ping = database.run_command(doc! { "ping": 1 });
         let closed = ping.await.unwrap_err();
-        check("shutdown", || closed.clone(), ErrorKind::Closed, ErrorKind::Closed);
+        check(
+            "shutdown",
+            || closed.clone(),
+            ErrorKind::Closed,
+            ErrorKind::Closed,
+        );
     }
 
     #[tokio::test]
     async fn what_only_a_fault_of_ours_causes_is_internal() {
         let wrong = ClientOptions::parse("mongodb://").await.unwrap_err();
-        check("argument", || wrong.clone(), ErrorKind::Internal, ErrorKind::Internal);
+        check(
+            "argument",
+            || wrong.clone(),
+            ErrorKind::Internal,
+            ErrorKind::Internal,
+        );
     }
 }

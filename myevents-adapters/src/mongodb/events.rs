@@ -19,7 +19,10 @@ fn without_messages() -> Document {
 pub(super) async fn find(link: &Link, event: &EventId) -> Result<Option<EventRecord>> {
     let filter = doc! { "_id": event_id(event) };
     let found = link.find_one("find event", &link.events, filter, Some(without_messages()));
-    found.await?.map(|document| event_of(Fields(&document))).transpose()
+    found
+        .await?
+        .map(|document| event_of(Fields(&document)))
+        .transpose()
 }
 
 pub(super) async fn named(link: &Link, name: &str) -> Result<Option<EventRecord>> {
@@ -28,9 +31,14 @@ pub(super) async fn named(link: &Link, name: &str) -> Result<Option<EventRecord>
     options.sort = Some(Direction::Rising.sort("startdate"));
     options.projection = Some(without_messages());
     options.limit = Some(1);
-    let found = link.find("find event by name", &link.events, filter, options, 1, |document| {
-        event_of(Fields(document)).map(Some)
-    });
+    let found = link.find(
+        "find event by name",
+        &link.events,
+        filter,
+        options,
+        1,
+        |document| event_of(Fields(document)).map(Some),
+    );
     Ok(found.await?.pop())
 }
 
@@ -73,11 +81,18 @@ async fn stream(
             options.limit = i64::try_from(missing).ok();
         }
         let needle = needle.map(str::to_owned);
-        let found = link.find("list events", &link.events, part, options, missing, move |document| {
-            let record = event_of(Fields(document))?;
-            let fits = needle.as_deref().is_none_or(|needle| mentions(&record, needle));
-            Ok(fits.then_some(record))
-        });
+        let found = link.find(
+            "list events",
+            &link.events,
+            part,
+            options,
+            missing,
+            move |document| {
+                let record = event_of(Fields(document))?;
+                let fits = needle.as_deref().is_none_or(|needle| mentions(&record, needle));
+                Ok(fits.then_some(record))
+            },
+        );
         items.extend(found.await?);
         if items.len() >= wanted {
             break;
@@ -117,13 +132,27 @@ pub(super) async fn list(
     let needle = filter.text.as_ref().map(|text| text.to_lowercase());
     let wanted = limit.saturating_add(1);
     let (objects, others) = tokio::try_join!(
-        stream(link, objects, doc! { "startdate": 1, "_id": 1 }, needle.as_deref(), wanted),
-        stream(link, others, doc! { "startdate": 1, "order": 1 }, needle.as_deref(), wanted),
+        stream(
+            link,
+            objects,
+            doc! { "startdate": 1, "_id": 1 },
+            needle.as_deref(),
+            wanted
+        ),
+        stream(
+            link,
+            others,
+            doc! { "startdate": 1, "order": 1 },
+            needle.as_deref(),
+            wanted
+        ),
     )?;
     let mut items = objects;
     if !others.is_empty() {
         items.extend(others);
-        items.sort_by(|one, other| (one.event.start, &one.event.id).cmp(&(other.event.start, &other.event.id)));
+        items.sort_by(|one, other| {
+            (one.event.start, &one.event.id).cmp(&(other.event.start, &other.event.id))
+        });
         items.truncate(wanted);
     }
     Ok(PageOf::from_surplus(items, limit, |record| EventCursor {
@@ -146,9 +175,14 @@ pub(super) async fn awaiting(
     options.sort = Some(doc! { "_id": 1 });
     options.projection = Some(without_messages());
     options.limit = i64::try_from(limit).ok();
-    link.find("list events awaiting a location", &link.events, filter, options, limit, |document| {
-        event_of(Fields(document)).map(Some)
-    })
+    link.find(
+        "list events awaiting a location",
+        &link.events,
+        filter,
+        options,
+        limit,
+        |document| event_of(Fields(document)).map(Some),
+    )
     .await
 }
 
@@ -165,7 +199,11 @@ mod tests {
             let (comparison, value) = bound.iter().next().unwrap();
             let bytes = value.as_object_id().unwrap().bytes();
             for object in objects {
-                let matched = if comparison == "$gt" { object > bytes } else { object >= bytes };
+                let matched = if comparison == "$gt" {
+                    object > bytes
+                } else {
+                    object >= bytes
+                };
                 assert_eq!(matched, object.as_slice() > after, "{object:?} after {after:?}");
             }
         }

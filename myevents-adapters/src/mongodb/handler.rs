@@ -24,18 +24,23 @@ use super::{bookings, events, locations, people};
 /// The most wishes of one batch: its entry, whole bookings and messages, is one of sixteen in the counter's record.
 const MAX_BATCH: usize = 100;
 
+impl MongoStore {
+    /// What this store can do, open or not.
+    pub const CAPABILITIES: StoreCapabilities = StoreCapabilities {
+        name: "mongodb",
+        durable: true,
+        shared: true,
+        max_batch: MAX_BATCH,
+        atomic_inbox: false,
+        lists_lag: false,
+        backup: false,
+    };
+}
+
 #[async_trait]
 impl DatabaseHandler for MongoStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities {
-            name: "mongodb",
-            durable: true,
-            shared: true,
-            max_batch: MAX_BATCH,
-            atomic_inbox: false,
-            lists_lag: false,
-            backup: false,
-        }
+        Self::CAPABILITIES
     }
 
     fn id_secret(&self) -> IdSecret {
@@ -61,7 +66,14 @@ impl DatabaseHandler for MongoStore {
         let record = record.clone();
         self.run("add event", move |inner| async move {
             let (id, fields) = (record.event.id.as_bytes(), event_fields(&record));
-            let added = inner.add_record("add event", Kind::Events, id, fields, record.fingerprint, &attached);
+            let added = inner.add_record(
+                "add event",
+                Kind::Events,
+                id,
+                fields,
+                record.fingerprint,
+                &attached,
+            );
             decoded(added.await?, event_of)
         })
         .await
@@ -92,7 +104,14 @@ impl DatabaseHandler for MongoStore {
         let id = id.clone();
         self.run("announce event", move |inner| async move {
             inner
-                .change_record("announce event", Kind::Events, id.as_bytes(), expected, None, &attached)
+                .change_record(
+                    "announce event",
+                    Kind::Events,
+                    id.as_bytes(),
+                    expected,
+                    None,
+                    &attached,
+                )
                 .await
         })
         .await
@@ -128,7 +147,14 @@ impl DatabaseHandler for MongoStore {
         let record = record.clone();
         self.run("add location", move |inner| async move {
             let (id, fields) = (record.location.id.as_bytes(), location_record_fields(&record));
-            let added = inner.add_record("add location", Kind::Locations, id, fields, record.fingerprint, &attached);
+            let added = inner.add_record(
+                "add location",
+                Kind::Locations,
+                id,
+                fields,
+                record.fingerprint,
+                &attached,
+            );
             decoded(added.await?, location_record_of)
         })
         .await
@@ -142,9 +168,19 @@ impl DatabaseHandler for MongoStore {
     ) -> Result<Committed<()>> {
         let record = record.clone();
         self.run("replace location", move |inner| async move {
-            let (id, fields) = (record.location.id.as_bytes(), Some(location_record_fields(&record)));
+            let (id, fields) = (
+                record.location.id.as_bytes(),
+                Some(location_record_fields(&record)),
+            );
             inner
-                .change_record("replace location", Kind::Locations, id, expected, fields, &attached)
+                .change_record(
+                    "replace location",
+                    Kind::Locations,
+                    id,
+                    expected,
+                    fields,
+                    &attached,
+                )
                 .await
         })
         .await
@@ -164,8 +200,11 @@ impl DatabaseHandler for MongoStore {
 
     async fn add_user(&self, record: &UserRecord) -> Result<Inserted<UserRecord>> {
         let record = record.clone();
-        self.run("add user", move |inner| async move { inner.add_user(&record).await })
-            .await
+        self.run(
+            "add user",
+            move |inner| async move { inner.add_user(&record).await },
+        )
+        .await
     }
 
     async fn find_user(&self, id: &UserId) -> Result<Option<UserRecord>> {
@@ -174,8 +213,11 @@ impl DatabaseHandler for MongoStore {
 
     async fn remove_user(&self, id: &UserId) -> Result<bool> {
         let id = id.clone();
-        self.run("remove user", move |inner| async move { inner.remove_user(&id).await })
-            .await
+        self.run(
+            "remove user",
+            move |inner| async move { inner.remove_user(&id).await },
+        )
+        .await
     }
 
     async fn book(
@@ -201,14 +243,18 @@ impl DatabaseHandler for MongoStore {
 
     async fn fence(&self, event: &EventId) -> Result<()> {
         let event = event.clone();
-        self.run("fence off late commits", move |inner| async move { inner.fence(&event).await })
-            .await
+        self.run("fence off late commits", move |inner| async move {
+            inner.fence(&event).await
+        })
+        .await
     }
 
     async fn cancel_booking(&self, request: &CancelRequest) -> Result<Committed<CancelOutcome>> {
         let request = request.clone();
-        self.run("cancel booking", move |inner| async move { inner.cancel(request).await })
-            .await
+        self.run("cancel booking", move |inner| async move {
+            inner.cancel(request).await
+        })
+        .await
     }
 
     async fn find_booking(&self, id: &BookingId) -> Result<Option<Booking>> {
@@ -230,20 +276,26 @@ impl DatabaseHandler for MongoStore {
 
     async fn reconcile(&self, event: &EventId, repair: bool) -> Result<Option<Reconciliation>> {
         let event = event.clone();
-        self.run("reconcile", move |inner| async move { inner.reconcile(&event, repair).await })
-            .await
+        self.run("reconcile", move |inner| async move {
+            inner.reconcile(&event, repair).await
+        })
+        .await
     }
 
     async fn project_event(&self, projection: &EventProjection) -> Result<Applied> {
         let projection = projection.clone();
-        self.run("project event", move |inner| async move { inner.project_event(&projection).await })
-            .await
+        self.run("project event", move |inner| async move {
+            inner.project_event(&projection).await
+        })
+        .await
     }
 
     async fn project_location(&self, record: &LocationRecord, mode: ApplyMode) -> Result<bool> {
         let record = record.clone();
-        self.run("project location", move |inner| async move { inner.project_location(&record, mode).await })
-            .await
+        self.run("project location", move |inner| async move {
+            inner.project_location(&record, mode).await
+        })
+        .await
     }
 
     async fn events_awaiting(
@@ -252,6 +304,12 @@ impl DatabaseHandler for MongoStore {
         after: Option<&EventId>,
         limit: usize,
     ) -> Result<Vec<EventRecord>> {
-        events::awaiting(&self.inner("list events awaiting a location")?.link, location, after, limit).await
+        events::awaiting(
+            &self.inner("list events awaiting a location")?.link,
+            location,
+            after,
+            limit,
+        )
+        .await
     }
 }

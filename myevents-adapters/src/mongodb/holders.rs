@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use mongodb::bson::{Bson, RawDocumentBuf, doc};
 use mongodb::options::FindOptions;
+use myevents_core::Result;
 use myevents_core::counter::Tally;
 use myevents_core::domain::{BookingId, BookingState, EventId, PersonLimits};
-use myevents_core::Result;
 
 use super::codec::{Fields, booking_id, event_id, id};
 use super::error::malformed;
@@ -133,12 +133,19 @@ pub(super) fn verify(
 impl Inner {
     pub(super) async fn load_holder(&self, holder: [u8; 12]) -> Result<Option<Holder>> {
         let link = &self.link;
-        let found = link.find_one("read limits", &link.holders, doc! { "_id": id(&holder) }, None).await?;
+        let found = link
+            .find_one("read limits", &link.holders, doc! { "_id": id(&holder) }, None)
+            .await?;
         found.map(|document| holder_of(Fields(&document))).transpose()
     }
 
     /// Stores a record if it is still at the `rev` it was read at; answers whether it was.
-    pub(super) async fn store_holder(&self, event: &EventId, holder: [u8; 12], record: &Holder) -> Result<bool> {
+    pub(super) async fn store_holder(
+        &self,
+        event: &EventId,
+        holder: [u8; 12],
+        record: &Holder,
+    ) -> Result<bool> {
         let entries = record.entries.iter().map(|held| {
             Bson::Document(doc! {
                 "booking": booking_id(&held.booking), "seats": i64::from(held.seats), "token": held.token.as_str(),
@@ -153,7 +160,8 @@ impl Inner {
             return link.insert("keep limits", &link.holders, document).await;
         }
         let filter = doc! { "_id": id(&holder), "rev": record.rev };
-        let update = doc! { "$set": { "rev": record.rev + 1, "version": record.version, "entries": entries } };
+        let update =
+            doc! { "$set": { "rev": record.rev + 1, "version": record.version, "entries": entries } };
         link.update("keep limits", &link.holders, filter, update).await
     }
 
@@ -164,16 +172,27 @@ impl Inner {
         let mut options = FindOptions::default();
         options.projection = Some(doc! { "seats": 1, "attempt": 1 });
         let entries = link
-            .find("count a person's seats", &link.bookings, filter, options, usize::MAX, |document| {
-                let booking = Fields(document);
-                Ok(Some(Held {
-                    booking: booking.booking_id("_id")?,
-                    seats: booking.small("seats")?.unwrap_or(0),
-                    token: booking.str("attempt")?.unwrap_or_default().to_owned(),
-                }))
-            })
+            .find(
+                "count a person's seats",
+                &link.bookings,
+                filter,
+                options,
+                usize::MAX,
+                |document| {
+                    let booking = Fields(document);
+                    Ok(Some(Held {
+                        booking: booking.booking_id("_id")?,
+                        seats: booking.small("seats")?.unwrap_or(0),
+                        token: booking.str("attempt")?.unwrap_or_default().to_owned(),
+                    }))
+                },
+            )
             .await?;
-        Ok(Holder { rev, version, entries })
+        Ok(Holder {
+            rev,
+            version,
+            entries,
+        })
     }
 
     /// Takes a reservation out that was made by `token` and renewed by nobody since: nobody else relies on it.
@@ -190,7 +209,9 @@ impl Inner {
                 return Ok(());
             };
             let before = record.entries.len();
-            record.entries.retain(|held| held.booking != *booking || held.token != token);
+            record
+                .entries
+                .retain(|held| held.booking != *booking || held.token != token);
             if record.entries.len() == before || self.store_holder(event, holder, &record).await? {
                 return Ok(());
             }
@@ -205,7 +226,9 @@ fn holder_of(fields: Fields<'_>) -> Result<Holder> {
     for held in fields.documents("entries")? {
         entries.push(Held {
             booking: held.booking_id("booking")?,
-            seats: held.small("seats")?.ok_or_else(|| malformed("a reservation has no seats"))?,
+            seats: held
+                .small("seats")?
+                .ok_or_else(|| malformed("a reservation has no seats"))?,
             token: held.need_str("token")?.to_owned(),
         });
     }
@@ -229,19 +252,32 @@ mod tests {
     }
 
     fn held(number: u8, seats: u32) -> Held {
-        Held { booking: booking(number), seats, token: "old".into() }
+        Held {
+            booking: booking(number),
+            seats,
+            token: "old".into(),
+        }
     }
 
     fn record(entries: Vec<Held>) -> Holder {
-        Holder { rev: 1, version: 1, entries }
+        Holder {
+            rev: 1,
+            version: 1,
+            entries,
+        }
     }
 
-    const LIMITS: PersonLimits = PersonLimits { seats: Some(5), bookings: Some(3) };
+    const LIMITS: PersonLimits = PersonLimits {
+        seats: Some(5),
+        bookings: Some(3),
+    };
 
     #[test]
     fn there_is_room_up_to_the_limits_and_not_beyond() {
         let two = record(vec![held(1, 2), held(2, 1)]);
-        assert!(matches!(two.room(&booking(3), 2, "new", LIMITS), Room::New(with) if with.entries.len() == 3));
+        assert!(
+            matches!(two.room(&booking(3), 2, "new", LIMITS), Room::New(with) if with.entries.len() == 3)
+        );
         assert_eq!(two.room(&booking(3), 3, "new", LIMITS), Room::Full);
         let three = record(vec![held(1, 1), held(2, 1), held(3, 1)]);
         assert_eq!(three.room(&booking(4), 1, "new", LIMITS), Room::Full);
@@ -272,7 +308,11 @@ mod tests {
             stored(4, "confirmed", HOLDER, 2),
         ]);
         let verified = verify(&full, HOLDER, &stored, &HashSet::from([booking(5)])).unwrap();
-        let numbers = |held: &[Held]| held.iter().map(|held| held.booking.as_bytes()[0]).collect::<Vec<_>>();
+        let numbers = |held: &[Held]| {
+            held.iter()
+                .map(|held| held.booking.as_bytes()[0])
+                .collect::<Vec<_>>()
+        };
         assert_eq!(numbers(&verified.kept), [1, 5]);
         assert_eq!(numbers(&verified.open), [6]);
         assert!(verified.surplus && verified.own);

@@ -34,7 +34,11 @@ impl Inner {
         let link = &self.link;
         let id = pair(&consumer, message.as_str());
         let token = self.instance.new_token();
-        let fresh = InboxToken { consumer, message, lease: token.0 };
+        let fresh = InboxToken {
+            consumer,
+            message,
+            lease: token.0,
+        };
         for _ in 0..TRIES {
             let now = self.now();
             let until = now.plus(lease).0;
@@ -47,7 +51,9 @@ impl Inner {
             if link.update(OPERATION, &link.inbox, ended, taken).await? {
                 return Ok(Begin::Fresh(fresh));
             }
-            let found = link.find_one(OPERATION, &link.inbox, doc! { "_id": id.as_str() }, None).await?;
+            let found = link
+                .find_one(OPERATION, &link.inbox, doc! { "_id": id.as_str() }, None)
+                .await?;
             if let Some(found) = found {
                 let done = Fields(&found).int("done")?.is_some();
                 return Ok(if done { Begin::Done } else { Begin::InProgress });
@@ -65,7 +71,8 @@ impl Inner {
     async fn complete(&self, token: InboxToken) -> Result<bool> {
         let link = &self.link;
         let done = doc! { "$min": { "done": self.now().0 } };
-        link.update("complete message", &link.inbox, holder(&token), done).await
+        link.update("complete message", &link.inbox, holder(&token), done)
+            .await
     }
 
     async fn abandon(&self, token: InboxToken) -> Result<bool> {
@@ -80,20 +87,26 @@ impl Inner {
 impl Inbox for MongoStore {
     async fn begin(&self, consumer: &str, message: &MessageId, lease: Duration) -> Result<Begin> {
         let (consumer, message) = (consumer.to_owned(), message.clone());
-        self.run("begin message", move |inner| async move { inner.begin(consumer, message, lease).await })
-            .await
+        self.run("begin message", move |inner| async move {
+            inner.begin(consumer, message, lease).await
+        })
+        .await
     }
 
     async fn complete(&self, token: &InboxToken) -> Result<bool> {
         let token = token.clone();
-        self.run("complete message", move |inner| async move { inner.complete(token).await })
-            .await
+        self.run("complete message", move |inner| async move {
+            inner.complete(token).await
+        })
+        .await
     }
 
     async fn abandon(&self, token: &InboxToken) -> Result<bool> {
         let token = token.clone();
-        self.run("abandon message", move |inner| async move { inner.abandon(token).await })
-            .await
+        self.run("abandon message", move |inner| async move {
+            inner.abandon(token).await
+        })
+        .await
     }
 
     async fn forget_completed_before(&self, before: UnixMillis) -> Result<u64> {

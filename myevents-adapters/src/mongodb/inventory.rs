@@ -31,7 +31,8 @@ impl Inner {
     /// that after a cluster time.
     pub(super) async fn look(&self, event: &EventId, wanted: &[BookingId]) -> Result<Look> {
         let link = &self.link;
-        let (client, inventory, bookings) = (link.client.clone(), link.inventory.clone(), link.bookings.clone());
+        let (client, inventory, bookings) =
+            (link.client.clone(), link.inventory.clone(), link.bookings.clone());
         let (strength, limit) = (link.strength, link.limit);
         let by_event = doc! { "_id": event_id(event) };
         let ids: Vec<Bson> = wanted.iter().map(booking_id).collect();
@@ -74,7 +75,10 @@ impl Inner {
     pub(super) async fn glance(&self, desk: &Desk, event: &EventId) -> Result<Option<Counter>> {
         let link = &self.link;
         let filter = doc! { "_id": event_id(event) };
-        let Some(found) = link.find_one("read counter", &link.inventory, filter, Some(shown())).await? else {
+        let Some(found) = link
+            .find_one("read counter", &link.inventory, filter, Some(shown()))
+            .await?
+        else {
             return Ok(None);
         };
         let counter = counter_of(Fields(&found))?;
@@ -92,7 +96,10 @@ impl Inner {
         // Nothing is given back, so no guard is needed: whoever else took one off did the same.
         let update = doc! { "$pull": { "pending": { "token": { "$in": tokens.clone() } } } };
         let filter = doc! { "_id": event_id(event) };
-        let cleared = self.link.update("settle", &self.link.inventory, filter, update).await;
+        let cleared = self
+            .link
+            .update("settle", &self.link.inventory, filter, update)
+            .await;
         cleared.map(|_| ()).inspect_err(|_| desk.put_back(tokens))
     }
 
@@ -124,7 +131,11 @@ impl Inner {
             // Neither known nor unknown: it is settled, or the capacity became the other between the two.
             let left = doc! { "_id": event_id(event), "pending.token": token };
             let link = &self.link;
-            if link.find_one("settle", &link.inventory, left, Some(doc! { "_id": 1 })).await?.is_none() {
+            if link
+                .find_one("settle", &link.inventory, left, Some(doc! { "_id": 1 }))
+                .await?
+                .is_none()
+            {
                 return Ok(());
             }
         }
@@ -136,7 +147,9 @@ impl Inner {
         let link = &self.link;
         let filter = doc! { "_id": event_id(event) };
         let update = doc! { "$inc": { "epoch": 1_i64, "rev": 1_i64 } };
-        let raised = link.change("raise epoch", &link.inventory, filter, update, None).await?;
+        let raised = link
+            .change("raise epoch", &link.inventory, filter, update, None)
+            .await?;
         raised.map(|document| seen_of(Fields(&document))).transpose()
     }
 
@@ -147,10 +160,17 @@ impl Inner {
         options.projection = Some(shown());
         let filter = doc! { "_id": { "$in": ids } };
         let counters = link
-            .find("read availability", &link.inventory, filter, options, usize::MAX, |document| {
-                let fields = Fields(document);
-                Ok(Some((fields.event_id("_id")?, counter_of(fields)?)))
-            })
+            .find(
+                "read availability",
+                &link.inventory,
+                filter,
+                options,
+                usize::MAX,
+                |document| {
+                    let fields = Fields(document);
+                    Ok(Some((fields.event_id("_id")?, counter_of(fields)?)))
+                },
+            )
             .await?;
         let counter = |event: &EventId| {
             let found = counters.iter().find(|(id, _)| id == event)?;
@@ -167,7 +187,9 @@ impl Inner {
             doc! { "$group": { "_id": Bson::Null, "seats": { "$sum": "$seats" } } },
         ];
         let sums = link
-            .aggregate("sum seats", &link.bookings, pipeline, |document| Fields(document).int("seats"))
+            .aggregate("sum seats", &link.bookings, pipeline, |document| {
+                Fields(document).int("seats")
+            })
             .await?;
         Ok(sums.into_iter().flatten().sum())
     }
@@ -182,7 +204,8 @@ impl Inner {
             };
             let confirmed = self.confirmed(event).await?;
             let after = self.look(event, &[]).await?.seen;
-            let still = after.is_some_and(|after| after.counter.rev == before.rev && after.pending.is_empty());
+            let still =
+                after.is_some_and(|after| after.counter.rev == before.rev && after.pending.is_empty());
             if !still {
                 continue;
             }
@@ -246,7 +269,8 @@ impl Inner {
             }
         }
         let link = &self.link;
-        link.update("repair counter", &link.inventory, filter, doc! { "$set": set }).await
+        link.update("repair counter", &link.inventory, filter, doc! { "$set": set })
+            .await
     }
 
     /// The ids of counters, from after `after`: for looking at all of them.
@@ -259,9 +283,14 @@ impl Inner {
         options.sort = Some(doc! { "_id": 1 });
         options.limit = Some(limit);
         options.projection = Some(doc! { "_id": 1 });
-        link.find("list counters", &link.inventory, filter, options, usize::MAX, |document| {
-            Fields(document).event_id("_id").map(Some)
-        })
+        link.find(
+            "list counters",
+            &link.inventory,
+            filter,
+            options,
+            usize::MAX,
+            |document| Fields(document).event_id("_id").map(Some),
+        )
         .await
     }
 }

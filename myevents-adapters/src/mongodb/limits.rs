@@ -71,9 +71,12 @@ impl Batch {
         let held = self.try_hold(at, counter, seen, commit, mode).await;
         // Only a commit can leave a booking in doubt: what became of a reservation is found out by the next look.
         held.map_err(|error| match error.kind() {
-            ErrorKind::OutcomeUnknown => {
-                Error::new(ErrorKind::Unavailable, "keep limits", "the database did not answer in time").caused_by(error)
-            }
+            ErrorKind::OutcomeUnknown => Error::new(
+                ErrorKind::Unavailable,
+                "keep limits",
+                "the database did not answer in time",
+            )
+            .caused_by(error),
             _ => error,
         })
     }
@@ -95,7 +98,7 @@ impl Batch {
                 (false, None) => Held::Again(Next::Look),
             });
         };
-        let holder = holder_id(&self.inner.secret, &self.event, person);
+        let holder = holder_id(&self.inner.secret(), &self.event, person);
         let own: HashSet<BookingId> = commit.places().map(|at| self.wishes[at].id().clone()).collect();
         for _ in 0..TRIES {
             let Some(record) = self.record(holder, counter, seen).await? else {
@@ -121,7 +124,9 @@ impl Batch {
                     let Some(seen) = seen else {
                         return Ok(Held::Again(Next::Look));
                     };
-                    if let Second::Told(held) = self.second_look(&booking, holder, &record, seen, &own).await? {
+                    if let Second::Told(held) =
+                        self.second_look(&booking, holder, &record, seen, &own).await?
+                    {
                         return Ok(held);
                     }
                 }
@@ -135,7 +140,12 @@ impl Batch {
     }
 
     /// The record for the version of `counter`; none when that needs a fresh look.
-    async fn record(&mut self, holder: [u8; 12], counter: &Counter, seen: Option<&Seen>) -> Result<Option<Holder>> {
+    async fn record(
+        &mut self,
+        holder: [u8; 12],
+        counter: &Counter,
+        seen: Option<&Seen>,
+    ) -> Result<Option<Holder>> {
         let stored = self.inner.load_holder(holder).await?;
         let version = version(counter.version);
         let rev = match &stored {
@@ -181,7 +191,11 @@ impl Batch {
             return Ok(Second::Changed);
         }
         if verified.open.is_empty() {
-            return Ok(Second::Told(if verified.own { Held::Behind } else { Held::Reached }));
+            return Ok(Second::Told(if verified.own {
+                Held::Behind
+            } else {
+                Held::Reached
+            }));
         }
         if self.waits > 0 {
             // Most likely somebody is just about to commit it.
@@ -203,7 +217,9 @@ impl Batch {
         let mut right = record.clone();
         let gone = |booking: &BookingId| open.contains(booking) && !stored.contains_key(booking);
         let stuck = |booking: &BookingId| raised.pending.iter().any(|entry| entry.holds(booking));
-        right.entries.retain(|held| !gone(&held.booking) || stuck(&held.booking));
+        right
+            .entries
+            .retain(|held| !gone(&held.booking) || stuck(&held.booking));
         if right.entries.len() < record.entries.len() {
             self.inner.store_holder(&self.event, holder, &right).await?;
         } else if stored.is_empty() {
@@ -225,7 +241,7 @@ impl Batch {
                 && !booked
                 && !wish.sent
             {
-                let holder = holder_id(&self.inner.secret, &self.event, person);
+                let holder = holder_id(&self.inner.secret(), &self.event, person);
                 holds.push((holder, wish.id().clone(), token.clone()));
             }
         }

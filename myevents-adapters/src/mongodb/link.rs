@@ -166,7 +166,8 @@ impl Link {
             }
             Ok(Ok(items))
         };
-        self.call_within(operation, Sends::Read, self.limit.max(LONG), work).await?
+        self.call_within(operation, Sends::Read, self.limit.max(LONG), work)
+            .await?
     }
 
     /// The documents that a pipeline makes.
@@ -189,7 +190,8 @@ impl Link {
             }
             Ok(Ok(items))
         };
-        self.call_within(operation, Sends::Read, self.limit.max(LONG), work).await?
+        self.call_within(operation, Sends::Read, self.limit.max(LONG), work)
+            .await?
     }
 
     /// Inserts a document; answers `false` when its id is there.
@@ -218,7 +220,9 @@ impl Link {
         let collection = collection.clone();
         let work = async move {
             match collection.insert_many(documents).ordered(false).await {
-                Ok(_) => Ok(Insertion { duplicates: Vec::new() }),
+                Ok(_) => Ok(Insertion {
+                    duplicates: Vec::new(),
+                }),
                 Err(error) => only_duplicates(error),
             }
         };
@@ -265,8 +269,12 @@ impl Link {
         let mut options = FindOneAndUpdateOptions::default();
         options.return_document = Some(ReturnDocument::After);
         options.projection = projection;
-        let work =
-            async move { collection.find_one_and_update(filter, update).with_options(options).await };
+        let work = async move {
+            collection
+                .find_one_and_update(filter, update)
+                .with_options(options)
+                .await
+        };
         self.call_within(operation, Sends::Write, limit, work).await
     }
 
@@ -344,7 +352,8 @@ impl Link {
         if answer.contains_key("writeConcernError") {
             return Err(write_error(operation, UNMET_CONCERN));
         }
-        if let Some(Bson::Document(first)) = answer.get_array("writeErrors").ok().and_then(|all| all.first()) {
+        if let Some(Bson::Document(first)) = answer.get_array("writeErrors").ok().and_then(|all| all.first())
+        {
             return Err(write_error(operation, first.get_i32("code").unwrap_or_default()));
         }
         let modified = match answer.get("nModified") {

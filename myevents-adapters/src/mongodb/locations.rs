@@ -13,8 +13,16 @@ use super::records::location_record_of;
 
 pub(super) async fn find(link: &Link, location: &LocationId) -> Result<Option<LocationRecord>> {
     let filter = doc! { "_id": id(location.as_bytes()) };
-    let found = link.find_one("find location", &link.locations, filter, Some(doc! { "outbox": 0 }));
-    found.await?.map(|document| location_record_of(Fields(&document))).transpose()
+    let found = link.find_one(
+        "find location",
+        &link.locations,
+        filter,
+        Some(doc! { "outbox": 0 }),
+    );
+    found
+        .await?
+        .map(|document| location_record_of(Fields(&document)))
+        .transpose()
 }
 
 pub(super) async fn list(
@@ -32,9 +40,16 @@ pub(super) async fn list(
     options.projection = Some(doc! { "outbox": 0 });
     options.limit = i64::try_from(wanted).ok();
     let items = link
-        .find("list locations", &link.locations, filter, options, wanted, |document| {
-            location_record_of(Fields(document)).map(Some)
-        })
+        .find(
+            "list locations",
+            &link.locations,
+            filter,
+            options,
+            wanted,
+            |document| location_record_of(Fields(document)).map(Some),
+        )
         .await?;
-    Ok(PageOf::from_surplus(items, limit, |record| record.location.id.clone()))
+    Ok(PageOf::from_surplus(items, limit, |record| {
+        record.location.id.clone()
+    }))
 }

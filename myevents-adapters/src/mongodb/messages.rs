@@ -261,12 +261,14 @@ pub(super) fn envelope_of(element: Fields<'_>) -> Result<Envelope> {
         .collect();
     let message = MessageId::new(element.need_str("id")?);
     let name = MessageName::from_wire(element.need_str("name")?);
-    Ok(Envelope::builder(message, name, element.str("key")?.unwrap_or_default())
-        .time(UnixMillis(element.int("time")?.unwrap_or_default()))
-        .headers(headers)
-        .content_type(element.str("type")?.unwrap_or(CONTENT_TYPE_JSON))
-        .body(Bytes::copy_from_slice(element.bytes("body")?.unwrap_or_default()))
-        .build())
+    Ok(
+        Envelope::builder(message, name, element.str("key")?.unwrap_or_default())
+            .time(UnixMillis(element.int("time")?.unwrap_or_default()))
+            .headers(headers)
+            .content_type(element.str("type")?.unwrap_or(CONTENT_TYPE_JSON))
+            .body(Bytes::copy_from_slice(element.bytes("body")?.unwrap_or_default()))
+            .build(),
+    )
 }
 
 /// The rows of a record that `held` wants, by their tokens, in the order of its writes.
@@ -304,10 +306,21 @@ mod tests {
     #[test]
     fn a_row_id_names_its_place_and_nothing_else_does() {
         for kind in Kind::ALL {
-            let place = Place { kind, record: vec![0, 255, 16], n: 77 };
+            let place = Place {
+                kind,
+                record: vec![0, 255, 16],
+                n: 77,
+            };
             assert_eq!(Place::of_row(&place.row_id()), Some(place));
         }
-        for text in ["", "7", "000000000000004dx00", "000000000000004de", "000000000000004de0", "é00000000000004de00"] {
+        for text in [
+            "",
+            "7",
+            "000000000000004dx00",
+            "000000000000004de",
+            "000000000000004de0",
+            "é00000000000004de00",
+        ] {
             assert_eq!(Place::of_row(&RowId(Arc::from(text))), None, "{text}");
         }
     }

@@ -33,6 +33,7 @@ mod recovery;
 mod rollforward;
 mod schema;
 mod store;
+mod transfer;
 mod writes;
 
 pub use check::MongoReport;

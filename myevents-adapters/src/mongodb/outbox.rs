@@ -11,9 +11,7 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::FindOptions;
 use myevents_core::Result;
 use myevents_core::domain::UnixMillis;
-use myevents_core::ports::{
-    Claim, ClaimToken, Outbox, OutboxDepth, OutboxRow, PageOf, ParkedMessage, RowId,
-};
+use myevents_core::ports::{Claim, ClaimToken, Outbox, OutboxDepth, OutboxRow, PageOf, ParkedMessage, RowId};
 
 use super::codec::Fields;
 use super::messages::{Kind, Place, envelope_of, held_rows, token_text, written};
@@ -72,15 +70,22 @@ impl Inner {
         options.projection = Some(doc! { "outbox.n": 1, "outbox.until": 1 });
         options.limit = i64::try_from(limit).ok();
         let found = link
-            .find(OPERATION, collection, claimable(now), options, limit, |document| {
-                let record = Fields(document);
-                let waiting = record.documents("outbox")?;
-                let mut count = 0;
-                for element in &waiting {
-                    count += usize::from(element.int("until")?.is_some());
-                }
-                Ok(Some((super::codec::id(record.need_id("_id")?.as_slice()), count)))
-            })
+            .find(
+                OPERATION,
+                collection,
+                claimable(now),
+                options,
+                limit,
+                |document| {
+                    let record = Fields(document);
+                    let waiting = record.documents("outbox")?;
+                    let mut count = 0;
+                    for element in &waiting {
+                        count += usize::from(element.int("until")?.is_some());
+                    }
+                    Ok(Some((super::codec::id(record.need_id("_id")?.as_slice()), count)))
+                },
+            )
             .await?;
         let mut records = Vec::new();
         let mut rows = 0;
@@ -99,13 +104,19 @@ impl Inner {
         filter.insert("_id", doc! { "$in": records.clone() });
         let hold = doc! { "$set": { "outbox.$[m].token": token_text(token), "outbox.$[m].until": until.0 } };
         let every = vec![doc! { "m.until": { "$exists": true } }];
-        link.update_all(OPERATION, collection, filter, hold, every).await?;
+        link.update_all(OPERATION, collection, filter, hold, every)
+            .await?;
         let filter = doc! { "_id": { "$in": records } };
         let mut options = FindOptions::default();
         options.projection = Some(doc! { "outbox": 1 });
-        let found = link.find(OPERATION, collection, filter, options, usize::MAX, move |document| {
-            held_rows(kind, Fields(document), |held, _| held == token).map(Some)
-        });
+        let found = link.find(
+            OPERATION,
+            collection,
+            filter,
+            options,
+            usize::MAX,
+            move |document| held_rows(kind, Fields(document), |held, _| held == token).map(Some),
+        );
         let mut rows: Vec<OutboxRow> = found.await?.into_iter().flatten().collect();
         if rows.len() > limit {
             // The last records had more than there was room for; what is given back are the latest of theirs.
@@ -135,7 +146,9 @@ impl Inner {
                 }
             });
             let statements = statements.collect();
-            self.link.bulk("confirm messages", self.collection(kind), statements).await?;
+            self.link
+                .bulk("confirm messages", self.collection(kind), statements)
+                .await?;
         }
         Ok(())
     }
@@ -143,8 +156,13 @@ impl Inner {
     async fn release_rows(&self, rows: &[OutboxRow]) -> Result<()> {
         for (kind, rows) in by_kind(rows) {
             let free = doc! { "$set": { "outbox.$[m].until": 0_i64 }, "$unset": { "outbox.$[m].token": "" } };
-            let statements = rows.iter().map(|(place, row)| of_held(place, row, free.clone())).collect();
-            self.link.bulk("release messages", self.collection(kind), statements).await?;
+            let statements = rows
+                .iter()
+                .map(|(place, row)| of_held(place, row, free.clone()))
+                .collect();
+            self.link
+                .bulk("release messages", self.collection(kind), statements)
+                .await?;
         }
         Ok(())
     }
@@ -187,20 +205,28 @@ impl Inner {
             let records: Vec<Bson> = rows.iter().map(|(place, _)| place.record_id()).collect();
             let filter = doc! { "_id": { "$in": records } };
             let mut options = FindOptions::default();
-            options.projection = Some(doc! { "outbox.id": 1, "outbox.token": 1, "outbox.until": 1, "outbox.parked": 1 });
+            options.projection =
+                Some(doc! { "outbox.id": 1, "outbox.token": 1, "outbox.until": 1, "outbox.parked": 1 });
             let wanted: Vec<OutboxRow> = rows.iter().map(|(_, row)| (*row).clone()).collect();
-            let found = self.link.find(operation, collection, filter, options, usize::MAX, move |document| {
-                let mut ids = Vec::new();
-                for element in Fields(document).documents("outbox")? {
-                    let id = element.need_str("id")?;
-                    for row in wanted.iter().filter(|row| row.envelope.id().as_str() == id) {
-                        if after(element, row)? {
-                            ids.push(row.id.clone());
+            let found = self.link.find(
+                operation,
+                collection,
+                filter,
+                options,
+                usize::MAX,
+                move |document| {
+                    let mut ids = Vec::new();
+                    for element in Fields(document).documents("outbox")? {
+                        let id = element.need_str("id")?;
+                        for row in wanted.iter().filter(|row| row.envelope.id().as_str() == id) {
+                            if after(element, row)? {
+                                ids.push(row.id.clone());
+                            }
                         }
                     }
-                }
-                Ok(Some(ids))
-            });
+                    Ok(Some(ids))
+                },
+            );
             changed.extend(found.await?.into_iter().flatten());
         }
         Ok(changed)
@@ -221,7 +247,11 @@ impl Inner {
         // Nobody else holds them: a row that is parked afterwards was parked by this call.
         let held = self.extend_rows(rows, Duration::from_secs(30)).await?;
         let held: HashSet<RowId> = held.into_iter().collect();
-        let rows: Vec<OutboxRow> = rows.iter().filter(|row| held.contains(&row.id)).cloned().collect();
+        let rows: Vec<OutboxRow> = rows
+            .iter()
+            .filter(|row| held.contains(&row.id))
+            .cloned()
+            .collect();
         self.change_held(
             "park messages",
             &rows,
@@ -247,20 +277,25 @@ impl Inner {
             doc! { "$project": { "outbox": 1 } },
         ];
         let link = &self.link;
-        link.aggregate("list parked messages", self.collection(kind), pipeline, move |document| {
-            let record = Fields(document);
-            let element = record.document("outbox")?.unwrap_or(record);
-            let place = Place {
-                kind,
-                record: record.need_id("_id")?.as_slice().to_vec(),
-                n: element.need_int("n")?,
-            };
-            Ok(ParkedMessage {
-                id: place.row_id(),
-                reason: element.str("reason")?.unwrap_or_default().to_owned(),
-                envelope: envelope_of(element)?,
-            })
-        })
+        link.aggregate(
+            "list parked messages",
+            self.collection(kind),
+            pipeline,
+            move |document| {
+                let record = Fields(document);
+                let element = record.document("outbox")?.unwrap_or(record);
+                let place = Place {
+                    kind,
+                    record: record.need_id("_id")?.as_slice().to_vec(),
+                    n: element.need_int("n")?,
+                };
+                Ok(ParkedMessage {
+                    id: place.row_id(),
+                    reason: element.str("reason")?.unwrap_or_default().to_owned(),
+                    envelope: envelope_of(element)?,
+                })
+            },
+        )
         .await
     }
 
@@ -297,7 +332,10 @@ impl Inner {
                 }
             });
             let statements = statements.collect();
-            found += self.link.bulk(operation, self.collection(kind), statements).await?;
+            found += self
+                .link
+                .bulk(operation, self.collection(kind), statements)
+                .await?;
         }
         Ok(found)
     }
@@ -315,7 +353,10 @@ impl Inner {
         let counts = link
             .aggregate("measure outbox", self.collection(kind), pipeline, |document| {
                 let counts = Fields(document);
-                Ok((u64::try_from(counts.need_int("rows")?).unwrap_or(0), counts.int("oldest")?))
+                Ok((
+                    u64::try_from(counts.need_int("rows")?).unwrap_or(0),
+                    counts.int("oldest")?,
+                ))
             })
             .await?;
         Ok(counts.into_iter().next().unwrap_or_default())
@@ -339,32 +380,42 @@ impl Inner {
 #[async_trait]
 impl Outbox for MongoStore {
     async fn claim(&self, limit: usize, lease: Duration) -> Result<Claim> {
-        self.run("claim messages", move |inner| async move { inner.claim(limit, lease).await })
-            .await
+        self.run("claim messages", move |inner| async move {
+            inner.claim(limit, lease).await
+        })
+        .await
     }
 
     async fn confirm(&self, rows: &[OutboxRow]) -> Result<()> {
         let rows = rows.to_vec();
-        self.run("confirm messages", move |inner| async move { inner.confirm_rows(&rows).await })
-            .await
+        self.run("confirm messages", move |inner| async move {
+            inner.confirm_rows(&rows).await
+        })
+        .await
     }
 
     async fn release(&self, rows: &[OutboxRow]) -> Result<()> {
         let rows = rows.to_vec();
-        self.run("release messages", move |inner| async move { inner.release_rows(&rows).await })
-            .await
+        self.run("release messages", move |inner| async move {
+            inner.release_rows(&rows).await
+        })
+        .await
     }
 
     async fn extend(&self, rows: &[OutboxRow], lease: Duration) -> Result<Vec<RowId>> {
         let rows = rows.to_vec();
-        self.run("extend leases", move |inner| async move { inner.extend_rows(&rows, lease).await })
-            .await
+        self.run("extend leases", move |inner| async move {
+            inner.extend_rows(&rows, lease).await
+        })
+        .await
     }
 
     async fn park(&self, rows: &[OutboxRow], reason: &str) -> Result<Vec<RowId>> {
         let (rows, reason) = (rows.to_vec(), reason.to_owned());
-        self.run("park messages", move |inner| async move { inner.park_rows(&rows, &reason).await })
-            .await
+        self.run("park messages", move |inner| async move {
+            inner.park_rows(&rows, &reason).await
+        })
+        .await
     }
 
     async fn parked(&self, after: Option<&RowId>, limit: usize) -> Result<PageOf<ParkedMessage, RowId>> {

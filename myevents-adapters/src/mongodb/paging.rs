@@ -113,7 +113,12 @@ mod tests {
 
     const OBJECT: [u8; 12] = [7; 12];
 
-    fn parts(way: Direction, after: Option<(i64, &[u8])>, from: Option<i64>, to: Option<i64>) -> Vec<Document> {
+    fn parts(
+        way: Direction,
+        after: Option<(i64, &[u8])>,
+        from: Option<i64>,
+        to: Option<i64>,
+    ) -> Vec<Document> {
         let after = after.map(|(key, id)| way.after(key, id));
         way.parts("k", &doc! { "o": 1 }, after, from, to)
     }
@@ -147,9 +152,15 @@ mod tests {
 
     #[test]
     fn a_position_outside_the_range_has_all_or_nothing_behind_it() {
-        assert_eq!(parts(Direction::Rising, Some((1, &OBJECT)), Some(2), None).len(), 1);
+        assert_eq!(
+            parts(Direction::Rising, Some((1, &OBJECT)), Some(2), None).len(),
+            1
+        );
         assert!(parts(Direction::Rising, Some((9, &OBJECT)), None, Some(8)).is_empty());
-        assert_eq!(parts(Direction::Falling, Some((9, &OBJECT)), None, Some(8)).len(), 1);
+        assert_eq!(
+            parts(Direction::Falling, Some((9, &OBJECT)), None, Some(8)).len(),
+            1
+        );
         assert!(parts(Direction::Falling, Some((1, &OBJECT)), Some(2), None).is_empty());
     }
 

@@ -16,7 +16,9 @@ use super::store::Inner;
 pub(super) async fn find(link: &Link, user: &UserId) -> Result<Option<UserRecord>> {
     let filter = doc! { "_id": id(user.as_bytes()) };
     // The original kept bookings inside; they may be many.
-    let found = link.find_one("find user", &link.users, filter, Some(doc! { "bookings": 0 })).await?;
+    let found = link
+        .find_one("find user", &link.users, filter, Some(doc! { "bookings": 0 }))
+        .await?;
     match found {
         Some(document) => user_of(Fields(&document)),
         None => Ok(None),
@@ -41,7 +43,11 @@ impl Inner {
         }
         match find(link, &record.user.id).await? {
             Some(stored) if stored.fingerprint == record.fingerprint => Ok(Inserted::Existing(stored)),
-            Some(_) => Err(Error::new(ErrorKind::Conflict, OPERATION, "another user has this id")),
+            Some(_) => Err(Error::new(
+                ErrorKind::Conflict,
+                OPERATION,
+                "another user has this id",
+            )),
             None => Err(Error::new(
                 ErrorKind::Unavailable,
                 OPERATION,
@@ -64,15 +70,26 @@ impl Inner {
         options.upsert = Some(true);
         options.return_document = Some(ReturnDocument::Before);
         options.projection = Some(doc! { "removed": 1 });
-        let work = async move { users.find_one_and_update(filter, update).with_options(options).await };
+        let work = async move {
+            users
+                .find_one_and_update(filter, update)
+                .with_options(options)
+                .await
+        };
         let before = link.call(OPERATION, Sends::Write, work).await?;
         let was_there = match &before {
             Some(before) => !Fields(before).flag("removed")?,
             None => false,
         };
         let theirs = doc! { "userid": id(user.as_bytes()) };
-        link.update_all(OPERATION, &link.bookings, theirs, doc! { "$unset": person_fields() }, Vec::new())
-            .await?;
+        link.update_all(
+            OPERATION,
+            &link.bookings,
+            theirs,
+            doc! { "$unset": person_fields() },
+            Vec::new(),
+        )
+        .await?;
         Ok(was_there)
     }
 }

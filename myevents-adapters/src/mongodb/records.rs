@@ -126,7 +126,10 @@ pub(super) fn event_fields(record: &EventRecord) -> Fieldset {
     fields.put("startdate", seconds(event.start));
     fields.put("enddate", seconds(event.end));
     let location = event.location.as_ref();
-    fields.optional("location", location.map(|location| location_document(location).into()));
+    fields.optional(
+        "location",
+        location.map(|location| location_document(location).into()),
+    );
     let halls: Vec<Bson> = event.hall_names.iter().map(text_of).collect();
     fields.optional("hallnames", (!halls.is_empty()).then_some(halls.into()));
     fields.optional("salesstart", event.sales_start.map(seconds));

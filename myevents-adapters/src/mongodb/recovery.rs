@@ -22,7 +22,10 @@ pub(super) async fn run(inner: Arc<Inner>) {
         tokio::time::sleep(every).await;
         match round(&inner, every).await {
             Ok(0) => {}
-            Ok(finished) => tracing::info!(finished, "bookings and cancels that others left half-done were finished"),
+            Ok(finished) => tracing::info!(
+                finished,
+                "bookings and cancels that others left half-done were finished"
+            ),
             Err(error) => tracing::warn!(%error, "what others left half-done can't be finished now"),
         }
     }
@@ -38,10 +41,17 @@ pub(super) async fn round(inner: &Inner, older_than: Duration) -> Result<usize> 
     options.limit = Some(MOST);
     let filter = doc! { "pending.at": { "$lte": oldest } };
     let found = link
-        .find("look for unfinished bookings", &link.inventory, filter, options, usize::MAX, |document| {
-            let fields = Fields(document);
-            Ok(Some((fields.event_id("_id")?, entries_of(fields)?)))
-        })
+        .find(
+            "look for unfinished bookings",
+            &link.inventory,
+            filter,
+            options,
+            usize::MAX,
+            |document| {
+                let fields = Fields(document);
+                Ok(Some((fields.event_id("_id")?, entries_of(fields)?)))
+            },
+        )
         .await?;
     let mut finished = 0;
     for (event, entries) in found {

@@ -49,8 +49,13 @@ impl Inner {
     pub(super) async fn roll_forward(&self, desk: &Desk, event: &EventId, entry: &Entry) -> Result<Rolled> {
         let carried_out = match &entry.act {
             Act::Book(bookings) => self.roll_bookings(desk, event, &entry.token, bookings).await,
-            Act::Cancel { booking, seats, message } => {
-                self.roll_cancel(desk, event, &entry.token, booking, *seats, message).await
+            Act::Cancel {
+                booking,
+                seats,
+                message,
+            } => {
+                self.roll_cancel(desk, event, &entry.token, booking, *seats, message)
+                    .await
             }
             Act::Unknown => return Ok(Rolled::Stuck),
         };
@@ -73,7 +78,8 @@ impl Inner {
     ) -> Result<()> {
         let fates = self.insert_entry(token, bookings).await?;
         self.forget_removed(bookings).await?;
-        self.settle(desk, event, token, lost_seats(bookings, &fates)?).await
+        self.settle(desk, event, token, lost_seats(bookings, &fates)?)
+            .await
     }
 
     /// Inserts the bookings of an entry until each id has a stored booking, confirmed by the majority.
@@ -83,8 +89,15 @@ impl Inner {
             let open: Vec<usize> = (0..bookings.len()).filter(|at| fates[*at].is_none()).collect();
             let documents = open.iter().map(|at| bookings[*at].clone()).collect();
             let link = &self.link;
-            let inserted = link.insert_unordered("insert bookings", &link.bookings, documents).await?;
-            let duplicates: Vec<usize> = inserted.duplicates.iter().filter_map(|at| open.get(*at)).copied().collect();
+            let inserted = link
+                .insert_unordered("insert bookings", &link.bookings, documents)
+                .await?;
+            let duplicates: Vec<usize> = inserted
+                .duplicates
+                .iter()
+                .filter_map(|at| open.get(*at))
+                .copied()
+                .collect();
             for at in open {
                 if !duplicates.contains(&at) {
                     fates[at] = Some(Fate::Mine);
@@ -98,7 +111,11 @@ impl Inner {
                 let wanted = Fields(&bookings[*at]).booking_id("_id")?;
                 if let Some(found) = stored.get(&wanted) {
                     let mine = Fields(found).str("attempt")? == Some(token);
-                    fates[*at] = Some(if mine { Fate::Mine } else { Fate::Lost(found.clone()) });
+                    fates[*at] = Some(if mine {
+                        Fate::Mine
+                    } else {
+                        Fate::Lost(found.clone())
+                    });
                 }
             }
             if fates.iter().all(Option::is_some) {
@@ -128,13 +145,21 @@ impl Inner {
     }
 
     /// Bookings by id, as the majority has them.
-    pub(super) async fn find_bookings(&self, ids: &[BookingId]) -> Result<HashMap<BookingId, RawDocumentBuf>> {
+    pub(super) async fn find_bookings(
+        &self,
+        ids: &[BookingId],
+    ) -> Result<HashMap<BookingId, RawDocumentBuf>> {
         let link = &self.link;
         let filter = doc! { "_id": { "$in": ids.iter().map(booking_id).collect::<Vec<_>>() } };
         let found = link
-            .find("look up bookings", &link.bookings, filter, FindOptions::default(), usize::MAX, |document| {
-                Ok(Some((Fields(document).booking_id("_id")?, document.to_owned())))
-            })
+            .find(
+                "look up bookings",
+                &link.bookings,
+                filter,
+                FindOptions::default(),
+                usize::MAX,
+                |document| Ok(Some((Fields(document).booking_id("_id")?, document.to_owned()))),
+            )
             .await?;
         Ok(found.into_iter().collect())
     }
@@ -157,9 +182,14 @@ impl Inner {
         options.projection = Some(doc! { "_id": 1 });
         let link = &self.link;
         let removed = link
-            .find("look for removed people", &link.users, filter, options, usize::MAX, |document| {
-                Fields(document).user_id("_id")
-            })
+            .find(
+                "look for removed people",
+                &link.users,
+                filter,
+                options,
+                usize::MAX,
+                |document| Fields(document).user_id("_id"),
+            )
             .await?;
         if removed.is_empty() {
             return Ok(Vec::new());
@@ -171,8 +201,14 @@ impl Inner {
             .collect();
         let filter = doc! { "_id": { "$in": theirs.iter().map(booking_id).collect::<Vec<_>>() } };
         let update = doc! { "$unset": person_fields() };
-        link.update_all("forget a removed person", &link.bookings, filter, update, Vec::new())
-            .await?;
+        link.update_all(
+            "forget a removed person",
+            &link.bookings,
+            filter,
+            update,
+            Vec::new(),
+        )
+        .await?;
         Ok(theirs)
     }
 
@@ -188,8 +224,14 @@ impl Inner {
     ) -> Result<()> {
         let link = &self.link;
         let (filter, update) = super::cancel::change(booking, token, message.clone());
-        link.change("cancel booking", &link.bookings, filter, update, Some(doc! { "_id": 1 }))
-            .await?;
+        link.change(
+            "cancel booking",
+            &link.bookings,
+            filter,
+            update,
+            Some(doc! { "_id": 1 }),
+        )
+        .await?;
         self.settle_cancel(desk, event, token, booking, seats).await
     }
 
@@ -205,12 +247,15 @@ impl Inner {
         let link = &self.link;
         let filter = doc! { "_id": booking_id(booking) };
         let shown = doc! { "canceltoken": 1, "state": 1 };
-        let found = link.find_one("cancel booking", &link.bookings, filter, Some(shown)).await?;
+        let found = link
+            .find_one("cancel booking", &link.bookings, filter, Some(shown))
+            .await?;
         let by_this = match &found {
             Some(found) => Fields(found).str("canceltoken")? == Some(token),
             None => false,
         };
-        self.settle(desk, event, token, if by_this { seats } else { 0 }).await
+        self.settle(desk, event, token, if by_this { seats } else { 0 })
+            .await
     }
 }
 

@@ -16,7 +16,7 @@ use super::error::{Sends, is_passing, malformed};
 use super::link::{Collection, Link, Strength};
 
 /// The one record of `meta`.
-const STORE: &str = "store";
+pub(super) const STORE: &str = "store";
 
 /// The form of the records that this program writes.
 const FORMAT: i64 = 1;
@@ -40,24 +40,96 @@ pub struct Index {
 
 /// Every index beside `_id`. A query of a request path has the first keys of one of them, or `_id`, in its filter.
 pub const INDEXES: &[Index] = &[
-    Index { collection: "events", keys: &["startdate", "_id", "cancelled"], sparse: false },
-    Index { collection: "events", keys: &["otherid", "startdate", "order"], sparse: false },
-    Index { collection: "events", keys: &["name", "startdate", "_id"], sparse: false },
-    Index { collection: "events", keys: &["awaiting", "_id"], sparse: false },
-    Index { collection: "events", keys: &["outbox.until"], sparse: true },
-    Index { collection: "events", keys: &["outbox.parked"], sparse: true },
-    Index { collection: "locations", keys: &["outbox.until"], sparse: true },
-    Index { collection: "locations", keys: &["outbox.parked"], sparse: true },
-    Index { collection: "bookings", keys: &["eventid", "date", "_id"], sparse: false },
-    Index { collection: "bookings", keys: &["eventid", "state", "date", "_id"], sparse: false },
-    Index { collection: "bookings", keys: &["userid", "date", "_id"], sparse: false },
-    Index { collection: "bookings", keys: &["holder"], sparse: true },
-    Index { collection: "bookings", keys: &["outbox.until"], sparse: true },
-    Index { collection: "bookings", keys: &["outbox.parked"], sparse: true },
-    Index { collection: "inventory", keys: &["pending.at"], sparse: true },
-    Index { collection: "inbox", keys: &["done"], sparse: true },
-    Index { collection: "dead_letters", keys: &["seq", "_id"], sparse: false },
-    Index { collection: "dead_letters", keys: &["consumer", "due", "seq"], sparse: false },
+    Index {
+        collection: "events",
+        keys: &["startdate", "_id", "cancelled"],
+        sparse: false,
+    },
+    Index {
+        collection: "events",
+        keys: &["otherid", "startdate", "order"],
+        sparse: false,
+    },
+    Index {
+        collection: "events",
+        keys: &["name", "startdate", "_id"],
+        sparse: false,
+    },
+    Index {
+        collection: "events",
+        keys: &["awaiting", "_id"],
+        sparse: false,
+    },
+    Index {
+        collection: "events",
+        keys: &["outbox.until"],
+        sparse: true,
+    },
+    Index {
+        collection: "events",
+        keys: &["outbox.parked"],
+        sparse: true,
+    },
+    Index {
+        collection: "locations",
+        keys: &["outbox.until"],
+        sparse: true,
+    },
+    Index {
+        collection: "locations",
+        keys: &["outbox.parked"],
+        sparse: true,
+    },
+    Index {
+        collection: "bookings",
+        keys: &["eventid", "date", "_id"],
+        sparse: false,
+    },
+    Index {
+        collection: "bookings",
+        keys: &["eventid", "state", "date", "_id"],
+        sparse: false,
+    },
+    Index {
+        collection: "bookings",
+        keys: &["userid", "date", "_id"],
+        sparse: false,
+    },
+    Index {
+        collection: "bookings",
+        keys: &["holder"],
+        sparse: true,
+    },
+    Index {
+        collection: "bookings",
+        keys: &["outbox.until"],
+        sparse: true,
+    },
+    Index {
+        collection: "bookings",
+        keys: &["outbox.parked"],
+        sparse: true,
+    },
+    Index {
+        collection: "inventory",
+        keys: &["pending.at"],
+        sparse: true,
+    },
+    Index {
+        collection: "inbox",
+        keys: &["done"],
+        sparse: true,
+    },
+    Index {
+        collection: "dead_letters",
+        keys: &["seq", "_id"],
+        sparse: false,
+    },
+    Index {
+        collection: "dead_letters",
+        keys: &["consumer", "due", "seq"],
+        sparse: false,
+    },
 ];
 
 /// Opens the database within the time to open: what can be waited for is waited for.
@@ -116,17 +188,24 @@ async fn strength(link: &Link) -> Result<Strength> {
         match admin.run_command(doc! { "hello": 1 }).await {
             Ok(answer) => Ok(answer),
             // Servers before 4.4.2, and those that are like them, know it by its old name.
-            Err(error) if matches!(*error.kind, Cause::Command(_)) => admin.run_command(doc! { "isMaster": 1 }).await,
+            Err(error) if matches!(*error.kind, Cause::Command(_)) => {
+                admin.run_command(doc! { "isMaster": 1 }).await
+            }
             Err(error) => Err(error),
         }
     };
-    let answer = link.call("ask the database what it is", Sends::Read, hello).await?;
-    let replicated = answer.contains_key("setName") || answer.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
-    Ok(if replicated && answer.contains_key("logicalSessionTimeoutMinutes") {
-        Strength::Replicated
-    } else {
-        Strength::Lone
-    })
+    let answer = link
+        .call("ask the database what it is", Sends::Read, hello)
+        .await?;
+    let replicated =
+        answer.contains_key("setName") || answer.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
+    Ok(
+        if replicated && answer.contains_key("logicalSessionTimeoutMinutes") {
+            Strength::Replicated
+        } else {
+            Strength::Lone
+        },
+    )
 }
 
 /// The secret of the store, and whether it was made now.
@@ -155,7 +234,13 @@ async fn identity(link: &Link, config: &MongoConfig) -> Result<(IdSecret, bool)>
     let found = link
         .find_one(OPERATION, &link.meta, filter(), None)
         .await?
-        .ok_or_else(|| Error::new(ErrorKind::Unavailable, OPERATION, "the database has not confirmed the store yet"))?;
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unavailable,
+                OPERATION,
+                "the database has not confirmed the store yet",
+            )
+        })?;
     Ok((recognised(Fields(&found), config)?, made))
 }
 
@@ -177,7 +262,9 @@ fn recognised(found: Fields<'_>, config: &MongoConfig) -> Result<IdSecret> {
             "this database was written by a newer version of this program; start that one",
         ));
     }
-    let secret = found.bytes("secret")?.and_then(|secret| <[u8; 32]>::try_from(secret).ok());
+    let secret = found
+        .bytes("secret")?
+        .and_then(|secret| <[u8; 32]>::try_from(secret).ok());
     secret
         .map(IdSecret::new)
         .ok_or_else(|| malformed("the secret of the store has not 32 bytes"))
@@ -216,9 +303,16 @@ async fn make_indexes(link: &Link) -> Result<()> {
 }
 
 fn model(index: &Index) -> IndexModel {
-    let keys: Document = index.keys.iter().map(|key| ((*key).to_owned(), 1_i32.into())).collect();
+    let keys: Document = index
+        .keys
+        .iter()
+        .map(|key| ((*key).to_owned(), 1_i32.into()))
+        .collect();
     let mut options = IndexOptions::default();
-    options.name = Some(format!("myevents_{}", index.keys.join("_").replace(['.', ' '], "_")));
+    options.name = Some(format!(
+        "myevents_{}",
+        index.keys.join("_").replace(['.', ' '], "_")
+    ));
     options.sparse = index.sparse.then_some(true);
     IndexModel::builder().keys(keys).options(options).build()
 }
@@ -229,7 +323,10 @@ async fn look_for_original(link: &Link, config: &MongoConfig) {
         return;
     }
     let original = Link::new(link.client.clone(), ORIGINAL, link.strength, link.limit);
-    if let Ok(Some(_)) = link.find_one("look for the original", &original.events, doc! {}, None).await {
+    if let Ok(Some(_)) = link
+        .find_one("look for the original", &original.events, doc! {}, None)
+        .await
+    {
         tracing::warn!(
             database = link.database.name(),
             "this store is new and empty, and the database `myevents` holds events: to bring over what the original \

@@ -33,7 +33,7 @@ pub(super) struct Inner {
     pub(super) link: Link,
     pub(super) config: MongoConfig,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) secret: IdSecret,
+    secret: parking_lot::Mutex<IdSecret>,
     pub(super) instance: Instance,
     pub(super) desks: Desks,
     pub(super) tasks: TaskTracker,
@@ -63,9 +63,13 @@ impl MongoStore {
         let options = config.client_options().await?;
         let name = config.database_name(options.default_database.as_deref());
         let client = Client::with_options(options).map_err(|source| {
-            Error::new(ErrorKind::Config, "open store", "the options of dbconnection can't be used together")
-                .with("url", config.shown_url())
-                .caused_by(source)
+            Error::new(
+                ErrorKind::Config,
+                "open store",
+                "the options of dbconnection can't be used together",
+            )
+            .with("url", config.shown_url())
+            .caused_by(source)
         })?;
         Self::start(client, &name, config, clock, true).await
     }
@@ -76,7 +80,9 @@ impl MongoStore {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn with_client(client: Client, config: MongoConfig, clock: Arc<dyn Clock>) -> Result<Self> {
-        let of_client = client.default_database().map(|database| database.name().to_owned());
+        let of_client = client
+            .default_database()
+            .map(|database| database.name().to_owned());
         let name = config.database_name(of_client.as_deref());
         Self::start(client, &name, config, clock, false).await
     }
@@ -92,7 +98,7 @@ impl MongoStore {
         let inner = Arc::new(Inner {
             link,
             clock,
-            secret,
+            secret: parking_lot::Mutex::new(secret),
             instance: Instance::new(config.lease),
             desks: Desks::default(),
             tasks: TaskTracker::new(),
@@ -124,8 +130,10 @@ impl MongoStore {
     /// # Errors
     /// `Unavailable`, `Closed`.
     pub async fn recover(&self, older_than: Duration) -> Result<usize> {
-        self.run("recover", move |inner| async move { recovery::round(&inner, older_than).await })
-            .await
+        self.run("recover", move |inner| async move {
+            recovery::round(&inner, older_than).await
+        })
+        .await
     }
 
     /// Everything but the port's face.
@@ -135,7 +143,7 @@ impl MongoStore {
     }
 
     pub(super) fn secret(&self) -> IdSecret {
-        self.inner.secret.clone()
+        self.inner.secret()
     }
 
     /// Runs a write in a task of its own: whoever asked may go away, the write is carried through.
@@ -171,6 +179,15 @@ impl Inner {
             return Err(Error::new(ErrorKind::Closed, operation, "the store was closed"));
         }
         Ok(())
+    }
+
+    pub(super) fn secret(&self) -> IdSecret {
+        self.secret.lock().clone()
+    }
+
+    /// Answers `secret`, which is stored, from now on.
+    pub(super) fn take_secret(&self, secret: &IdSecret) {
+        *self.secret.lock() = secret.clone();
     }
 
     pub(super) fn now(&self) -> UnixMillis {

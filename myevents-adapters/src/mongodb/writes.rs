@@ -35,7 +35,9 @@ impl Inner {
 
     fn new_messages(&self, messages: &[Envelope]) -> (Vec<NewMessage>, Option<Lease>) {
         let now = self.now();
-        let messages = messages.iter().map(|message| NewMessage::new(message.clone(), &self.instance, now));
+        let messages = messages
+            .iter()
+            .map(|message| NewMessage::new(message.clone(), &self.instance, now));
         (messages.collect(), self.instance.new_lease(now))
     }
 
@@ -62,15 +64,26 @@ impl Inner {
                 leased: rows(kind, record, &messages, lease),
             });
         }
-        let found = self.link.find_one(operation, collection, doc! { "_id": id(record) }, None).await?;
+        let found = self
+            .link
+            .find_one(operation, collection, doc! { "_id": id(record) }, None)
+            .await?;
         let found = found.ok_or_else(|| {
             // It is taken on the primary, and the majority has not confirmed by whom.
-            Error::new(ErrorKind::Unavailable, operation, "a record with this id is just being stored; try again")
+            Error::new(
+                ErrorKind::Unavailable,
+                operation,
+                "a record with this id is just being stored; try again",
+            )
         })?;
         if Fields(&found).fingerprint()? == fingerprint {
             Ok(Committed::quiet(Inserted::Existing(found)))
         } else {
-            Err(Error::new(ErrorKind::Conflict, operation, "another record has this id"))
+            Err(Error::new(
+                ErrorKind::Conflict,
+                operation,
+                "another record has this id",
+            ))
         }
     }
 
@@ -89,17 +102,27 @@ impl Inner {
         let mut filter = doc! { "_id": id(record) };
         filter.extend(of_version(expected));
         let update = fields.map_or_else(Document::new, Fieldset::update);
-        if let Some(leased) = self.write(operation, kind, record, filter, update, &messages, lease).await? {
+        if let Some(leased) = self
+            .write(operation, kind, record, filter, update, &messages, lease)
+            .await?
+        {
             return Ok(Committed { value: (), leased });
         }
         let collection = self.collection(kind);
         let by_id = doc! { "_id": id(record) };
-        let found = self.link.find_one(operation, collection, by_id, Some(doc! { "version": 1 })).await?;
+        let found = self
+            .link
+            .find_one(operation, collection, by_id, Some(doc! { "version": 1 }))
+            .await?;
         Err(match found {
             None => Error::new(ErrorKind::NotFound, operation, "there is no record with this id"),
-            Some(found) => Error::new(ErrorKind::Precondition, operation, "the stored version is another")
-                .with("stored", Fields(&found).version("version")?)
-                .with("expected", expected),
+            Some(found) => Error::new(
+                ErrorKind::Precondition,
+                operation,
+                "the stored version is another",
+            )
+            .with("stored", Fields(&found).version("version")?)
+            .with("expected", expected),
         })
     }
 
@@ -126,17 +149,27 @@ impl Inner {
         };
         if pushing(None).is_empty() {
             // Nothing to write and nothing to tell: only whether the version is the expected one.
-            let found = self.link.find_one(operation, collection, filter, Some(doc! { "_id": 1 })).await?;
+            let found = self
+                .link
+                .find_one(operation, collection, filter, Some(doc! { "_id": 1 }))
+                .await?;
             return Ok(found.map(|_| Vec::new()));
         }
         if let Some(lease) = lease.filter(|_| !messages.is_empty()) {
             let mut nothing_waits = filter.clone();
             nothing_waits.insert("outbox.until", doc! { "$exists": false });
-            if self.link.update(operation, collection, nothing_waits, pushing(Some(lease))).await? {
+            if self
+                .link
+                .update(operation, collection, nothing_waits, pushing(Some(lease)))
+                .await?
+            {
                 return Ok(Some(rows(kind, record, messages, Some(lease))));
             }
         }
-        let written = self.link.update(operation, collection, filter, pushing(None)).await?;
+        let written = self
+            .link
+            .update(operation, collection, filter, pushing(None))
+            .await?;
         Ok(written.then(Vec::new))
     }
 }

@@ -40,7 +40,10 @@ async fn one_booking_alone_costs_two_calls_and_three_for_an_event_not_known_yet(
     watch.take();
     book(&store, &fixture::booking_request(&event, 1)).await.unwrap();
     let first = before_the_answer(&watch.take());
-    assert_eq!(first, ["find inventory", "findAndModify inventory", "insert bookings"]);
+    assert_eq!(
+        first,
+        ["find inventory", "findAndModify inventory", "insert bookings"]
+    );
     store.recover(Duration::ZERO).await.unwrap();
     watch.take();
     book(&store, &fixture::booking_request(&event, 1)).await.unwrap();
@@ -55,7 +58,10 @@ async fn one_booking_alone_costs_two_calls_and_three_for_an_event_not_known_yet(
     request.booking.user = Some(user.user.id);
     book(&store, &request).await.unwrap();
     let of_user = before_the_answer(&watch.take());
-    assert_eq!(of_user, ["findAndModify inventory", "insert bookings", "find users"]);
+    assert_eq!(
+        of_user,
+        ["findAndModify inventory", "insert bookings", "find users"]
+    );
 }
 
 fn draft(event: &EventId) -> BookingDraft {
@@ -79,7 +85,11 @@ async fn sixty_four_at_once_cost_a_fifth_of_a_call_each() {
     let (store, watch) = watched(&Database::new(&url)).await;
     let event = bookable(&store, 1_000_000).await;
     let (handover, receiver) = handover(8_192);
-    let service = Arc::new(BookingService::new(Arc::new(store.clone()), handover, BookingSettings::default()));
+    let service = Arc::new(BookingService::new(
+        Arc::new(store.clone()),
+        handover,
+        BookingSettings::default(),
+    ));
     watch.take();
     let began = Instant::now();
     let callers: Vec<_> = (0..CALLERS)
@@ -87,7 +97,10 @@ async fn sixty_four_at_once_cost_a_fifth_of_a_call_each() {
             let (service, event) = (Arc::clone(&service), event.clone());
             tokio::spawn(async move {
                 for _ in 0..EACH {
-                    let outcome = service.book_event(&RequestContext::default(), None, draft(&event)).await.unwrap();
+                    let outcome = service
+                        .book_event(&RequestContext::default(), None, draft(&event))
+                        .await
+                        .unwrap();
                     assert!(matches!(outcome, Outcome::Booked(_)), "{outcome:?}");
                 }
             })
@@ -106,7 +119,11 @@ async fn sixty_four_at_once_cost_a_fifth_of_a_call_each() {
         f64::from(bookings) / took.as_secs_f64(),
         watch.times()
     );
-    assert!(each <= 0.2, "{each} calls a booking: {:?}", Watch::names(&commands));
+    assert!(
+        each <= 0.2,
+        "{each} calls a booking: {:?}",
+        Watch::names(&commands)
+    );
     at_rest(&store, &event, i64::from(bookings)).await;
     drop(receiver);
 }
@@ -129,7 +146,10 @@ async fn the_relay_empties_the_outbox_in_order_at_a_tenth_of_a_call_a_message() 
     // A tenth of them is cancelled: two messages of one record, in order.
     for row in &booked[..MESSAGES / 10] {
         let id = myevents_core::domain::BookingId::parse(row.envelope.key()).unwrap();
-        store.cancel_booking(&fixture::cancel_request(&event, &id)).await.unwrap();
+        store
+            .cancel_booking(&fixture::cancel_request(&event, &id))
+            .await
+            .unwrap();
     }
     store.release(&booked).await.unwrap();
     let all = MESSAGES + MESSAGES / 10;
@@ -137,7 +157,8 @@ async fn the_relay_empties_the_outbox_in_order_at_a_tenth_of_a_call_a_message() 
 
     let broker = LocalBroker::new(LocalOptions::default(), Arc::new(NoObserver));
     let (seen, mut arrivals) = mpsc::unbounded_channel();
-    let mut dispatch = Dispatch::builder("counters").dead_letters(broker.dead_letters("counters", Arc::new(store.clone())));
+    let mut dispatch =
+        Dispatch::builder("counters").dead_letters(broker.dead_letters("counters", Arc::new(store.clone())));
     for name in ["event.booked", "booking.cancelled"] {
         let seen = seen.clone();
         let handler = move |envelope: Envelope, _: Context| {
@@ -185,12 +206,17 @@ async fn the_relay_empties_the_outbox_in_order_at_a_tenth_of_a_call_a_message() 
         }
         took
     };
-    let took = tokio::time::timeout(Duration::from_secs(120), everything).await.expect("a message is stuck");
+    let took = tokio::time::timeout(Duration::from_secs(120), everything)
+        .await
+        .expect("a message is stuck");
     stop.cancel();
     relay.await.unwrap();
     consumer.await.unwrap().unwrap();
     let commands = watch.take();
-    let of_relay = Watch::names(&commands).into_iter().filter(|name| !name.starts_with("aggregate")).count();
+    let of_relay = Watch::names(&commands)
+        .into_iter()
+        .filter(|name| !name.starts_with("aggregate"))
+        .count();
     let each = of_relay as f64 / all as f64;
     eprintln!(
         "{all} messages relayed: {of_relay} calls, {each:.3} a message, {:.0} messages/s; at the server: {:?}",

@@ -46,10 +46,23 @@ impl Database {
 
     /// Where the server listens: the first address of its URL.
     pub(crate) fn address(&self) -> SocketAddr {
-        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        let rest = self
+            .url
+            .split_once("://")
+            .map_or(self.url.as_str(), |(_, rest)| rest);
         let hosts = rest.split(['/', '?']).next().unwrap_or(rest);
-        let host = hosts.rsplit('@').next().unwrap_or(hosts).split(',').next().unwrap_or(hosts);
-        let host = if host.contains(':') { host.to_owned() } else { format!("{host}:27017") };
+        let host = hosts
+            .rsplit('@')
+            .next()
+            .unwrap_or(hosts)
+            .split(',')
+            .next()
+            .unwrap_or(hosts);
+        let host = if host.contains(':') {
+            host.to_owned()
+        } else {
+            format!("{host}:27017")
+        };
         std::net::ToSocketAddrs::to_socket_addrs(&host)
             .expect("the server's address can be resolved")
             .next()
@@ -77,14 +90,19 @@ impl Database {
     }
 
     pub(crate) async fn open_now(&self) -> MongoStore {
-        self.open(Arc::new(SystemClock)).await.expect("the store can be opened")
+        self.open(Arc::new(SystemClock))
+            .await
+            .expect("the store can be opened")
     }
 
     /// Makes a counter wrong behind the store's back.
     pub(crate) async fn plant_drift(&self, store: &MongoStore, event: &EventId, seats: i64) -> bool {
         let inventory = store.database().collection::<Document>("inventory");
         let planted = inventory
-            .update_one(doc! { "_id": id(event.as_bytes()) }, doc! { "$inc": { "sold": seats } })
+            .update_one(
+                doc! { "_id": id(event.as_bytes()) },
+                doc! { "$inc": { "sold": seats } },
+            )
             .await;
         planted.is_ok_and(|planted| planted.matched_count == 1)
     }
@@ -116,7 +134,9 @@ pub(crate) async fn bookable(store: &MongoStore, capacity: u64) -> EventId {
 /// Books one wish.
 pub(crate) async fn book(store: &MongoStore, request: &BookingRequest) -> Result<Committed<Outcome>> {
     let event = request.booking.event.clone();
-    let answers = store.book(&event, std::slice::from_ref(request), BookOptions::default()).await;
+    let answers = store
+        .book(&event, std::slice::from_ref(request), BookOptions::default())
+        .await;
     answers.into_iter().next().expect("one answer for one wish")
 }
 
@@ -128,27 +148,44 @@ pub(crate) fn within(mut request: BookingRequest, time: Duration) -> BookingRequ
 
 /// The entries on the list of a counter.
 pub(crate) async fn pending(store: &MongoStore, event: &EventId) -> usize {
-    counter(store, event).await.get_array("pending").map_or(0, Vec::len)
+    counter(store, event)
+        .await
+        .get_array("pending")
+        .map_or(0, Vec::len)
 }
 
 /// The counter as it is stored.
 pub(crate) async fn counter(store: &MongoStore, event: &EventId) -> Document {
     let inventory = store.database().collection::<Document>("inventory");
     let found = inventory.find_one(doc! { "_id": id(event.as_bytes()) }).await;
-    found.expect("the counter can be read").expect("the event has a counter")
+    found
+        .expect("the counter can be read")
+        .expect("the event has a counter")
 }
 
 /// Whether a booking is stored.
 pub(crate) async fn is_stored(store: &MongoStore, booking: &BookingId) -> bool {
-    store.find_booking(booking).await.expect("the booking can be looked up").is_some()
+    store
+        .find_booking(booking)
+        .await
+        .expect("the booking can be looked up")
+        .is_some()
 }
 
 /// No drift, nothing pending, and counter + confirmed seats = capacity.
 pub(crate) async fn at_rest(store: &MongoStore, event: &EventId, sold: i64) {
-    let found = store.reconcile(event, false).await.expect("it can be reconciled").expect("there is a counter");
+    let found = store
+        .reconcile(event, false)
+        .await
+        .expect("it can be reconciled")
+        .expect("there is a counter");
     assert_eq!((found.drift, found.sold), (0, sold), "{found:?}");
     if let (Some(capacity), Some(available)) = (found.capacity, found.available) {
-        assert_eq!(i64::try_from(capacity).unwrap(), available + found.sold, "{found:?}");
+        assert_eq!(
+            i64::try_from(capacity).unwrap(),
+            available + found.sold,
+            "{found:?}"
+        );
     }
     assert_eq!(pending(store, event).await, 0);
 }

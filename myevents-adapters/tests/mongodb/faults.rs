@@ -42,7 +42,9 @@ pub(crate) async fn behind(database: &Database, wire: &Wire) -> MongoStore {
         wire.address()
     );
     let config = MongoConfig::service(url, crate::common::ROLE).database(&database.name);
-    MongoStore::open(config, Arc::new(SystemClock)).await.expect("the store can be opened")
+    MongoStore::open(config, Arc::new(SystemClock))
+        .await
+        .expect("the store can be opened")
 }
 
 struct Bed {
@@ -59,7 +61,12 @@ async fn bed(test: &str, capacity: u64) -> Option<Bed> {
     let other = database.open_now().await;
     let store = behind(&database, &wire).await;
     let event = bookable(&store, capacity).await;
-    Some(Bed { wire, store, other, event })
+    Some(Bed {
+        wire,
+        store,
+        other,
+        event,
+    })
 }
 
 fn booked(answer: &myevents_core::Result<myevents_core::ports::Committed<Outcome>>) -> Booking {
@@ -96,13 +103,23 @@ async fn a_booking_survives_every_lost_answer_of_its_calls() {
             match answer {
                 Err(error) => {
                     // Nothing of it can have been applied, and it is said so.
-                    assert_eq!(error.kind(), ErrorKind::Unavailable, "{command} {act:?}: {error:?}");
-                    assert!(matches!(act, Act::Answer(_)) && command == "findAndModify", "{command} {act:?}");
+                    assert_eq!(
+                        error.kind(),
+                        ErrorKind::Unavailable,
+                        "{command} {act:?}: {error:?}"
+                    );
+                    assert!(
+                        matches!(act, Act::Answer(_)) && command == "findAndModify",
+                        "{command} {act:?}"
+                    );
                     assert!(!is_stored(&bed.other, &request.booking.id).await);
                 }
                 answer => {
                     assert_eq!(booked(&answer), request.booking, "{command} {act:?}");
-                    assert!(is_stored(&bed.other, &request.booking.id).await, "{command} {act:?}");
+                    assert!(
+                        is_stored(&bed.other, &request.booking.id).await,
+                        "{command} {act:?}"
+                    );
                     sold += 2;
                 }
             }
@@ -119,10 +136,15 @@ async fn a_write_concern_that_was_not_met_is_found_out_not_trusted() {
     booked(&book(&bed.store, &fixture::booking_request(&bed.event, 1)).await);
     // The commit was applied and is on one server only; what the wire answers hides what the server said.
     let applied = unmet_concern(doc! { "ok": 1, "value": null, "lastErrorObject": { "n": 1 } });
-    bed.wire.once_of("findAndModify", "inventory", Act::AnswerAfter(applied));
+    bed.wire
+        .once_of("findAndModify", "inventory", Act::AnswerAfter(applied));
     let request = fixture::booking_request(&bed.event, 2);
     assert_eq!(booked(&book(&bed.store, &request).await), request.booking);
-    bed.wire.once_of("insert", "bookings", Act::AnswerAfter(unmet_concern(doc! { "ok": 1, "n": 1 })));
+    bed.wire.once_of(
+        "insert",
+        "bookings",
+        Act::AnswerAfter(unmet_concern(doc! { "ok": 1, "n": 1 })),
+    );
     let request = fixture::booking_request(&bed.event, 3);
     assert_eq!(booked(&book(&bed.store, &request).await), request.booking);
     assert!(bed.wire.is_spent());
@@ -134,17 +156,23 @@ async fn what_can_not_be_found_out_in_time_is_unknown_never_refused() {
     let Some(bed) = bed("what_can_not_be_found_out_in_time_is_unknown_never_refused", 1).await else {
         return;
     };
-    book(&bed.store, &fixture::booking_request(&fixture::event_id(), 1)).await.unwrap();
+    book(&bed.store, &fixture::booking_request(&fixture::event_id(), 1))
+        .await
+        .unwrap();
     bed.store.availability(&[bed.event.clone()]).await.unwrap();
     // The last seat is taken by a commit whose answer is lost; after it nothing can be read.
     bed.wire.once_of("findAndModify", "inventory", Act::CutAfter);
-    bed.wire.rule("find", Some("inventory"), 1, usize::MAX, Act::CutBefore);
+    bed.wire
+        .rule("find", Some("inventory"), 1, usize::MAX, Act::CutBefore);
     let request = within(fixture::booking_request(&bed.event, 1), Duration::from_secs(3));
     let error = book(&bed.store, &request).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error:?}");
     bed.wire.clear();
     // The repeat finds it, at any instance.
-    assert_eq!(booked(&book(&bed.other, &within(request.clone(), Duration::from_secs(20))).await), request.booking);
+    assert_eq!(
+        booked(&book(&bed.other, &within(request.clone(), Duration::from_secs(20))).await),
+        request.booking
+    );
     at_rest(&bed.store, &bed.event, 1).await;
 }
 
@@ -154,7 +182,11 @@ async fn a_cancel_survives_every_lost_answer_of_its_calls() {
         return;
     };
     // Its writes in their order: the intent, the booking, the seats.
-    for (command, collection) in [("update", "inventory"), ("findAndModify", "bookings"), ("findAndModify", "inventory")] {
+    for (command, collection) in [
+        ("update", "inventory"),
+        ("findAndModify", "bookings"),
+        ("findAndModify", "inventory"),
+    ] {
         for act in [Act::CutBefore, Act::CutAfter, Act::AnswerAfter(stepping_down())] {
             let request = fixture::booking_request(&bed.event, 3);
             booked(&book(&bed.other, &request).await);
@@ -162,7 +194,10 @@ async fn a_cancel_survives_every_lost_answer_of_its_calls() {
             let cancel = fixture::cancel_request(&bed.event, &request.booking.id);
             let outcome = bed.store.cancel_booking(&cancel).await.unwrap().value;
             assert!(bed.wire.is_spent(), "{command} of {collection} was never sent");
-            assert!(matches!(outcome, CancelOutcome::Cancelled(_)), "{command} {act:?}: {outcome:?}");
+            assert!(
+                matches!(outcome, CancelOutcome::Cancelled(_)),
+                "{command} {act:?}: {outcome:?}"
+            );
             at_rest(&bed.other, &bed.event, 0).await;
         }
     }
@@ -246,31 +281,53 @@ async fn every_method_tells_a_lost_write_from_a_lost_read() {
     wire.once("findAndModify", Act::CutAfter);
     store.fence(&bed.event).await.unwrap();
     assert!(wire.is_spent());
-    assert_eq!(store.add_event(&event, Attached::nothing()).await.unwrap().value, Inserted::Existing(event));
+    assert_eq!(
+        store.add_event(&event, Attached::nothing()).await.unwrap().value,
+        Inserted::Existing(event)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_duplicate_key_that_is_none_of_ours_and_a_malformed_record_are_told() {
-    let Some(bed) = bed("a_duplicate_key_that_is_none_of_ours_and_a_malformed_record_are_told", 10).await else {
+    let Some(bed) = bed(
+        "a_duplicate_key_that_is_none_of_ours_and_a_malformed_record_are_told",
+        10,
+    )
+    .await
+    else {
         return;
     };
     let database = bed.other.database();
     let broken = fixture::booking_id();
     let bookings = database.collection::<Document>("bookings");
     bookings
-        .insert_one(doc! { "_id": id(broken.as_bytes()), "eventid": id(bed.event.as_bytes()), "seats": "three" })
+        .insert_one(
+            doc! { "_id": id(broken.as_bytes()), "eventid": id(bed.event.as_bytes()), "seats": "three" },
+        )
         .await
         .unwrap();
-    assert_eq!(bed.store.find_booking(&broken).await.unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(
+        bed.store.find_booking(&broken).await.unwrap_err().kind(),
+        ErrorKind::Malformed
+    );
     let all = BookingFilter::all_of(BookingOwner::Event(bed.event.clone()));
     let listed = bed.store.list_bookings(&all, None, 5).await;
     assert_eq!(listed.unwrap_err().kind(), ErrorKind::Malformed);
     let events = database.collection::<Document>("events");
     let odd = fixture::event_id();
-    events.insert_one(doc! { "_id": id(odd.as_bytes()), "name": 7 }).await.unwrap();
-    assert_eq!(bed.store.find_event(&odd).await.unwrap_err().kind(), ErrorKind::Malformed);
+    events
+        .insert_one(doc! { "_id": id(odd.as_bytes()), "name": 7 })
+        .await
+        .unwrap();
+    assert_eq!(
+        bed.store.find_event(&odd).await.unwrap_err().kind(),
+        ErrorKind::Malformed
+    );
     let inventory = database.collection::<Document>("inventory");
-    inventory.insert_one(doc! { "_id": id(odd.as_bytes()), "state": "open", "sold": "many" }).await.unwrap();
+    inventory
+        .insert_one(doc! { "_id": id(odd.as_bytes()), "state": "open", "sold": "many" })
+        .await
+        .unwrap();
     let asked = bed.store.availability(&[odd.clone()]).await;
     assert_eq!(asked.unwrap_err().kind(), ErrorKind::Malformed);
     let wished = book(&bed.store, &fixture::booking_request(&odd, 1)).await;
@@ -279,20 +336,29 @@ async fn a_duplicate_key_that_is_none_of_ours_and_a_malformed_record_are_told() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_booking_the_database_refuses_keeps_its_seats_and_holds_up_nobody() {
-    let Some(bed) = bed("a_booking_the_database_refuses_keeps_its_seats_and_holds_up_nobody", 10).await else {
+    let Some(bed) = bed(
+        "a_booking_the_database_refuses_keeps_its_seats_and_holds_up_nobody",
+        10,
+    )
+    .await
+    else {
         return;
     };
     let refused = doc! {
         "ok": 1, "n": 0,
         "writeErrors": [ { "index": 0, "code": 121, "errmsg": "Document failed validation" } ],
     };
-    bed.wire.rule("insert", Some("bookings"), 0, usize::MAX, Act::Answer(refused));
+    bed.wire
+        .rule("insert", Some("bookings"), 0, usize::MAX, Act::Answer(refused));
     let stuck = fixture::booking_request(&bed.event, 4);
     let error = book(&bed.store, &stuck).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
     assert_eq!(pending(&bed.other, &bed.event).await, 1);
     // Who wants more than is left is refused by the seats that are held; the stuck wish is not.
-    let many = book(&bed.store, &fixture::booking_request(&bed.event, 7)).await.unwrap().value;
+    let many = book(&bed.store, &fixture::booking_request(&bed.event, 7))
+        .await
+        .unwrap()
+        .value;
     assert_eq!(many, Outcome::SoldOut { available: 6 });
     let again = book(&bed.store, &stuck).await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::Unavailable, "{again:?}");
@@ -318,7 +384,10 @@ async fn a_half_open_connection_is_noticed_and_left() {
     let request = within(fixture::booking_request(&event, 1), Duration::from_secs(4));
     let error = book(&store, &request).await.unwrap_err();
     assert!(error.is_retryable(), "{error:?}");
-    assert_eq!(store.find_event(&event).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(
+        store.find_event(&event).await.unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
     proxy.cut();
     proxy.resume();
     let again = within(request, Duration::from_secs(20));
@@ -328,7 +397,10 @@ async fn a_half_open_connection_is_noticed_and_left() {
             Err(error) => assert!(error.is_retryable(), "{error:?}"),
         }
     };
-    assert!(matches!(outcome, Outcome::Booked(_) | Outcome::Existing(_)), "{outcome:?}");
+    assert!(
+        matches!(outcome, Outcome::Booked(_) | Outcome::Existing(_)),
+        "{outcome:?}"
+    );
     at_rest(&store, &event, 1).await;
 }
 
@@ -337,13 +409,23 @@ async fn a_seat_goes_to_one_of_two_whose_first_tries_were_lost() {
     let Some(bed) = bed("a_seat_goes_to_one_of_two_whose_first_tries_were_lost", 1).await else {
         return;
     };
-    let (one, two) = (fixture::booking_request(&bed.event, 1), fixture::booking_request(&bed.event, 1));
-    bed.wire.rule("findAndModify", Some("inventory"), 0, 2, Act::CutBefore);
+    let (one, two) = (
+        fixture::booking_request(&bed.event, 1),
+        fixture::booking_request(&bed.event, 1),
+    );
+    bed.wire
+        .rule("findAndModify", Some("inventory"), 0, 2, Act::CutBefore);
     let batch = [one, two];
     let answers = bed.store.book(&bed.event, &batch, BookOptions::default()).await;
-    let booked = answers.iter().filter(|answer| matches!(answer, Ok(done) if matches!(done.value, Outcome::Booked(_))));
+    let booked = answers
+        .iter()
+        .filter(|answer| matches!(answer, Ok(done) if matches!(done.value, Outcome::Booked(_))));
     assert_eq!(booked.count(), 1, "{answers:?}");
-    assert!(answers.iter().any(|answer| matches!(answer, Ok(done) if done.value == Outcome::SoldOut { available: 0 })));
+    assert!(
+        answers
+            .iter()
+            .any(|answer| matches!(answer, Ok(done) if done.value == Outcome::SoldOut { available: 0 }))
+    );
     at_rest(&bed.other, &bed.event, 1).await;
 }
 
@@ -352,7 +434,10 @@ async fn limits_hold_over_lost_answers_of_their_record() {
     let Some(bed) = bed("limits_hold_over_lost_answers_of_their_record", 100).await else {
         return;
     };
-    let limits = PersonLimits { seats: Some(4), bookings: None };
+    let limits = PersonLimits {
+        seats: Some(4),
+        bookings: None,
+    };
     for (command, act) in [
         ("insert", Act::CutAfter),
         ("insert", Act::CutBefore),
@@ -371,7 +456,11 @@ async fn limits_hold_over_lost_answers_of_their_record() {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{person}: {error:?}");
         assert!(bed.wire.is_spent(), "{person}");
         // The reservation may be there: it is the wish's own when it comes again, and stands in nobody's way.
-        assert_eq!(booked(&book(&bed.store, &request).await), request.booking, "{person}");
+        assert_eq!(
+            booked(&book(&bed.store, &request).await),
+            request.booking,
+            "{person}"
+        );
         let over = book(&bed.store, &wish(1)).await.unwrap().value;
         assert_eq!(over, Outcome::LimitReached, "{person}");
     }

@@ -28,13 +28,19 @@ async fn bed(test: &str, capacity: u64) -> Option<Bed> {
     let other = database.open_now().await;
     let dying = behind(&database, &wire).await;
     let event = bookable(&other, capacity).await;
-    Some(Bed { wire, dying, other, event })
+    Some(Bed {
+        wire,
+        dying,
+        other,
+        event,
+    })
 }
 
 impl Bed {
     /// Holds back the commands of this name of the dying process, from the `skip`-th on, for ever.
     fn hold(&self, command: &'static str, collection: &'static str, skip: usize) {
-        self.wire.rule(command, Some(collection), skip, usize::MAX, Act::Late);
+        self.wire
+            .rule(command, Some(collection), skip, usize::MAX, Act::Late);
     }
 
     /// The dying process sends a try, and ends with it on its way.
@@ -90,17 +96,28 @@ async fn outcome(store: &MongoStore, request: &BookingRequest) -> Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_arrives_after_a_refusal_and_a_cancel_does_not_apply() {
-    let Some(bed) = bed("a_commit_that_arrives_after_a_refusal_and_a_cancel_does_not_apply", 2).await else {
+    let Some(bed) = bed(
+        "a_commit_that_arrives_after_a_refusal_and_a_cancel_does_not_apply",
+        2,
+    )
+    .await
+    else {
         return;
     };
     bed.hold("findAndModify", "inventory", 0);
     let (late, first) = (bed.wish(2), bed.wish(2));
     bed.dies_booking(&late).await;
     assert!(matches!(outcome(&bed.other, &first).await, Outcome::Booked(_)));
-    assert_eq!(outcome(&bed.other, &late).await, Outcome::SoldOut { available: 0 });
+    assert_eq!(
+        outcome(&bed.other, &late).await,
+        Outcome::SoldOut { available: 0 }
+    );
     assert!(matches!(bed.cancels(&first).await, CancelOutcome::Cancelled(_)));
     bed.arrives().await;
-    assert!(!is_stored(&bed.other, &late.booking.id).await, "booked after it was refused");
+    assert!(
+        !is_stored(&bed.other, &late.booking.id).await,
+        "booked after it was refused"
+    );
     at_rest(&bed.other, &bed.event, 0).await;
 }
 
@@ -128,7 +145,10 @@ async fn a_commit_made_under_an_older_version_does_not_apply() {
     bed.dies_booking(&late).await;
     let mut record = fixture::event_record(fixture::event("changed"));
     record.event.id = bed.event.clone();
-    bed.other.project_event(&fixture::projection(record, 2, Some(10))).await.unwrap();
+    bed.other
+        .project_event(&fixture::projection(record, 2, Some(10)))
+        .await
+        .unwrap();
     bed.arrives().await;
     assert!(!is_stored(&bed.other, &late.booking.id).await);
     at_rest(&bed.other, &bed.event, 0).await;
@@ -136,7 +156,12 @@ async fn a_commit_made_under_an_older_version_does_not_apply() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_without_bound_does_not_apply_once_the_capacity_is_known() {
-    let Some(bed) = bed("a_commit_without_bound_does_not_apply_once_the_capacity_is_known", 0).await else {
+    let Some(bed) = bed(
+        "a_commit_without_bound_does_not_apply_once_the_capacity_is_known",
+        0,
+    )
+    .await
+    else {
         return;
     };
     let change = |version, capacity| {
@@ -146,7 +171,10 @@ async fn a_commit_without_bound_does_not_apply_once_the_capacity_is_known() {
     };
     bed.other.project_event(&change(2, None)).await.unwrap();
     bed.hold("findAndModify", "inventory", 0);
-    let options = BookOptions { unknown_capacity: UnknownCapacity::Allow, seen: None };
+    let options = BookOptions {
+        unknown_capacity: UnknownCapacity::Allow,
+        seen: None,
+    };
     let late = bed.wish(1_000);
     dies_booking(&bed.wire, &bed.dying, &late, options).await;
     bed.other.project_event(&change(3, Some(5))).await.unwrap();
@@ -166,7 +194,10 @@ async fn a_fence_keeps_late_commits_out_and_shows_what_was_committed() {
     bed.dies_booking(&committed).await;
     assert!(!is_stored(&bed.other, &committed.booking.id).await);
     bed.other.fence(&bed.event).await.unwrap();
-    assert!(is_stored(&bed.other, &committed.booking.id).await, "refused beside its own booking");
+    assert!(
+        is_stored(&bed.other, &committed.booking.id).await,
+        "refused beside its own booking"
+    );
     bed.arrives().await;
     // Sent, not arrived: after the fence it never applies.
     let (wire, dying) = bed.another().await;
@@ -176,14 +207,22 @@ async fn a_fence_keeps_late_commits_out_and_shows_what_was_committed() {
     bed.dies_booking(&late).await;
     bed.other.fence(&bed.event).await.unwrap();
     bed.arrives().await;
-    assert!(!is_stored(&bed.other, &late.booking.id).await, "booked after it was fenced off");
+    assert!(
+        !is_stored(&bed.other, &late.booking.id).await,
+        "booked after it was fenced off"
+    );
     at_rest(&bed.other, &bed.event, 1).await;
     bed.other.fence(&fixture::event_id()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_booking_rolled_forward_and_cancelled_is_not_revived_by_its_late_insert() {
-    let Some(bed) = bed("a_booking_rolled_forward_and_cancelled_is_not_revived_by_its_late_insert", 4).await else {
+    let Some(bed) = bed(
+        "a_booking_rolled_forward_and_cancelled_is_not_revived_by_its_late_insert",
+        4,
+    )
+    .await
+    else {
         return;
     };
     bed.hold("insert", "bookings", 0);
@@ -213,7 +252,11 @@ async fn a_cancel_of_what_is_only_committed_finds_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_cancels_at_different_steps_give_the_seats_back_once() {
     // The dying one stops before each of its writes in turn, another cancels and recovers meanwhile.
-    for (command, collection) in [("update", "inventory"), ("findAndModify", "bookings"), ("findAndModify", "inventory")] {
+    for (command, collection) in [
+        ("update", "inventory"),
+        ("findAndModify", "bookings"),
+        ("findAndModify", "inventory"),
+    ] {
         let Some(bed) = bed("two_cancels_at_different_steps_give_the_seats_back_once", 5).await else {
             return;
         };
@@ -226,20 +269,38 @@ async fn two_cancels_at_different_steps_give_the_seats_back_once() {
             matches!(cancelled, CancelOutcome::Cancelled(_) | CancelOutcome::Already(_)),
             "{command} of {collection}: {cancelled:?}"
         );
-        let left = bed.other.availability(std::slice::from_ref(&bed.event)).await.unwrap().remove(0).unwrap();
-        assert_eq!(left.available, Some(5), "{command} of {collection}: seats owed after a cancel was answered");
+        let left = bed
+            .other
+            .availability(std::slice::from_ref(&bed.event))
+            .await
+            .unwrap()
+            .remove(0)
+            .unwrap();
+        assert_eq!(
+            left.available,
+            Some(5),
+            "{command} of {collection}: seats owed after a cancel was answered"
+        );
         // All are sold again before the late steps arrive.
         let next = bed.wish(5);
         assert!(matches!(outcome(&bed.other, &next).await, Outcome::Booked(_)));
         bed.arrives().await;
         at_rest(&bed.other, &bed.event, 5).await;
-        assert_eq!(outcome(&bed.other, &bed.wish(1)).await, Outcome::SoldOut { available: 0 });
+        assert_eq!(
+            outcome(&bed.other, &bed.wish(1)).await,
+            Outcome::SoldOut { available: 0 }
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_comes_only_after_everything_pending_was_rolled_forward() {
-    let Some(bed) = bed("a_refusal_comes_only_after_everything_pending_was_rolled_forward", 6).await else {
+    let Some(bed) = bed(
+        "a_refusal_comes_only_after_everything_pending_was_rolled_forward",
+        6,
+    )
+    .await
+    else {
         return;
     };
     // One id committed by two processes, neither inserted: one of the two will lose and holds three seats. The second one
@@ -253,8 +314,14 @@ async fn a_refusal_comes_only_after_everything_pending_was_rolled_forward() {
     dies_booking(&second_wire, &second, &wish, BookOptions::default()).await;
     assert_eq!(pending(&bed.other, &bed.event).await, 2);
     // The counter says that nothing is left; three are.
-    assert!(matches!(outcome(&bed.other, &bed.wish(3)).await, Outcome::Booked(_)));
-    assert_eq!(outcome(&bed.other, &bed.wish(1)).await, Outcome::SoldOut { available: 0 });
+    assert!(matches!(
+        outcome(&bed.other, &bed.wish(3)).await,
+        Outcome::Booked(_)
+    ));
+    assert_eq!(
+        outcome(&bed.other, &bed.wish(1)).await,
+        Outcome::SoldOut { available: 0 }
+    );
     bed.arrives().await;
     second_wire.let_go(second_wire.held()).await;
     at_rest(&bed.other, &bed.event, 6).await;
@@ -265,8 +332,10 @@ async fn a_full_list_is_worked_off_by_whoever_comes() {
     let Some(bed) = bed("a_full_list_is_worked_off_by_whoever_comes", 100).await else {
         return;
     };
-    bed.wire.rule("insert", Some("bookings"), 0, usize::MAX, Act::CutBefore);
-    bed.wire.rule("find", Some("inventory"), 1, usize::MAX, Act::CutBefore);
+    bed.wire
+        .rule("insert", Some("bookings"), 0, usize::MAX, Act::CutBefore);
+    bed.wire
+        .rule("find", Some("inventory"), 1, usize::MAX, Act::CutBefore);
     let mut tries = 0;
     while pending(&bed.other, &bed.event).await < 16 {
         // Each leaves an entry, as it can neither insert nor look.
@@ -276,14 +345,20 @@ async fn a_full_list_is_worked_off_by_whoever_comes() {
         assert!(tries < 200, "the list does not fill");
     }
     assert_eq!(pending(&bed.other, &bed.event).await, 16);
-    assert!(matches!(outcome(&bed.other, &bed.wish(1)).await, Outcome::Booked(_)));
+    assert!(matches!(
+        outcome(&bed.other, &bed.wish(1)).await,
+        Outcome::Booked(_)
+    ));
     let wish = bed.wish(2);
     assert!(matches!(outcome(&bed.other, &wish).await, Outcome::Booked(_)));
     assert!(matches!(bed.cancels(&wish).await, CancelOutcome::Cancelled(_)));
     at_rest(&bed.other, &bed.event, 17).await;
 }
 
-const LIMITS: PersonLimits = PersonLimits { seats: Some(4), bookings: Some(3) };
+const LIMITS: PersonLimits = PersonLimits {
+    seats: Some(4),
+    bookings: Some(3),
+};
 
 fn limited(event: &EventId, seats: u32) -> BookingRequest {
     fixture::limited_request(event, seats, "ada", LIMITS)
@@ -291,33 +366,58 @@ fn limited(event: &EventId, seats: u32) -> BookingRequest {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_reservation_refuses_nobody_and_its_late_commit_does_not_apply() {
-    let Some(bed) = bed("a_dead_reservation_refuses_nobody_and_its_late_commit_does_not_apply", 100).await else {
+    let Some(bed) = bed(
+        "a_dead_reservation_refuses_nobody_and_its_late_commit_does_not_apply",
+        100,
+    )
+    .await
+    else {
         return;
     };
     bed.hold("findAndModify", "inventory", 0);
     let late = limited(&bed.event, 3);
     bed.dies_booking(&late).await;
-    assert!(matches!(outcome(&bed.other, &limited(&bed.event, 4)).await, Outcome::Booked(_)));
+    assert!(matches!(
+        outcome(&bed.other, &limited(&bed.event, 4)).await,
+        Outcome::Booked(_)
+    ));
     bed.arrives().await;
-    assert!(!is_stored(&bed.other, &late.booking.id).await, "seven seats for who may have four");
+    assert!(
+        !is_stored(&bed.other, &late.booking.id).await,
+        "seven seats for who may have four"
+    );
     at_rest(&bed.other, &bed.event, 4).await;
-    assert_eq!(outcome(&bed.other, &limited(&bed.event, 1)).await, Outcome::LimitReached);
+    assert_eq!(
+        outcome(&bed.other, &limited(&bed.event, 1)).await,
+        Outcome::LimitReached
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reservation_that_was_committed_counts_and_is_found_by_its_repeat() {
-    let Some(bed) = bed("a_reservation_that_was_committed_counts_and_is_found_by_its_repeat", 100).await else {
+    let Some(bed) = bed(
+        "a_reservation_that_was_committed_counts_and_is_found_by_its_repeat",
+        100,
+    )
+    .await
+    else {
         return;
     };
     bed.hold("insert", "bookings", 0);
     let wish = limited(&bed.event, 3);
     bed.dies_booking(&wish).await;
-    assert_eq!(outcome(&bed.other, &limited(&bed.event, 2)).await, Outcome::LimitReached);
+    assert_eq!(
+        outcome(&bed.other, &limited(&bed.event, 2)).await,
+        Outcome::LimitReached
+    );
     assert!(matches!(outcome(&bed.other, &wish).await, Outcome::Existing(_)));
     bed.arrives().await;
     // Cancelled, its seats are free again for the person.
     bed.cancels(&wish).await;
-    assert!(matches!(outcome(&bed.other, &limited(&bed.event, 4)).await, Outcome::Booked(_)));
+    assert!(matches!(
+        outcome(&bed.other, &limited(&bed.event, 4)).await,
+        Outcome::Booked(_)
+    ));
     at_rest(&bed.other, &bed.event, 4).await;
 }
 
@@ -335,9 +435,16 @@ async fn one_id_with_two_numbers_of_seats_never_exceeds_the_limit() {
     assert!(matches!(outcome(&bed.other, &many).await, Outcome::Booked(_)));
     bed.arrives().await;
     at_rest(&bed.other, &bed.event, 4).await;
-    assert_eq!(outcome(&bed.other, &limited(&bed.event, 1)).await, Outcome::LimitReached);
+    assert_eq!(
+        outcome(&bed.other, &limited(&bed.event, 1)).await,
+        Outcome::LimitReached
+    );
     assert_eq!(outcome(&bed.other, &few).await, Outcome::KeyReused);
-    assert_eq!(outcome(&bed.other, &limited(&bed.event, 1)).await, Outcome::LimitReached, "taken out with the reuse");
+    assert_eq!(
+        outcome(&bed.other, &limited(&bed.event, 1)).await,
+        Outcome::LimitReached,
+        "taken out with the reuse"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -353,9 +460,15 @@ async fn a_repeat_under_another_address_leaves_that_one_free() {
     bed.dies_booking(&corrected).await;
     assert!(matches!(outcome(&bed.other, &wish).await, Outcome::Booked(_)));
     bed.arrives().await;
-    assert!(matches!(outcome(&bed.other, &corrected).await, Outcome::Existing(_)));
+    assert!(matches!(
+        outcome(&bed.other, &corrected).await,
+        Outcome::Existing(_)
+    ));
     let of_bob = fixture::limited_request(&bed.event, 4, "bob", LIMITS);
-    assert!(matches!(outcome(&bed.other, &of_bob).await, Outcome::Booked(_)), "refused below the limit");
+    assert!(
+        matches!(outcome(&bed.other, &of_bob).await, Outcome::Booked(_)),
+        "refused below the limit"
+    );
     at_rest(&bed.other, &bed.event, 8).await;
 }
 
@@ -369,15 +482,33 @@ async fn limits_that_come_later_count_what_was_booked_before() {
     let mut record = fixture::event_record(fixture::event("limited"));
     record.event.id = bed.event.clone();
     record.event.person_limits = LIMITS;
-    bed.other.project_event(&fixture::projection(record.clone(), 2, Some(100))).await.unwrap();
-    assert_eq!(outcome(&bed.other, &limited(&bed.event, 2)).await, Outcome::LimitReached);
-    assert!(matches!(outcome(&bed.other, &limited(&bed.event, 1)).await, Outcome::Booked(_)));
+    bed.other
+        .project_event(&fixture::projection(record.clone(), 2, Some(100)))
+        .await
+        .unwrap();
+    assert_eq!(
+        outcome(&bed.other, &limited(&bed.event, 2)).await,
+        Outcome::LimitReached
+    );
+    assert!(matches!(
+        outcome(&bed.other, &limited(&bed.event, 1)).await,
+        Outcome::Booked(_)
+    ));
     // Without limits for a while, then with them again: what was booked meanwhile counts too.
-    bed.other.project_event(&fixture::projection(record.clone(), 3, Some(100))).await.unwrap();
+    bed.other
+        .project_event(&fixture::projection(record.clone(), 3, Some(100)))
+        .await
+        .unwrap();
     let free = fixture::limited_request(&bed.event, 5, "ada", PersonLimits::default());
     assert!(matches!(outcome(&bed.other, &free).await, Outcome::Booked(_)));
-    bed.other.project_event(&fixture::projection(record, 4, Some(100))).await.unwrap();
-    let larger = PersonLimits { seats: Some(10), bookings: None };
+    bed.other
+        .project_event(&fixture::projection(record, 4, Some(100)))
+        .await
+        .unwrap();
+    let larger = PersonLimits {
+        seats: Some(10),
+        bookings: None,
+    };
     let wish = |seats| fixture::limited_request(&bed.event, seats, "ada", larger);
     assert_eq!(outcome(&bed.other, &wish(2)).await, Outcome::LimitReached);
     assert!(matches!(outcome(&bed.other, &wish(1)).await, Outcome::Booked(_)));
@@ -386,7 +517,12 @@ async fn limits_that_come_later_count_what_was_booked_before() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_removed_between_commit_and_insert_does_not_come_back() {
-    let Some(bed) = bed("a_person_removed_between_commit_and_insert_does_not_come_back", 10).await else {
+    let Some(bed) = bed(
+        "a_person_removed_between_commit_and_insert_does_not_come_back",
+        10,
+    )
+    .await
+    else {
         return;
     };
     let user = fixture::user_record("Ada", "Lovelace");

@@ -52,7 +52,9 @@ async fn a_newer_form_of_the_records_is_left_alone() {
     let database = Database::new(&url);
     let store = opened(database.config()).await.unwrap();
     let meta = store.database().collection::<Document>("meta");
-    meta.update_one(doc! { "_id": "store" }, doc! { "$set": { "format": 99 } }).await.unwrap();
+    meta.update_one(doc! { "_id": "store" }, doc! { "$set": { "format": 99 } })
+        .await
+        .unwrap();
     let refused = opened(database.config()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Config);
     assert!(refused.to_string().contains("newer"), "{refused}");
@@ -72,7 +74,10 @@ async fn opening_waits_for_a_server_that_comes_and_names_one_that_does_not() {
     let away = opened(config).await.unwrap_err();
     assert_eq!(away.kind(), ErrorKind::Unavailable);
     let told = away.to_string();
-    assert!(told.contains(&proxy.address().to_string()) && !told.contains("hidden"), "{told}");
+    assert!(
+        told.contains(&proxy.address().to_string()) && !told.contains("hidden"),
+        "{told}"
+    );
     let opening = tokio::spawn(opened(database.config_at(proxy.address())));
     tokio::time::sleep(Duration::from_millis(300)).await;
     proxy.accept_again().await.unwrap();
@@ -86,7 +91,13 @@ async fn the_callers_own_client_stays_open_and_its_weak_concern_is_not_ours() {
         return;
     };
     let database = Database::new(&url);
-    let separator = if url.contains('?') { '&' } else if url.trim_start_matches("mongodb://").contains('/') { '?' } else { '/' };
+    let separator = if url.contains('?') {
+        '&'
+    } else if url.trim_start_matches("mongodb://").contains('/') {
+        '?'
+    } else {
+        '/'
+    };
     let client = if separator == '/' {
         Client::with_uri_str(format!("{url}/?w=1&journal=false")).await
     } else {
@@ -94,7 +105,9 @@ async fn the_callers_own_client_stays_open_and_its_weak_concern_is_not_ours() {
     }
     .unwrap();
     let config = MongoConfig::service("", ROLE).database(&database.name);
-    let store = MongoStore::with_client(client.clone(), config, Arc::new(SystemClock)).await.unwrap();
+    let store = MongoStore::with_client(client.clone(), config, Arc::new(SystemClock))
+        .await
+        .unwrap();
     let event = bookable(&store, 3).await;
     book(&store, &fixture::booking_request(&event, 3)).await.unwrap();
     store.close().await.unwrap();
@@ -103,7 +116,9 @@ async fn the_callers_own_client_stays_open_and_its_weak_concern_is_not_ours() {
     let mine = client.database(&database.name).collection::<Document>("events");
     assert!(mine.find_one(doc! {}).await.unwrap().is_some());
     let own = database.open_now().await;
-    own.add_event(&fixture::event_record(fixture::event("x")), Attached::nothing()).await.unwrap();
+    own.add_event(&fixture::event_record(fixture::event("x")), Attached::nothing())
+        .await
+        .unwrap();
     own.close().await.unwrap();
     own.close().await.unwrap();
 }

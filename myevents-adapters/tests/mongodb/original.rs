@@ -56,13 +56,19 @@ async fn an_event_of_the_original_is_read_listed_changed_and_announced() {
     };
     let (own, location) = (object(), object());
     let events = store.database().collection::<Document>("events");
-    events.insert_one(event_of_the_original(own, location)).await.unwrap();
+    events
+        .insert_one(event_of_the_original(own, location))
+        .await
+        .unwrap();
     let event = EventId::from(own.bytes());
     let found = store.find_event(&event).await.unwrap().unwrap();
     assert_eq!(found.version, Version::NONE);
     assert_eq!(found.event.name.as_str(), "opera aida");
     assert_eq!(found.event.capacity(), Some(10));
-    assert_eq!((found.event.start.get(), found.event.end.get()), (768_346_784, 768_353_984));
+    assert_eq!(
+        (found.event.start.get(), found.event.end.get()),
+        (768_346_784, 768_353_984)
+    );
     let place = found.event.location.clone().unwrap();
     assert_eq!(place.id, LocationId::from(location.bytes()));
     assert_eq!((place.open_time.get(), place.close_time.get()), (7, 20));
@@ -77,13 +83,22 @@ async fn an_event_of_the_original_is_read_listed_changed_and_announced() {
     let refused = store.add_event(&taken, Attached::nothing()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
     // It has no version, which is 0: it is announced and changed from there.
-    let announced = store.announce_event(&event, Version::NONE, fixture::announce(&event)).await.unwrap();
+    let announced = store
+        .announce_event(&event, Version::NONE, fixture::announce(&event))
+        .await
+        .unwrap();
     assert_eq!(announced.leased.len(), 1);
     let mut changed = found.clone();
     changed.version = Version(1);
     changed.event.name = myevents_core::domain::Name::from_stored("aida again");
-    store.replace_event(&changed, Version::NONE, fixture::announce(&event)).await.unwrap();
-    let stale = store.replace_event(&changed, Version::NONE, Attached::nothing()).await.unwrap_err();
+    store
+        .replace_event(&changed, Version::NONE, fixture::announce(&event))
+        .await
+        .unwrap();
+    let stale = store
+        .replace_event(&changed, Version::NONE, Attached::nothing())
+        .await
+        .unwrap_err();
     assert_eq!(stale.kind(), ErrorKind::Precondition);
     assert_eq!(store.find_event(&event).await.unwrap(), Some(changed));
 }
@@ -104,9 +119,24 @@ async fn sparse_documents_of_the_original_are_read_too() {
     location.remove("_id");
     sparse.insert("location", location);
     events.insert_one(sparse).await.unwrap();
-    let found = store.find_event(&EventId::from(own.bytes())).await.unwrap().unwrap();
-    assert_eq!((found.event.duration.get(), found.event.start.get(), found.event.end.get()), (90, 5, 6));
-    assert_eq!(found.event.capacity(), None, "without halls the capacity is unknown");
+    let found = store
+        .find_event(&EventId::from(own.bytes()))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (
+            found.event.duration.get(),
+            found.event.start.get(),
+            found.event.end.get()
+        ),
+        (90, 5, 6)
+    );
+    assert_eq!(
+        found.event.capacity(),
+        None,
+        "without halls the capacity is unknown"
+    );
     let (user, of_booking) = (object(), object());
     let users = store.database().collection::<Document>("users");
     let booking = doc! { "date": 1_i64, "eventid": Bson::Binary(myevents_adapters::mongodb::mongodb::bson::Binary {
@@ -117,16 +147,34 @@ async fn sparse_documents_of_the_original_are_read_too() {
         .insert_one(doc! { "_id": user, "first": "Jo", "last": "Doe", "age": 33_i32, "bookings": [booking] })
         .await
         .unwrap();
-    let found = store.find_user(&UserId::from(user.bytes())).await.unwrap().unwrap();
-    assert_eq!((found.user.first.as_str(), found.user.last.as_str(), found.user.age.get()), ("Jo", "Doe", 33));
+    let found = store
+        .find_user(&UserId::from(user.bytes()))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (
+            found.user.first.as_str(),
+            found.user.last.as_str(),
+            found.user.age.get()
+        ),
+        ("Jo", "Doe", 33)
+    );
     let location = object();
     let locations = store.database().collection::<Document>("locations");
     locations
         .insert_one(doc! { "_id": location, "name": "Hall", "address": "", "country": "", "opentime": 1_i32, "closetime": 2_i32, "halls": [] })
         .await
         .unwrap();
-    let found = store.find_location(&LocationId::from(location.bytes())).await.unwrap().unwrap();
-    assert_eq!((found.location.name.as_str(), found.version), ("Hall", Version::NONE));
+    let found = store
+        .find_location(&LocationId::from(location.bytes()))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (found.location.name.as_str(), found.version),
+        ("Hall", Version::NONE)
+    );
     assert_eq!(store.list_locations(None, 5).await.unwrap().items, [found]);
 }
 
@@ -136,7 +184,14 @@ async fn what_we_write_has_the_names_and_types_that_the_original_reads() {
         return;
     };
     let record = fixture::event_record(fixture::event("ours"));
-    assert_eq!(store.add_event(&record, fixture::announce(&record.event.id)).await.unwrap().value, Inserted::New);
+    assert_eq!(
+        store
+            .add_event(&record, fixture::announce(&record.event.id))
+            .await
+            .unwrap()
+            .value,
+        Inserted::New
+    );
     let events = store.database().collection::<Document>("events");
     let own = id(record.event.id.as_bytes());
     let written = events.find_one(doc! { "_id": own }).await.unwrap().unwrap();
@@ -178,7 +233,10 @@ async fn what_we_write_has_the_names_and_types_that_the_original_reads() {
     let users = store.database().collection::<Document>("users");
     let own = id(user.user.id.as_bytes());
     let written = users.find_one(doc! { "_id": own }).await.unwrap().unwrap();
-    types(&written, &[("_id", Object), ("first", Text), ("last", Text), ("age", Int32)]);
+    types(
+        &written,
+        &[("_id", Object), ("first", Text), ("last", Text), ("age", Int32)],
+    );
 }
 
 #[tokio::test]
@@ -199,7 +257,10 @@ async fn ids_of_other_lengths_are_kept_and_listed_among_the_rest() {
     for page in 1..=ids.len() {
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let found = store.list_events(&EventFilter::default(), after.as_ref(), page).await.unwrap();
+            let found = store
+                .list_events(&EventFilter::default(), after.as_ref(), page)
+                .await
+                .unwrap();
             seen.extend(found.items.into_iter().map(|record| record.event.id));
             after = found.next;
             if after.is_none() {

@@ -16,7 +16,9 @@ use crate::wire::Wire;
 async fn bed(test: &str) -> Option<(MongoStore, Wire)> {
     let database = Database::new(&server(test)?);
     let wire = Wire::as_replica_set(database.address()).await;
-    let store = MongoStore::open(database.config_at(wire.address()), Arc::new(SystemClock)).await.unwrap();
+    let store = MongoStore::open(database.config_at(wire.address()), Arc::new(SystemClock))
+        .await
+        .unwrap();
     Some((store, wire))
 }
 
@@ -25,18 +27,26 @@ fn level(command: &Document) -> Option<&str> {
 }
 
 fn is_of(command: &Document, name: &str, collection: &str) -> bool {
-    command.iter().next().is_some_and(|(key, value)| key == name && value.as_str() == Some(collection))
+    command
+        .iter()
+        .next()
+        .is_some_and(|(key, value)| key == name && value.as_str() == Some(collection))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_read_linearizably_and_the_ids_after_it_in_the_same_session() {
-    let Some((store, wire)) = bed("a_refusal_is_read_linearizably_and_the_ids_after_it_in_the_same_session").await else {
+    let Some((store, wire)) =
+        bed("a_refusal_is_read_linearizably_and_the_ids_after_it_in_the_same_session").await
+    else {
         return;
     };
     let event = bookable(&store, 2).await;
     book(&store, &fixture::booking_request(&event, 2)).await.unwrap();
     wire.forget_seen();
-    let refused = book(&store, &fixture::booking_request(&event, 1)).await.unwrap().value;
+    let refused = book(&store, &fixture::booking_request(&event, 1))
+        .await
+        .unwrap()
+        .value;
     assert_eq!(refused, Outcome::SoldOut { available: 0 });
     let seen = wire.seen();
     let mut looks = 0;
@@ -46,13 +56,28 @@ async fn a_refusal_is_read_linearizably_and_the_ids_after_it_in_the_same_session
         }
         looks += 1;
         assert!(is_of(command, "find", "inventory"), "{command}");
-        assert!(command.get_document("readConcern").unwrap().get("afterClusterTime").is_none(), "{command}");
+        assert!(
+            command
+                .get_document("readConcern")
+                .unwrap()
+                .get("afterClusterTime")
+                .is_none(),
+            "{command}"
+        );
         assert!(command.contains_key("maxTimeMS"), "{command}");
         let next = &seen[at + 1];
         assert!(is_of(next, "find", "bookings"), "{next}");
         assert_eq!(level(next), Some("majority"), "{next}");
-        assert!(next.get_document("readConcern").unwrap().contains_key("afterClusterTime"), "{next}");
-        assert_eq!(next.get_document("lsid").unwrap(), command.get_document("lsid").unwrap());
+        assert!(
+            next.get_document("readConcern")
+                .unwrap()
+                .contains_key("afterClusterTime"),
+            "{next}"
+        );
+        assert_eq!(
+            next.get_document("lsid").unwrap(),
+            command.get_document("lsid").unwrap()
+        );
     }
     assert!(looks > 0, "a refusal without a look: {seen:?}");
     at_rest(&store, &event, 2).await;
@@ -60,14 +85,18 @@ async fn a_refusal_is_read_linearizably_and_the_ids_after_it_in_the_same_session
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_write_waits_for_the_majority_and_every_read_is_confirmed() {
-    let Some((store, wire)) = bed("every_write_waits_for_the_majority_and_every_read_is_confirmed").await else {
+    let Some((store, wire)) = bed("every_write_waits_for_the_majority_and_every_read_is_confirmed").await
+    else {
         return;
     };
     let event = bookable(&store, 9).await;
     let request = fixture::booking_request(&event, 2);
     let booked = book(&store, &request).await.unwrap();
     store.confirm(&booked.leased).await.unwrap();
-    store.cancel_booking(&fixture::cancel_request(&event, &request.booking.id)).await.unwrap();
+    store
+        .cancel_booking(&fixture::cancel_request(&event, &request.booking.id))
+        .await
+        .unwrap();
     let record = fixture::event_record(fixture::event("x"));
     store.add_event(&record, Attached::nothing()).await.unwrap();
     store.find_event(&event).await.unwrap();
@@ -85,9 +114,18 @@ async fn every_write_waits_for_the_majority_and_every_read_is_confirmed() {
                 assert!(concern.contains_key("wtimeout"), "{command}");
             }
             "find" | "aggregate" => {
-                assert!(matches!(level(command), Some("majority" | "linearizable")), "{command}");
-                let preference = command.get_document("$readPreference").ok().and_then(|mode| mode.get_str("mode").ok());
-                assert!(matches!(preference, None | Some("primary" | "primaryPreferred")), "{command}");
+                assert!(
+                    matches!(level(command), Some("majority" | "linearizable")),
+                    "{command}"
+                );
+                let preference = command
+                    .get_document("$readPreference")
+                    .ok()
+                    .and_then(|mode| mode.get_str("mode").ok());
+                assert!(
+                    matches!(preference, None | Some("primary" | "primaryPreferred")),
+                    "{command}"
+                );
             }
             _ => {}
         }

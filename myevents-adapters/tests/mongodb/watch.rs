@@ -16,7 +16,10 @@ use crate::common::{Database, ROLE};
 
 /// What a store sent since it was last asked.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Watch(Arc<Mutex<Vec<Document>>>, Arc<Mutex<BTreeMap<String, (u32, Duration)>>>);
+pub(crate) struct Watch(
+    Arc<Mutex<Vec<Document>>>,
+    Arc<Mutex<BTreeMap<String, (u32, Duration)>>>,
+);
 
 impl Watch {
     /// The commands since the last call.
@@ -58,6 +61,8 @@ pub(crate) async fn watched(database: &Database) -> (MongoStore, Watch) {
     }));
     let client = Client::with_options(options).unwrap();
     let config = MongoConfig::service("", ROLE).database(&database.name);
-    let store = MongoStore::with_client(client, config, Arc::new(SystemClock)).await.unwrap();
+    let store = MongoStore::with_client(client, config, Arc::new(SystemClock))
+        .await
+        .unwrap();
     (store, watch)
 }

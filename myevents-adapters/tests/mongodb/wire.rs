@@ -118,7 +118,13 @@ impl Wire {
         times: usize,
         act: Act,
     ) {
-        let rule = Rule { command, collection, skip, times, act };
+        let rule = Rule {
+            command,
+            collection,
+            skip,
+            times,
+            act,
+        };
         self.0.state.lock().rules.push(rule);
     }
 
@@ -190,7 +196,11 @@ async fn read_frame(from: &mut TcpStream) -> std::io::Result<Frame> {
     let mut bytes = header.to_vec();
     bytes.resize(length, 0);
     from.read_exact(&mut bytes[16..]).await?;
-    Ok(Frame { id: number(4), code: number(12), bytes })
+    Ok(Frame {
+        id: number(4),
+        code: number(12),
+        bytes,
+    })
 }
 
 /// Where the one document of kind 0 is in a message.
@@ -251,7 +261,14 @@ impl Shared {
             };
             if self.replicated {
                 let mut plain = command.clone();
-                for name in ["lsid", "txnNumber", "$clusterTime", "readConcern", "startTransaction", "autocommit"] {
+                for name in [
+                    "lsid",
+                    "txnNumber",
+                    "$clusterTime",
+                    "readConcern",
+                    "startTransaction",
+                    "autocommit",
+                ] {
                     plain.remove(name);
                 }
                 frame.bytes = with_body(&frame, &plain);
@@ -291,13 +308,19 @@ impl Shared {
     /// Notes a command; answers what is to be done with it.
     fn meet(&self, command: &Document) -> Option<Act> {
         let (name, target) = command.iter().next()?;
-        if matches!(name.as_str(), "hello" | "isMaster" | "ismaster" | "ping" | "endSessions" | "killCursors") {
+        if matches!(
+            name.as_str(),
+            "hello" | "isMaster" | "ismaster" | "ping" | "endSessions" | "killCursors"
+        ) {
             return None;
         }
         let mut state = self.state.lock();
         state.seen.push(command.clone());
         let of = |rule: &Rule| {
-            rule.command == name && rule.collection.is_none_or(|wanted| target.as_str() == Some(wanted))
+            rule.command == name
+                && rule
+                    .collection
+                    .is_none_or(|wanted| target.as_str() == Some(wanted))
         };
         let at = state.rules.iter().position(of)?;
         let rule = &mut state.rules[at];
@@ -327,7 +350,10 @@ impl Shared {
             document.insert("electionId", ObjectId::from_bytes([7; 12]));
             document.insert("logicalSessionTimeoutMinutes", 30);
         }
-        let time = Timestamp { time: 1, increment: 1 };
+        let time = Timestamp {
+            time: 1,
+            increment: 1,
+        };
         document.insert("operationTime", time);
         let signature = doc! {
             "hash": Bson::Binary(myevents_adapters::mongodb::mongodb::bson::Binary {
@@ -336,7 +362,10 @@ impl Shared {
             }),
             "keyId": 0_i64,
         };
-        document.insert("$clusterTime", doc! { "clusterTime": time, "signature": signature });
+        document.insert(
+            "$clusterTime",
+            doc! { "clusterTime": time, "signature": signature },
+        );
     }
 
     fn dressed(&self, reply: &Frame) -> Vec<u8> {

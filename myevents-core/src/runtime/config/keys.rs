@@ -233,8 +233,8 @@ pub(super) const BROKER_TYPES: &[&str] = &["local", "amqp", "kafka", "sqs"];
 /// Every setting, in the order of the docs.
 pub static KEYS: &[Key] = &[
     key(STORE, "databasetype", Choice(DATABASE_TYPES), Same("sqlite"), "Where records are kept. `memory` keeps nothing over a restart. `MONGO_URL` sets `mongodb` and its URL."),
-    key(STORE, "dbconnection", Text, Unset, "The store's file or URL. By type: `sqlite` a file, `eventservice.db` or `bookingservice.db` (in `myevents` within `data`); `mongodb` a URL, `mongodb://127.0.0.1`.").aliased(&["MONGO_URL"]).secret(),
-    key(STORE, "create_tables", Flag, Same("true"), "Make tables that are not there (`dynamodb`)."),
+    key(STORE, "dbconnection", Text, Unset, "The store's file or URL. By type: `sqlite` a file, `eventservice.db` or `bookingservice.db` (in `myevents` within `data`); `mongodb` a URL, `mongodb://127.0.0.1`; `dynamodb` an endpoint such as `http://localhost:8000`, else that of the region in the AWS SDK's own variables.").aliased(&["MONGO_URL"]).secret(),
+    key(STORE, "create_tables", Flag, Same("true"), "Make tables (`dynamodb`) and indexes (`dynamodb`, `mongodb`) that are not there."),
     key(STORE, "table_prefix", Text, ByService("", "booking-"), "Put before the names of tables (`dynamodb`)."),
     key(STORE, "data", Path, Same("./myevents-data"), "The folder of the SQLite files.").only_myevents(),
     key(LISTEN, "listen", Address, Same("127.0.0.1:8080"), "The page, the docs and both APIs on one origin.").only_myevents(),
