@@ -59,7 +59,38 @@ impl Pair {
 }
 
 async fn open(options: &StoreOptions) -> OpenStore {
+    #[cfg(feature = "dynamodb")]
+    if options.kind == "dynamodb" {
+        return open_dynamodb(options).await;
+    }
     connect::store(options, Arc::new(SystemClock)).await.unwrap()
+}
+
+/// With credentials of our own, as the SDK's chain would look for them in the environment.
+#[cfg(feature = "dynamodb")]
+async fn open_dynamodb(options: &StoreOptions) -> OpenStore {
+    use myevents_adapters::dynamodb::aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+    use myevents_adapters::dynamodb::aws_sdk_dynamodb::{Client, Config};
+    use myevents_adapters::dynamodb::{DynamoConfig, DynamoStore};
+
+    let settings = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(&options.location)
+        .http_client(aws_smithy_http_client::Builder::new().build_http());
+    let mut config = DynamoConfig::service(&options.role);
+    config.table_prefix.clone_from(&options.table_prefix);
+    // This server's indexes follow at once.
+    config.index_patience = Duration::from_millis(20);
+    let client = Client::from_conf(settings.build());
+    let store = DynamoStore::with_client(&client, config, Arc::new(SystemClock)).await;
+    let store = Arc::new(store.unwrap());
+    OpenStore {
+        store: Arc::<DynamoStore>::clone(&store),
+        dead_letters: Arc::<DynamoStore>::clone(&store),
+        tools: store,
+    }
 }
 
 /// Writes down what an export or import tells.
@@ -123,7 +154,12 @@ fn is_message(line: &str) -> bool {
 
 /// What holds for every store: see the single parts.
 pub(crate) async fn everything_moves(fresh: Fresh<'_>) {
-    let from = Pair::open(fresh).await;
+    everything_moves_between(fresh, fresh).await;
+}
+
+/// The same from one kind of store to another.
+pub(crate) async fn everything_moves_between(old: Fresh<'_>, new: Fresh<'_>) {
+    let from = Pair::open(old).await;
     let filled = fill(&from).await;
     let file = export(&from).await;
     assert_eq!(file, export(&from).await, "two exports of one state differ");
@@ -144,7 +180,7 @@ pub(crate) async fn everything_moves(fresh: Fresh<'_>) {
         );
     }
 
-    let to = Pair::open(fresh).await;
+    let to = Pair::open(new).await;
     let done = import_whole(&to, &file).await;
     assert_eq!(done.existing, 0);
     assert_eq!(sorted(&export(&to).await), sorted(&file));
