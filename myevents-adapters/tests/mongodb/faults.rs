@@ -159,7 +159,10 @@ async fn what_can_not_be_found_out_in_time_is_unknown_never_refused() {
     book(&bed.store, &fixture::booking_request(&fixture::event_id(), 1))
         .await
         .unwrap();
-    bed.store.availability(&[bed.event.clone()]).await.unwrap();
+    bed.store
+        .availability(std::slice::from_ref(&bed.event))
+        .await
+        .unwrap();
     // The last seat is taken by a commit whose answer is lost; after it nothing can be read.
     bed.wire.once_of("findAndModify", "inventory", Act::CutAfter);
     bed.wire
@@ -328,7 +331,7 @@ async fn a_duplicate_key_that_is_none_of_ours_and_a_malformed_record_are_told() 
         .insert_one(doc! { "_id": id(odd.as_bytes()), "state": "open", "sold": "many" })
         .await
         .unwrap();
-    let asked = bed.store.availability(&[odd.clone()]).await;
+    let asked = bed.store.availability(std::slice::from_ref(&odd)).await;
     assert_eq!(asked.unwrap_err().kind(), ErrorKind::Malformed);
     let wished = book(&bed.store, &fixture::booking_request(&odd, 1)).await;
     assert_eq!(wished.unwrap_err().kind(), ErrorKind::Malformed);

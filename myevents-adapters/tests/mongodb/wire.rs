@@ -157,7 +157,7 @@ impl Wire {
         self.until(|state| state.delivered >= delivered + count).await;
     }
 
-    async fn until(&self, is: impl Fn(&State) -> bool) {
+    async fn until(&self, is: impl Fn(&State) -> bool + Send + Sync) {
         let waiting = async {
             loop {
                 let changed = self.0.changed.notified();
