@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use loadtest::http::{Answer, Connection, request};
 use loadtest::program::{Program, Running};
@@ -112,6 +113,12 @@ impl Place {
             (true, false) => 10,
             (true, true) => 50,
         }
+    }
+
+    /// How long after the last start the outbox may need to run empty. Where processes share a store, what a killed one held
+    /// is left to its lease of 30 seconds, as nobody can know that it is dead.
+    pub(crate) fn outbox_patience(&self) -> Duration {
+        Duration::from_secs(if self.shared { 40 } else { 5 })
     }
 
     /// One program on these stores.
