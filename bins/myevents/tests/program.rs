@@ -322,6 +322,25 @@ fn a_backend_that_is_not_built_is_named() {
     }
 }
 
+#[test]
+fn a_store_that_is_away_is_named() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_str().unwrap();
+    let output = run(
+        &["--data", folder, "check-store"],
+        &[
+            ("MYEVENTS_DATABASETYPE", "dynamodb"),
+            ("MYEVENTS_DBCONNECTION", "http://127.0.0.1:1"),
+            ("AWS_ACCESS_KEY_ID", "nobody"),
+            ("AWS_SECRET_ACCESS_KEY", "nothing"),
+            ("AWS_REGION", "eu-central-1"),
+        ],
+    );
+    let said = text(&output);
+    assert!(!output.status.success());
+    assert!(said.contains("DynamoDB can't be reached"), "{said}");
+}
+
 #[tokio::test]
 async fn a_second_signal_stops_at_once() -> Result<()> {
     use tokio::io::AsyncWriteExt;

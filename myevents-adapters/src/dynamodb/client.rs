@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_config::meta::region::RegionProviderChain;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -27,18 +26,16 @@ pub(super) async fn connect(config: &DynamoConfig) -> Client {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
-    let mut region = RegionProviderChain::default_provider();
-    if config.endpoint.is_some() {
-        // An endpoint of one's own, such as DynamoDB Local, has no region that matters.
-        region = region.or_else(Region::new("us-east-1"));
-    }
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .region(region);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if let Some(endpoint) = &config.endpoint {
         loader = loader.endpoint_url(endpoint);
     }
-    Client::new(&loader.load().await)
+    let mut found = loader.load().await;
+    if config.endpoint.is_some() && found.region().is_none() {
+        // An endpoint of one's own, such as DynamoDB Local, has no region that matters.
+        found = found.into_builder().region(Region::new("us-east-1")).build();
+    }
+    Client::new(&found)
 }
 
 /// Both ways to call: reads are repeated by the SDK, writes never, as their protocols repeat what may be repeated.
