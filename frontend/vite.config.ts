@@ -36,5 +36,8 @@ export default defineConfig({
     // One process is enough for a few small files, and leaves the machine to others.
     fileParallelism: false,
     isolate: false,
+    pool: 'threads',
+    // A machine that builds other things beside is slow, not wrong.
+    testTimeout: 60_000,
   },
 });

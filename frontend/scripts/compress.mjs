@@ -15,7 +15,7 @@ function files(folder) {
 
 const sizes = new Map();
 for (const path of files(site)) {
-  if (!/\.(html|js|css|svg|json|webmanifest|txt)$/.test(path)) continue;
+  if (!/\.(html|js|css|svg|txt)$/.test(path)) continue;
   const bytes = readFileSync(path);
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
   const small = { br: brotliCompressSync(bytes, { params }), gz: gzipSync(bytes, { level: 9 }) };

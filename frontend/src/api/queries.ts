@@ -37,6 +37,8 @@ export function useEvents(filter: EventFilter, limit = PAGE) {
       return { items: data, next: nextCursor(response) };
     },
     getNextPageParam: (last) => last.next,
+    // While somebody types the list before stays, rather than blinking at every letter.
+    placeholderData: (previous) => previous,
   });
 }
 

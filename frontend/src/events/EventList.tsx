@@ -57,7 +57,7 @@ export function EventList() {
       <Head title={t('list.title')} lead={t('list.lead')} />
       <Filters wish={wish} change={change} />
       <p className="count" role="status">
-        {list.isSuccess && events.length > 0 && t(list.hasNextPage ? 'list.count.more' : 'list.count', { n: events.length })}
+        {list.isSuccess && !list.isPlaceholderData && events.length > 0 && t(list.hasNextPage ? 'list.count.more' : 'list.count', { n: events.length })}
       </p>
       {list.isPending ? (
         <Bones />
@@ -74,7 +74,9 @@ export function EventList() {
           <Notice icon="calendar" title={t('list.empty')} text={t('list.empty.text')} />
         )
       ) : (
-        <Cards events={events} />
+        <div className={list.isPlaceholderData ? 'is-stale' : undefined} aria-busy={list.isPlaceholderData}>
+          <Cards events={events} />
+        </div>
       )}
       {list.hasNextPage && (
         <div className="more">

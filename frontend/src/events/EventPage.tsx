@@ -144,7 +144,7 @@ export function EventPage() {
     return asApiError(asked.error).status === 404 ? <NotFound /> : <Failure error={asked.error} retry={() => void asked.refetch()} main />;
   }
   const { event } = asked.data;
-  const seats = seatsOf(left.data?.[id], left.isSuccess);
+  const seats = seatsOf(left.data?.[id], left.isSuccess && !left.isPlaceholderData);
   return (
     <article className="event-page">
       <p className="back">

@@ -2,7 +2,6 @@
 import type { Messages } from './en';
 
 export const de: Messages = {
-  'language.name': 'Deutsch',
   'app.skip': 'Zum Inhalt springen',
   'app.nav': 'Hauptmenü',
   'app.events': 'Programm',
@@ -30,10 +29,12 @@ export const de: Messages = {
   'state.request': 'Anfrage {id}',
   'state.close': 'Schließen',
 
+  'confirm.sure': 'Mir ist klar, dass das nicht rückgängig zu machen ist',
+  'confirm.busy': 'Einen Augenblick…',
+
   'list.title': 'Programm',
   'list.lead': 'Finden Sie etwas, auf das Sie sich freuen, und buchen Sie es in einer Minute.',
   'list.search': 'Suche nach Veranstaltung, Ort oder Straße',
-  'list.search.short': 'Suche',
   'list.when': 'Wann',
   'list.when.any': 'Jederzeit',
   'list.when.week': 'Nächste 7 Tage',
@@ -54,7 +55,6 @@ export const de: Messages = {
   'seats.soldOut': 'Ausverkauft',
   'seats.cancelled': 'Abgesagt',
   'seats.unknown': 'Plätze noch unbekannt',
-  'seats.available': 'Verfügbar',
   'seats.few': { one: 'Letzter Platz', other: 'Nur noch {n}' },
   'seats.of': '{left} von {capacity} Plätzen frei',
   'sale.notYet': 'Verkauf ab {date}',
@@ -99,7 +99,6 @@ export const de: Messages = {
   'book.email.wrong': 'Das sieht nicht wie eine E-Mail-Adresse aus.',
   'book.email.missing': 'Bitte geben Sie eine E-Mail-Adresse an.',
   'book.take': { one: 'Den letzten Platz nehmen', other: '{n} Plätze nehmen' },
-  'book.changed': 'Inzwischen haben andere gebucht: {left} von {capacity} Plätzen sind frei.',
   'book.soldOut': 'Ausverkauft',
   'book.soldOut.text': 'Alle Plätze sind vergeben. Wird einer frei, zeigt es diese Seite sofort.',
   'book.unknown': 'Noch ist nicht bekannt, wie viele Plätze es gibt; darum kann nichts gebucht werden. Bitte sehen Sie später wieder nach.',
@@ -137,13 +136,10 @@ export const de: Messages = {
     one: 'Ihr Platz für {event} geht sofort wieder in den Verkauf. Jemand anders kann ihn nehmen, und niemand kann ihn zurückgeben.',
     other: 'Ihre {n} Plätze für {event} gehen sofort wieder in den Verkauf. Jemand anders kann sie nehmen, und niemand kann sie zurückgeben.',
   },
-  'ticket.cancel.sure': 'Mir ist klar, dass das nicht rückgängig zu machen ist',
   'ticket.cancel.no': 'Ticket behalten',
   'ticket.cancel.yes': 'Endgültig stornieren',
-  'ticket.cancelling': 'Wird storniert…',
   'ticket.gone': 'Diese Buchung wurde storniert. Sie gilt nicht mehr am Einlass.',
   'ticket.eventCancelled': 'Die Veranstaltung wurde abgesagt. Bitte fragen Sie den Veranstalter, was das für Ihr Ticket bedeutet.',
-  'ticket.again': 'Zur Veranstaltung',
   'ticket.notFound': 'Kein solches Ticket',
   'ticket.notFound.text': 'Keine Buchung hat diese Nummer. Prüfen Sie, ob Sie die ganze Adresse kopiert haben.',
 
@@ -153,7 +149,6 @@ export const de: Messages = {
   'my.empty.text': 'Was Sie in diesem Browser buchen, erscheint hier.',
   'my.coming': 'Demnächst',
   'my.past': 'Vergangen und storniert',
-  'my.remove': 'Aus der Liste entfernen',
   'my.remove.label': 'Das Ticket für {event} aus der Liste entfernen',
 
   'organise.title': 'Veranstalten',
@@ -172,7 +167,6 @@ export const de: Messages = {
   'organise.copy': 'Kopieren',
   'organise.view': 'Ansehen',
   'organise.bookings': 'Buchungen',
-  'organise.remove': 'Entfernen',
   'organise.actions': 'Aktionen',
 
   'sales.lead': 'Wie sich Ihre Veranstaltungen verkaufen.',
@@ -180,8 +174,6 @@ export const de: Messages = {
   'sales.sold': 'Verkaufte Plätze',
   'sales.free': 'Freie Plätze',
   'sales.filled': 'Auslastung',
-  'sales.event': 'Veranstaltung',
-  'sales.date': 'Datum',
   'sales.bar': '{sold} von {capacity} Plätzen verkauft',
   'sales.past': 'Vergangene zeigen',
   'sales.empty': 'Noch keine Veranstaltungen',
@@ -196,7 +188,6 @@ export const de: Messages = {
   'form.capacity': { one: 'insgesamt {n} Platz', other: 'insgesamt {n} Plätze' },
   'form.start': 'Beginn',
   'form.end': 'Ende',
-  'form.duration': 'Minuten',
   'form.zone': 'Alle Zeiten gelten am Ort: {zone}.',
   'form.salesStart': 'Verkaufsbeginn',
   'form.salesEnd': 'Verkaufsende',
@@ -226,14 +217,11 @@ export const de: Messages = {
 
   'conflict.title': 'Jemand anders hat das inzwischen geändert',
   'conflict.text': 'Von Ihnen ist nichts verloren. Änderungen an verschiedenen Feldern wurden zusammengeführt; entscheiden Sie über den Rest und speichern Sie noch einmal.',
-  'conflict.field': 'Feld',
   'conflict.theirs': 'Jetzt gespeichert',
   'conflict.yours': 'Ihres',
   'conflict.taken': 'Von dort übernommen: {fields}',
   'conflict.same': 'Niemand hat die Felder berührt, die Sie geändert haben. Speichern Sie noch einmal, um Ihre Änderungen daraufzusetzen.',
   'conflict.save': 'So speichern',
-  'conflict.reload': 'Meine Änderungen verwerfen',
-  'conflict.gone': 'Das wurde inzwischen entfernt.',
   'conflict.empty': '(leer)',
 
   'locations.title': 'Orte',

@@ -2,7 +2,6 @@
 import type { Message } from './message';
 
 export const en = {
-  'language.name': 'English',
   'app.skip': 'Skip to content',
   'app.nav': 'Main',
   'app.events': 'What’s on',
@@ -30,10 +29,12 @@ export const en = {
   'state.request': 'Request {id}',
   'state.close': 'Close',
 
+  'confirm.sure': 'I understand that this can’t be undone',
+  'confirm.busy': 'One moment…',
+
   'list.title': 'What’s on',
   'list.lead': 'Find something you look forward to, and book it in a minute.',
   'list.search': 'Search by event, venue or street',
-  'list.search.short': 'Search',
   'list.when': 'When',
   'list.when.any': 'Any time',
   'list.when.week': 'Next 7 days',
@@ -54,7 +55,6 @@ export const en = {
   'seats.soldOut': 'Sold out',
   'seats.cancelled': 'Cancelled',
   'seats.unknown': 'Seats not known yet',
-  'seats.available': 'Available',
   'seats.few': { one: 'Last seat', other: 'Only {n} left' },
   'seats.of': '{left} of {capacity} seats left',
   'sale.notYet': 'On sale from {date}',
@@ -99,7 +99,6 @@ export const en = {
   'book.email.wrong': 'That doesn’t look like an e-mail address.',
   'book.email.missing': 'Please give an e-mail address.',
   'book.take': { one: 'Take the last seat', other: 'Take {n} seats' },
-  'book.changed': 'Meanwhile others have booked: {left} of {capacity} seats are left.',
   'book.soldOut': 'Sold out',
   'book.soldOut.text': 'All seats are taken. This page shows at once when one comes back.',
   'book.unknown': 'It isn’t known yet how many seats there are, so nothing can be booked. Please look again later.',
@@ -137,13 +136,10 @@ export const en = {
     one: 'Your seat for {event} goes back on sale at once. Somebody else may take it, and nobody can give it back to you.',
     other: 'Your {n} seats for {event} go back on sale at once. Somebody else may take them, and nobody can give them back to you.',
   },
-  'ticket.cancel.sure': 'I understand that this can’t be undone',
   'ticket.cancel.no': 'Keep my ticket',
   'ticket.cancel.yes': 'Cancel for good',
-  'ticket.cancelling': 'Cancelling…',
   'ticket.gone': 'This booking was cancelled. It doesn’t admit anybody.',
   'ticket.eventCancelled': 'The event was cancelled. Please ask the organiser what that means for your ticket.',
-  'ticket.again': 'See the event',
   'ticket.notFound': 'No such ticket',
   'ticket.notFound.text': 'No booking has this number. Check that you have copied the whole address.',
 
@@ -153,7 +149,6 @@ export const en = {
   'my.empty.text': 'What you book in this browser appears here.',
   'my.coming': 'Coming up',
   'my.past': 'Past and cancelled',
-  'my.remove': 'Remove from this list',
   'my.remove.label': 'Remove the ticket for {event} from this list',
 
   'organise.title': 'Organise',
@@ -172,7 +167,6 @@ export const en = {
   'organise.copy': 'Copy',
   'organise.view': 'View',
   'organise.bookings': 'Bookings',
-  'organise.remove': 'Remove',
   'organise.actions': 'Actions',
 
   'sales.lead': 'How your events are selling.',
@@ -180,8 +174,6 @@ export const en = {
   'sales.sold': 'Seats sold',
   'sales.free': 'Seats left',
   'sales.filled': 'Filled',
-  'sales.event': 'Event',
-  'sales.date': 'Date',
   'sales.bar': '{sold} of {capacity} seats sold',
   'sales.past': 'Show past events',
   'sales.empty': 'No events yet',
@@ -196,7 +188,6 @@ export const en = {
   'form.capacity': { one: '{n} seat in total', other: '{n} seats in total' },
   'form.start': 'Starts',
   'form.end': 'Ends',
-  'form.duration': 'Minutes',
   'form.zone': 'All times are local to the venue: {zone}.',
   'form.salesStart': 'Sales start',
   'form.salesEnd': 'Sales end',
@@ -226,14 +217,11 @@ export const en = {
 
   'conflict.title': 'Somebody else has changed this meanwhile',
   'conflict.text': 'Nothing of yours is lost. Changes to different fields were put together; decide on the rest, then save again.',
-  'conflict.field': 'Field',
   'conflict.theirs': 'Now stored',
   'conflict.yours': 'Yours',
   'conflict.taken': 'Taken over from them: {fields}',
   'conflict.same': 'Nobody has touched the fields you changed. Save again to put your changes on top.',
   'conflict.save': 'Save with these decisions',
-  'conflict.reload': 'Drop my changes',
-  'conflict.gone': 'This was removed meanwhile.',
   'conflict.empty': '(empty)',
 
   'locations.title': 'Locations',

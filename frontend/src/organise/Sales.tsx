@@ -125,7 +125,7 @@ export function Sales() {
           ) : (
             <ul className="rows">
               {events.map((event) => (
-                <Row key={event.ID} event={event} availability={left.data?.[event.ID]} answered={left.isSuccess} />
+                <Row key={event.ID} event={event} availability={left.data?.[event.ID]} answered={left.isSuccess && !left.isPlaceholderData} />
               ))}
             </ul>
           )}

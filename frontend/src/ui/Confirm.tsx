@@ -39,7 +39,7 @@ export function Confirm({ title, text, no, yes, busy, error, act, close }: Props
     >
       <h2 id="confirm-title">{title}</h2>
       <p>{text}</p>
-      <Form.Check id="confirm-sure" label={t('ticket.cancel.sure')} checked={sure} disabled={busy} onChange={(event) => setSure(event.target.checked)} />
+      <Form.Check id="confirm-sure" label={t('confirm.sure')} checked={sure} disabled={busy} onChange={(event) => setSure(event.target.checked)} />
       <div role="alert">
         {error ? (
           <p className="field-error">
@@ -52,7 +52,7 @@ export function Confirm({ title, text, no, yes, busy, error, act, close }: Props
           {no}
         </Button>
         <Button variant="danger" disabled={!sure || busy} onClick={act}>
-          {busy ? t('ticket.cancelling') : yes}
+          {busy ? t('confirm.busy') : yes}
         </Button>
       </div>
     </dialog>

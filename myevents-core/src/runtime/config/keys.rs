@@ -263,7 +263,7 @@ pub static KEYS: &[Key] = &[
     key(MESSAGES, "max_attempts", Number(1_000), Same("5"), "How often a message is tried before it is a dead letter."),
     key(MESSAGES, "handler_timeout", Duration, Same("30s"), "How long a handler may take."),
     key(BOOKING, "unknown_capacity", Choice(&["refuse", "allow"]), Same("refuse"), "What to do with bookings of an event whose capacity is not known."),
-    key(BOOKING, "refuse_past_events", Flag, Same("false"), "Refuse bookings of events that have begun."),
+    key(BOOKING, "refuse_past_events", Flag, Same("false"), "Refuse bookings of events that have ended."),
     key(BOOKING, "max_seats_per_booking", Number(1_000_000), Same("20"), "The most seats of one booking, where the event says nothing else."),
     key(BOOKING, "desk_wait", Duration, Same("2s"), "How long a booking may wait for its turn before it is answered 503."),
     key(LIMITS, "request_timeout", Duration, Same("10s"), "How long a request may take."),

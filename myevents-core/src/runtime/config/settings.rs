@@ -106,7 +106,7 @@ pub struct ServiceSettings {
     pub handler_timeout: Duration,
     /// Bookings of an event whose capacity is unknown.
     pub unknown_capacity: UnknownCapacity,
-    /// Bookings of events that have begun.
+    /// Bookings of events that have ended.
     pub refuse_past_events: bool,
     /// Seats of one booking.
     pub max_seats_per_booking: u32,
