@@ -169,6 +169,11 @@ impl Index {
     }
 }
 
+/// Whether making something may have happened, or may succeed later.
+fn is_passing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::OutcomeUnknown | ErrorKind::Unavailable)
+}
+
 impl Table {
     async fn describe(&self, clients: &Clients) -> Result<Option<TableDescription>> {
         let described = clients.reads.describe_table().table_name(&self.name).send().await;
@@ -291,18 +296,25 @@ impl Table {
             match described {
                 None if !create => return Err(self.missing(None)),
                 None if asked => {}
-                None => {
-                    self.create(clients).await?;
-                    asked = true;
-                    continue;
-                }
+                None => match self.create(clients).await {
+                    Ok(()) => {
+                        asked = true;
+                        continue;
+                    }
+                    // It may be on its way all the same: asking again tells, and is harmless.
+                    Err(error) if is_passing(&error) => {}
+                    Err(error) => return Err(error),
+                },
                 Some(described) => {
                     self.check_key(&described)?;
                     let ready = is_active(&described);
                     match self.missing_index(&described) {
                         Some(index) if !create => return Err(self.missing(Some(index.name))),
                         // One index at a time can be made.
-                        Some(index) if ready => self.add_index(clients, index).await?,
+                        Some(index) if ready => match self.add_index(clients, index).await {
+                            Err(error) if !is_passing(&error) => return Err(error),
+                            _ => {}
+                        },
                         None if ready => return Ok(()),
                         _ => {}
                     }
