@@ -12,8 +12,10 @@ use myevents_core::observe::Observer;
 use myevents_core::ports::{Clock, DeadLetterQueue, DeadLetters, EventEmitter, EventListener, Store};
 use myevents_core::{Error, ErrorKind, Result};
 
+use crate::migrate::{Tallies, Witness};
 pub use crate::tools::{CheckResult, StoreTools};
 use crate::tools::{NoTools, unsupported};
+use crate::transfer::Part;
 
 /// Which store to open, and for whom.
 #[derive(Debug, Clone)]
@@ -213,6 +215,28 @@ pub fn restore(options: &StoreOptions, folder: &Path) -> Result<()> {
         "sqlite" => sqlite_restore(options, folder),
         kind => Err(unsupported("restore").with("type", kind)),
     }
+}
+
+/// Brings what the original system left in the MongoDB database at `url` into a store, by its role; see `original` (feature
+/// `mongodb`). With `dry_run` nothing is written.
+///
+/// # Errors
+/// `Unsupported` "built without feature …"; what the original and the store answer.
+pub async fn migrate_mongodb(
+    url: &str,
+    to: Part<'_>,
+    dry_run: bool,
+    witness: &mut dyn Witness,
+) -> Result<Tallies> {
+    bring(url, to, dry_run, witness).await
+}
+
+#[cfg(feature = "mongodb")]
+use crate::original::bring;
+
+#[cfg(not(feature = "mongodb"))]
+async fn bring(_url: &str, _to: Part<'_>, _dry_run: bool, _witness: &mut dyn Witness) -> Result<Tallies> {
+    Err(not_built("migrate", "mongodb"))
 }
 
 #[cfg(feature = "mongodb")]

@@ -3,8 +3,11 @@
 pub mod connect;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+pub mod migrate;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
+#[cfg(feature = "mongodb")]
+pub mod original;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod tools;

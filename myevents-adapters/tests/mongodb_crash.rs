@@ -2,6 +2,7 @@
 //! and comes back: no accepted booking is lost, none is doubled, none oversold, each announced once.
 //!
 //! `MYEVENTS_SCALE=full` kills the server 50 times, else 10.
+#![allow(clippy::print_stderr, reason = "a test tells what it counted")]
 
 #[path = "mongodb/common.rs"]
 #[allow(dead_code, reason = "shared with the other tests, which use the rest of it")]
@@ -108,7 +109,7 @@ fn lines<'a>(said: &'a str, what: &'a str) -> impl Iterator<Item = String> + 'a 
 }
 
 fn wish(event: &EventId, index: usize) -> BookingRequest {
-    if index % 3 == 0 {
+    if index.is_multiple_of(3) {
         fixture::limited_request(event, 2, &format!("person {}", index % 5), LIMITS)
     } else {
         fixture::booking_request(event, 3)

@@ -123,10 +123,29 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE", default_value = "-")]
         input: PathBuf,
     },
+    /// Bring over what the original system left in its database
+    Migrate {
+        #[command(subcommand)]
+        from: Origin,
+    },
     /// Write a self-signed certificate for trying HTTPS
     DevCert {
         /// The folder
         folder: PathBuf,
+    },
+}
+
+/// Where the original system kept its records.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Origin {
+    /// A MongoDB database with its events, locations and users; run it again after a break
+    Mongodb {
+        /// The database [default: the dbconnection in force, if it is one of MongoDB]
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+        /// Only say what would be done, and what can't be taken
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

@@ -114,12 +114,12 @@ async fn kills_under_load_lose_double_and_oversell_nothing(place: Place) {
         running[victim].kill().unwrap();
         running[victim] = market.programs[victim].start_ready().await.unwrap();
     }
-    // The last start is this one: from here the outbox has five seconds, with customers still at work for the first of them.
+    // The last start is this one: from here the outbox's time runs, with customers still at work for the first of them.
     let last_start = Instant::now();
     market.wait_accepted(10).await;
     market.stop.store(true, Ordering::Relaxed);
     let tally = gather(customers).await;
-    let left = Duration::from_secs(5).saturating_sub(last_start.elapsed());
+    let left = place.outbox_patience().saturating_sub(last_start.elapsed());
     let findings = check(&market.programs[0].service, &market.events, &tally, left)
         .await
         .unwrap();

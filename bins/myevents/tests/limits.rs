@@ -278,11 +278,9 @@ async fn at_rest_the_limit_is_exact(market: &Market, tally: &mut Tally) {
     }
 }
 
-async fn all_agree(market: &Market, tally: &Tally) {
+async fn all_agree(market: &Market, tally: &Tally, patience: Duration) {
     let service = &market.programs[0].service;
-    let findings = check(service, &market.events, tally, Duration::from_secs(10))
-        .await
-        .unwrap();
+    let findings = check(service, &market.events, tally, patience).await.unwrap();
     assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
     assert_eq!(findings.confirmed, findings.counted);
 }
@@ -300,7 +298,7 @@ async fn sixty_four_clients_as_eight_people(place: Place) {
         "{booked} booked, {refused} refused"
     );
     at_rest_the_limit_is_exact(&market, &mut tally).await;
-    all_agree(&market, &tally).await;
+    all_agree(&market, &tally, place.outbox_patience()).await;
     stop_all(running).await;
 }
 
@@ -324,7 +322,7 @@ async fn kills_never_lift_a_limit_and_never_lower_it(place: Place) {
     let mut tally = gather(clients).await;
     assert!(tally.retries > 0, "no kill met an open request");
     at_rest_the_limit_is_exact(&market, &mut tally).await;
-    all_agree(&market, &tally).await;
+    all_agree(&market, &tally, place.outbox_patience()).await;
     stop_all(running).await;
 }
 

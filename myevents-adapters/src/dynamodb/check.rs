@@ -19,6 +19,9 @@ pub(super) struct Found {
     pub(super) faults: Vec<String>,
 }
 
+/// Decodes an item, for its errors.
+type Reader = fn(&Item) -> Result<()>;
+
 /// Where a list of faults is cut off.
 const MOST_FAULTS: usize = 100;
 
@@ -40,7 +43,7 @@ impl Shared {
     pub(super) async fn check_all(&self) -> Result<Found> {
         let mut found = Found::default();
         let tables = &self.tables;
-        let readers: [(&String, fn(&Item) -> Result<()>); 5] = [
+        let readers: [(&String, Reader); 5] = [
             (&tables.events, |item| event_from_item(item).map(|_| ())),
             (&tables.locations, |item| location_from_item(item).map(|_| ())),
             (&tables.users, |item| match get_flag(item, REMOVED)? {

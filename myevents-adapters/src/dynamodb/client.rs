@@ -50,7 +50,7 @@ impl Clients {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(config.connect_timeout)
             .operation_attempt_timeout(config.attempt_timeout)
-            .operation_timeout(config.patience)
+            .operation_timeout(config.patience.max(config.attempt_timeout * 2))
             .build();
         let with = |retry: RetryConfig| {
             let config = client

@@ -16,7 +16,9 @@ pub(super) fn shard_of(bytes: &[u8]) -> u8 {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
-    u8::try_from((hash >> 32) % u64::from(SHARDS)).unwrap_or(0)
+    // The last bytes alone would hardly reach the high bits: they are mixed in, as MurmurHash does at its end.
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    u8::try_from((mixed >> 40) % u64::from(SHARDS)).unwrap_or(0)
 }
 
 /// Makes ids that sort by the time they were made.

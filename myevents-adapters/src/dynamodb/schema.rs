@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::client::Clients;
 use super::codec::state_key;
 use super::config::DynamoConfig;
-use super::error::{Fault, fault, malformed, unbuilt};
+use super::error::{fault, malformed, unbuilt};
 use super::expression::Expression;
 use super::item::{Item, bytes, get_bytes, get_text, number, opt_number, text};
 use super::names::*;
@@ -169,6 +169,11 @@ impl Index {
     }
 }
 
+/// Whether making something may have happened, or may succeed later.
+fn is_passing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::OutcomeUnknown | ErrorKind::Unavailable)
+}
+
 impl Table {
     async fn describe(&self, clients: &Clients) -> Result<Option<TableDescription>> {
         let described = clients.reads.describe_table().table_name(&self.name).send().await;
@@ -214,11 +219,7 @@ impl Table {
             {
                 Ok(())
             }
-            Err(error) => match fault("make table", error) {
-                // Whether it is made is seen by the next look.
-                Fault::Busy(_) | Fault::Unknown(_) => Ok(()),
-                fault => Err(fault.of_write().with("table", &self.name)),
-            },
+            Err(error) => Err(fault("make table", error).of_write().with("table", &self.name)),
         }
     }
 
@@ -259,14 +260,10 @@ impl Table {
             {
                 Ok(())
             }
-            Err(error) => match fault("make index", error) {
-                // Whether it is made is seen by the next look.
-                Fault::Busy(_) | Fault::Unknown(_) => Ok(()),
-                fault => Err(fault
-                    .of_write()
-                    .with("table", &self.name)
-                    .with("index", index.name)),
-            },
+            Err(error) => Err(fault("make index", error)
+                .of_write()
+                .with("table", &self.name)
+                .with("index", index.name)),
         }
     }
 
@@ -293,19 +290,31 @@ impl Table {
     /// Makes the table and its indexes, and waits until they can be used.
     async fn ensure(&self, clients: &Clients, create: bool) -> Result<()> {
         let deadline = Instant::now() + MADE_WITHIN;
+        let mut asked = false;
         loop {
             let described = self.describe(clients).await?;
             match described {
                 None if !create => return Err(self.missing(None)),
-                // One that is being made is not made twice.
-                None => self.create(clients).await?,
+                None if asked => {}
+                None => match self.create(clients).await {
+                    Ok(()) => {
+                        asked = true;
+                        continue;
+                    }
+                    // It may be on its way all the same: asking again tells, and is harmless.
+                    Err(error) if is_passing(&error) => {}
+                    Err(error) => return Err(error),
+                },
                 Some(described) => {
                     self.check_key(&described)?;
                     let ready = is_active(&described);
                     match self.missing_index(&described) {
                         Some(index) if !create => return Err(self.missing(Some(index.name))),
                         // One index at a time can be made.
-                        Some(index) if ready => self.add_index(clients, index).await?,
+                        Some(index) if ready => match self.add_index(clients, index).await {
+                            Err(error) if !is_passing(&error) => return Err(error),
+                            _ => {}
+                        },
                         None if ready => return Ok(()),
                         _ => {}
                     }

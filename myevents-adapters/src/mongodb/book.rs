@@ -466,7 +466,7 @@ pub(super) enum Held {
     Within,
     /// The limit is reached, for good as things stand.
     Reached,
-    /// The limit is reached by wishes of the same batch that are not committed yet.
+    /// It is told after this commit: the limit is reached by wishes in it, or by somebody else's that are not committed yet.
     Behind,
     /// It can't be told from this look.
     Again(Next),

@@ -9,6 +9,9 @@ use myevents_core::{Error, ErrorKind};
 /// The server's code for an id that is there already.
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 
+/// The server's code for a write that was applied and not confirmed by as many servers as asked for.
+pub(super) const UNMET_CONCERN: i32 = 64;
+
 /// What is lost with the answer of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sends {
@@ -49,7 +52,7 @@ fn code_meaning(code: i32, sends: Sends) -> (ErrorKind, &'static str) {
         // HostUnreachable, HostNotFound, SocketException, as a router reports them.
         6 | 7 | 9001 => (sends.lost(), LOST),
         // WriteConcernTimeout, UnsatisfiableWriteConcern, UnknownReplWriteConcern: applied, by how many is not known.
-        64 | 100 | 79 => (
+        UNMET_CONCERN | 100 | 79 => (
             sends.lost(),
             "a write was not confirmed by the majority of the database's servers in time",
         ),
@@ -99,8 +102,8 @@ fn meaning(source: &Driver, sends: Sends) -> (ErrorKind, &'static str) {
         Cause::Io(_) => (sends.lost(), LOST),
         Cause::Command(error) => code_meaning(error.code, sends),
         Cause::Write(WriteFailure::WriteError(error)) => code_meaning(error.code, sends),
-        Cause::Write(_) => code_meaning(64, sends),
-        Cause::InsertMany(error) if error.write_concern_error.is_some() => code_meaning(64, sends),
+        Cause::Write(_) => code_meaning(UNMET_CONCERN, sends),
+        Cause::InsertMany(error) if error.write_concern_error.is_some() => code_meaning(UNMET_CONCERN, sends),
         Cause::InsertMany(error) => {
             let errors = error.write_errors.iter().flatten();
             let worst = errors.map(|error| error.code).find(|code| *code != DUPLICATE_KEY);
@@ -319,7 +322,8 @@ mod tests {
         options.heartbeat_freq = Some(Duration::from_secs(1));
         let client = mongodb::Client::with_options(options).unwrap();
         let database = client.database("test");
-        let away = database.run_command(doc! { "ping": 1 }).await.unwrap_err();
+        let ping = database.run_command(doc! { "ping": 1 });
+        let away = ping.await.unwrap_err();
         check(
             "server selection",
             || away.clone(),
@@ -327,7 +331,8 @@ mod tests {
             ErrorKind::Unavailable,
         );
         client.clone().shutdown().immediate(true).await;
-        let closed = database.run_command(doc! { "ping": 1 }).await.unwrap_err();
+        let ping = database.run_command(doc! { "ping": 1 });
+        let closed = ping.await.unwrap_err();
         check(
             "shutdown",
             || closed.clone(),

@@ -197,6 +197,10 @@ impl Batch {
                 Held::Reached
             }));
         }
+        if !own.is_empty() {
+            // Whoever waits while holding reservations keeps others waiting who do the same: what is in the commit goes first.
+            return Ok(Second::Told(Held::Behind));
+        }
         if self.waits > 0 {
             // Most likely somebody is just about to commit it.
             self.waits -= 1;

@@ -15,10 +15,13 @@ use mongodb::{Client, Database};
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::time::timeout;
 
-use super::error::{DUPLICATE_KEY, Sends, fault, timed_out, write_error};
+use super::error::{DUPLICATE_KEY, Sends, UNMET_CONCERN, fault, timed_out, write_error};
 
 /// Documents as they came, decoded by us.
 pub(super) type Collection = mongodb::Collection<RawDocumentBuf>;
+
+/// The most updates of one command.
+const MOST_STATEMENTS: usize = 1_000;
 
 /// A read that may look through many documents.
 const LONG: Duration = Duration::from_secs(30);
@@ -312,21 +315,33 @@ impl Link {
         Ok(result.deleted_count)
     }
 
-    /// Runs many small updates of one collection in one call, whatever becomes of each; answers how many documents they
-    /// matched. The driver's own bulk write needs a server of version 8.
+    /// Runs many small updates of one collection in few calls, whatever becomes of each; answers how many of them modified
+    /// a document. The driver's own bulk write needs a server of version 8.
     pub(super) async fn bulk(
         &self,
         operation: &'static str,
         collection: &Collection,
         statements: Vec<Document>,
-    ) -> Result<u64> {
-        if statements.is_empty() {
-            return Ok(0);
+    ) -> Result<usize> {
+        let mut modified = 0;
+        let mut left = statements.into_iter().peekable();
+        while left.peek().is_some() {
+            let part = left.by_ref().take(MOST_STATEMENTS).map(Bson::Document).collect();
+            modified += self.bulk_part(operation, collection, part).await?;
         }
+        Ok(modified)
+    }
+
+    async fn bulk_part(
+        &self,
+        operation: &'static str,
+        collection: &Collection,
+        statements: Vec<Bson>,
+    ) -> Result<usize> {
         let wtimeout = i64::try_from(self.limit.as_millis()).unwrap_or(i64::MAX);
         let command = doc! {
             "update": collection.name(),
-            "updates": statements.into_iter().map(Bson::Document).collect::<Vec<_>>(),
+            "updates": statements,
             "ordered": false,
             "writeConcern": { "w": "majority", "j": true, "wtimeout": wtimeout },
         };
@@ -335,22 +350,23 @@ impl Link {
         let limit = self.limit.max(LONG);
         let answer = self.call_within(operation, Sends::Write, limit, work).await?;
         if answer.contains_key("writeConcernError") {
-            return Err(write_error(operation, 64));
+            return Err(write_error(operation, UNMET_CONCERN));
         }
         if let Some(Bson::Document(first)) = answer.get_array("writeErrors").ok().and_then(|all| all.first())
         {
             return Err(write_error(operation, first.get_i32("code").unwrap_or_default()));
         }
-        Ok(match answer.get("n") {
-            Some(Bson::Int32(count)) => u64::try_from(*count).unwrap_or(0),
-            Some(Bson::Int64(count)) => u64::try_from(*count).unwrap_or(0),
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::OutcomeUnknown,
-                    operation,
-                    "the database's answer to a write can't be decoded",
-                ));
-            }
+        let modified = match answer.get("nModified") {
+            Some(Bson::Int32(count)) => usize::try_from(*count).ok(),
+            Some(Bson::Int64(count)) => usize::try_from(*count).ok(),
+            _ => None,
+        };
+        modified.ok_or_else(|| {
+            Error::new(
+                ErrorKind::OutcomeUnknown,
+                operation,
+                "the database's answer to a write can't be decoded",
+            )
         })
     }
 }

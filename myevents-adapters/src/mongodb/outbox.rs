@@ -45,14 +45,12 @@ fn places_by_kind(ids: &[RowId]) -> BTreeMap<Kind, Vec<Place>> {
     sorted
 }
 
-/// A statement that changes one message, as long as its token holds it.
+/// A statement that changes one message, as long as its token holds it; else it modifies nothing.
 fn of_held(place: &Place, row: &OutboxRow, update: Document) -> Document {
-    let message = row.envelope.id().as_str();
-    let token = token_text(row.token);
     doc! {
-        "q": { "_id": place.record_id(), "outbox": { "$elemMatch": { "id": message, "token": token.as_str() } } },
+        "q": { "_id": place.record_id() },
         "u": update,
-        "arrayFilters": [ { "m.id": message, "m.token": token.as_str() } ],
+        "arrayFilters": [ { "m.id": row.envelope.id().as_str(), "m.token": token_text(row.token) } ],
     }
 }
 
@@ -108,7 +106,7 @@ impl Inner {
         let every = vec![doc! { "m.until": { "$exists": true } }];
         link.update_all(OPERATION, collection, filter, hold, every)
             .await?;
-        let filter = doc! { "_id": { "$in": records }, "outbox.token": token_text(token) };
+        let filter = doc! { "_id": { "$in": records } };
         let mut options = FindOptions::default();
         options.projection = Some(doc! { "outbox": 1 });
         let found = link.find(
@@ -143,7 +141,7 @@ impl Inner {
         for (kind, rows) in by_kind(rows) {
             let statements = rows.iter().map(|(place, row)| {
                 doc! {
-                    "q": { "_id": place.record_id(), "outbox.id": row.envelope.id().as_str() },
+                    "q": { "_id": place.record_id() },
                     "u": { "$pull": { "outbox": { "id": row.envelope.id().as_str() } } },
                 }
             });
@@ -199,8 +197,7 @@ impl Inner {
                 .iter()
                 .map(|(place, row)| of_held(place, row, update(place)))
                 .collect();
-            let matched = self.link.bulk(operation, collection, statements).await?;
-            if usize::try_from(matched).is_ok_and(|matched| matched == rows.len()) {
+            if self.link.bulk(operation, collection, statements).await? == rows.len() {
                 changed.extend(rows.iter().map(|(_, row)| row.id.clone()));
                 continue;
             }
@@ -320,7 +317,7 @@ impl Inner {
         let mut found = 0;
         for (kind, places) in places_by_kind(ids) {
             let statements = places.iter().map(|place| {
-                let query = doc! { "_id": place.record_id(), "outbox": { "$elemMatch": { "n": place.n, "parked": place.n } } };
+                let query = doc! { "_id": place.record_id() };
                 if discard {
                     doc! { "q": query, "u": { "$pull": { "outbox": { "n": place.n, "parked": place.n } } } }
                 } else {
@@ -335,11 +332,10 @@ impl Inner {
                 }
             });
             let statements = statements.collect();
-            let matched = self
+            found += self
                 .link
                 .bulk(operation, self.collection(kind), statements)
                 .await?;
-            found += usize::try_from(matched).unwrap_or(usize::MAX);
         }
         Ok(found)
     }

@@ -322,9 +322,9 @@ async fn look_for_original(link: &Link, config: &MongoConfig) {
     if config.role != "bookingservice" || link.database.name() == ORIGINAL {
         return;
     }
-    let events = link.client.database(ORIGINAL).collection("events");
+    let original = Link::new(link.client.clone(), ORIGINAL, link.strength, link.limit);
     if let Ok(Some(_)) = link
-        .find_one("look for the original", &events, doc! {}, None)
+        .find_one("look for the original", &original.events, doc! {}, None)
         .await
     {
         tracing::warn!(

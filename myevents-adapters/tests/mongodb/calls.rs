@@ -114,9 +114,10 @@ async fn sixty_four_at_once_cost_a_fifth_of_a_call_each() {
     let bookings = CALLERS * EACH;
     let each = commands.len() as f64 / f64::from(bookings);
     eprintln!(
-        "{bookings} bookings of one event by {CALLERS} callers: {} calls, {each:.3} a booking, {:.0} bookings/s",
+        "{bookings} bookings of one event by {CALLERS} callers: {} calls, {each:.3} a booking, {:.0} bookings/s; at the server: {:?}",
         commands.len(),
-        f64::from(bookings) / took.as_secs_f64()
+        f64::from(bookings) / took.as_secs_f64(),
+        watch.times()
     );
     assert!(
         each <= 0.2,
@@ -179,6 +180,7 @@ async fn the_relay_empties_the_outbox_in_order_at_a_tenth_of_a_call_a_message() 
         async move { dispatch.run(listener, stop).await }
     });
     watch.take();
+    watch.times();
     let began = Instant::now();
     let (_handover, receiver) = handover(4_096);
     let relay = Relay::new(
@@ -217,8 +219,9 @@ async fn the_relay_empties_the_outbox_in_order_at_a_tenth_of_a_call_a_message() 
         .count();
     let each = of_relay as f64 / all as f64;
     eprintln!(
-        "{all} messages relayed: {of_relay} calls, {each:.3} a message, {:.0} messages/s",
-        all as f64 / took.as_secs_f64()
+        "{all} messages relayed: {of_relay} calls, {each:.3} a message, {:.0} messages/s; at the server: {:?}",
+        all as f64 / took.as_secs_f64(),
+        watch.times()
     );
     assert!(each <= 0.1, "{each} calls a message");
     assert!(arrivals.try_recv().is_err(), "a message came twice");

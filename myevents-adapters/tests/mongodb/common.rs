@@ -70,7 +70,7 @@ impl Database {
     }
 
     pub(crate) fn config(&self) -> MongoConfig {
-        MongoConfig::service(&self.url, ROLE).database(&self.name)
+        patient(MongoConfig::service(&self.url, ROLE).database(&self.name))
     }
 
     /// The same by another way to the server, which is not to be passed by.
@@ -78,7 +78,7 @@ impl Database {
         let url = format!(
             "mongodb://{address}/?directConnection=true&serverSelectionTimeoutMS=700&connectTimeoutMS=700"
         );
-        MongoConfig::service(url, ROLE).database(&self.name)
+        patient(MongoConfig::service(url, ROLE).database(&self.name))
     }
 
     pub(crate) async fn open(&self, clock: Arc<dyn Clock>) -> Result<MongoStore> {
@@ -106,6 +106,12 @@ impl Database {
             .await;
         planted.is_ok_and(|planted| planted.matched_count == 1)
     }
+}
+
+/// A busy machine answers late; only tests of lost answers are in a hurry.
+fn patient(mut config: MongoConfig) -> MongoConfig {
+    config.call_timeout = Duration::from_secs(30);
+    config
 }
 
 /// An id as the store writes it.
@@ -157,7 +163,7 @@ pub(crate) async fn counter(store: &MongoStore, event: &EventId) -> Document {
         .expect("the event has a counter")
 }
 
-/// How many bookings of an id are stored.
+/// Whether a booking is stored.
 pub(crate) async fn is_stored(store: &MongoStore, booking: &BookingId) -> bool {
     store
         .find_booking(booking)

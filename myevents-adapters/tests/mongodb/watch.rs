@@ -1,6 +1,8 @@
 //! Watches the commands that a store sends: its client tells each before it goes out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use myevents_adapters::mongodb::mongodb::Client;
 use myevents_adapters::mongodb::mongodb::bson::Document;
@@ -14,12 +16,20 @@ use crate::common::{Database, ROLE};
 
 /// What a store sent since it was last asked.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Watch(Arc<Mutex<Vec<Document>>>);
+pub(crate) struct Watch(
+    Arc<Mutex<Vec<Document>>>,
+    Arc<Mutex<BTreeMap<String, (u32, Duration)>>>,
+);
 
 impl Watch {
     /// The commands since the last call.
     pub(crate) fn take(&self) -> Vec<Document> {
         std::mem::take(&mut *self.0.lock())
+    }
+
+    /// How often each command was answered since the last call, and how long that took in all.
+    pub(crate) fn times(&self) -> BTreeMap<String, (u32, Duration)> {
+        std::mem::take(&mut *self.1.lock())
     }
 
     /// Their names and collections, for a failing test to show.
@@ -38,10 +48,16 @@ pub(crate) async fn watched(database: &Database) -> (MongoStore, Watch) {
     let config = database.config();
     let mut options = config.client_options().await.unwrap();
     let seen = Arc::clone(&watch.0);
-    options.command_event_handler = Some(EventHandler::callback(move |event| {
-        if let CommandEvent::Started(started) = event {
-            seen.lock().push(started.command);
+    let times = Arc::clone(&watch.1);
+    options.command_event_handler = Some(EventHandler::callback(move |event| match event {
+        CommandEvent::Started(started) => seen.lock().push(started.command),
+        CommandEvent::Succeeded(done) => {
+            let mut times = times.lock();
+            let of_command = times.entry(done.command_name).or_default();
+            of_command.0 += 1;
+            of_command.1 += done.duration;
         }
+        _ => {}
     }));
     let client = Client::with_options(options).unwrap();
     let config = MongoConfig::service("", ROLE).database(&database.name);

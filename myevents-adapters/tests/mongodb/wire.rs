@@ -45,6 +45,7 @@ struct State {
     seen: Vec<Document>,
     late: usize,
     delivered: usize,
+    dead: bool,
 }
 
 #[derive(Debug)]
@@ -143,6 +144,12 @@ impl Wire {
         state.late - state.delivered
     }
 
+    /// Waits until a command is held back; from then on nothing new passes: what held it back is as good as dead.
+    pub(crate) async fn dies(&self) {
+        self.until(|state| state.late > state.delivered).await;
+        self.0.state.lock().dead = true;
+    }
+
     /// Lets the commands go that are late, and waits until the server has carried them out.
     pub(crate) async fn let_go(&self, count: usize) {
         let delivered = self.0.state.lock().delivered;
@@ -150,7 +157,7 @@ impl Wire {
         self.until(|state| state.delivered >= delivered + count).await;
     }
 
-    async fn until(&self, is: impl Fn(&State) -> bool) {
+    async fn until(&self, is: impl Fn(&State) -> bool + Send + Sync) {
         let waiting = async {
             loop {
                 let changed = self.0.changed.notified();
@@ -242,6 +249,9 @@ impl Shared {
         let mut server = TcpStream::connect(self.upstream).await?;
         loop {
             let mut frame = read_frame(&mut client).await?;
+            if self.state.lock().dead {
+                return Ok(());
+            }
             let command = (frame.code == OP_MSG).then(|| body(&frame.bytes)).flatten();
             let Some(command) = command else {
                 server.write_all(&frame.bytes).await?;
@@ -324,6 +334,8 @@ impl Shared {
             state.rules.remove(at);
         }
         state.late += usize::from(matches!(act, Act::Late));
+        drop(state);
+        self.changed.notify_waiters();
         Some(act)
     }
 

@@ -9,6 +9,7 @@ mod export;
 pub(crate) mod health;
 mod import;
 mod marked;
+mod migrate;
 pub(crate) mod openapi;
 mod outbox;
 mod progress;
@@ -22,7 +23,7 @@ use myevents_adapters::connect::OpenStore;
 use myevents_adapters::transfer::{Counts, Part};
 use myevents_core::runtime::config::{ServiceName, Settings};
 
-use crate::cli::Command;
+use crate::cli::{Command, Origin};
 
 /// Runs a command that needs the stores.
 pub(crate) async fn run(settings: &Settings, command: Command) -> Result<ExitCode> {
@@ -39,6 +40,9 @@ pub(crate) async fn run(settings: &Settings, command: Command) -> Result<ExitCod
             without_messages,
         } => export::run(settings, &output, without_messages).await,
         Command::Import { input } => import::run(settings, &input).await,
+        Command::Migrate {
+            from: Origin::Mongodb { from, dry_run },
+        } => migrate::run(settings, from, dry_run).await,
         other => bail!("{other:?} needs no store"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use myevents_adapters::migrate::Witness;
 use myevents_adapters::transfer::Watch;
 
 /// How long nothing is said, at first and between two lines.
@@ -24,10 +25,8 @@ impl Progress {
             said: Instant::now(),
         }
     }
-}
 
-impl Watch for Progress {
-    fn progress(&mut self, records: u64) {
+    fn at(&mut self, records: u64) {
         if self.said.elapsed() < QUIET {
             return;
         }
@@ -38,6 +37,12 @@ impl Watch for Progress {
             self.what
         ));
     }
+}
+
+impl Watch for Progress {
+    fn progress(&mut self, records: u64) {
+        self.at(records);
+    }
 
     fn fault(&mut self, line: u64, reason: &str) {
         warn(format_args!("line {line}: {reason}"));
@@ -45,6 +50,16 @@ impl Watch for Progress {
 
     fn counter(&mut self, role: &str, event: &str, finding: &str) {
         warn(format_args!("{role}: event {event}: {finding}"));
+    }
+}
+
+impl Witness for Progress {
+    fn progress(&mut self, documents: u64) {
+        self.at(documents);
+    }
+
+    fn skipped(&mut self, collection: &str, id: &str, reason: &str) {
+        warn(format_args!("not taken: {collection} {id}: {reason}"));
     }
 }
 

@@ -4,17 +4,25 @@
 #![allow(dead_code, reason = "each test program uses its part of this")]
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
 
 use loadtest::http::{Answer, Connection, request};
 use loadtest::program::{Program, Running};
-use myevents_servers::skip::full_scale;
+use myevents_servers::skip::{self, full_scale};
+use myevents_servers::{Kind, NotInstalled, Server};
 use serde_json::Value;
+
+/// Where files are in memory: servers that write through are several times slower on a disk.
+const IN_MEMORY: &str = "/dev/shm";
 
 /// A pair of empty stores, and how the program is told of them.
 #[derive(Debug)]
 pub(crate) struct Place {
     environment: Vec<(String, String)>,
     shared: bool,
+    /// Ends with this value, before its files go.
+    _server: Option<Server>,
     folder: tempfile::TempDir,
 }
 
@@ -24,8 +32,67 @@ impl Place {
         Self {
             environment: Vec::new(),
             shared: false,
+            _server: None,
             folder: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// Two databases of a MongoDB server of the test's own; none, and the skip is noted, where none is installed. It blocks.
+    pub(crate) fn mongodb(test: &str) -> Option<Self> {
+        Self::on_server(test, Kind::Mongodb, |url| {
+            let url = url.trim_end_matches('/');
+            vec![
+                ("MYEVENTS_DATABASETYPE", "mongodb".to_owned()),
+                ("MYEVENTS_EVENTSERVICE_DBCONNECTION", format!("{url}/events")),
+                ("MYEVENTS_BOOKINGSERVICE_DBCONNECTION", format!("{url}/bookings")),
+            ]
+        })
+    }
+
+    /// Tables of a DynamoDB Local of the test's own, with a prefix for each service; otherwise as [`Place::mongodb`].
+    pub(crate) fn dynamodb(test: &str) -> Option<Self> {
+        Self::on_server(test, Kind::Dynamodb, |url| {
+            vec![
+                ("MYEVENTS_DATABASETYPE", "dynamodb".to_owned()),
+                ("MYEVENTS_DBCONNECTION", url.to_owned()),
+                ("MYEVENTS_EVENTSERVICE_TABLE_PREFIX", "test-event-".to_owned()),
+                ("MYEVENTS_BOOKINGSERVICE_TABLE_PREFIX", "test-booking-".to_owned()),
+                // It takes any, but the client sends nothing without.
+                ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+                ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+                ("AWS_REGION", "eu-central-1".to_owned()),
+            ]
+        })
+    }
+
+    fn on_server(
+        test: &str,
+        kind: Kind,
+        settings: impl FnOnce(&str) -> Vec<(&'static str, String)>,
+    ) -> Option<Self> {
+        let mut folder = tempfile::Builder::new();
+        folder.prefix("myevents-program-");
+        let folder = if Path::new(IN_MEMORY).is_dir() {
+            folder.tempdir_in(IN_MEMORY)
+        } else {
+            folder.tempdir()
+        };
+        let folder = folder.unwrap();
+        let server = match Server::start_in(kind, &folder.path().join("server")) {
+            Ok(server) => server,
+            Err(error) if error.downcast_ref::<NotInstalled>().is_some() => {
+                skip::skip(test, &error.to_string());
+                return None;
+            }
+            Err(error) => panic!("{kind} does not start: {error:#}"),
+        };
+        let settings = settings(server.url()).into_iter();
+        Some(Self {
+            environment: settings.map(|(name, value)| (name.to_owned(), value)).collect(),
+            shared: true,
+            _server: Some(server),
+            folder,
+        })
     }
 
     /// Up to `wanted` programs on these stores, each on ports of its own: one where the stores belong to one process.
@@ -46,6 +113,12 @@ impl Place {
             (true, false) => 10,
             (true, true) => 50,
         }
+    }
+
+    /// How long after the last start the outbox may need to run empty. Where processes share a store, what a killed one held
+    /// is left to its lease of 30 seconds, as nobody can know that it is dead.
+    pub(crate) fn outbox_patience(&self) -> Duration {
+        Duration::from_secs(if self.shared { 40 } else { 5 })
     }
 
     /// One program on these stores.
@@ -118,6 +191,27 @@ macro_rules! on_every_store {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
                     super::$test($crate::common::Place::sqlite()).await;
+                }
+            )+
+        }
+        $crate::on_server! { mongodb $($test)+ }
+        $crate::on_server! { dynamodb $($test)+ }
+    };
+}
+
+/// Those of one kind of store that has a server, which may not be installed.
+#[macro_export]
+macro_rules! on_server {
+    ($store:ident $($test:ident)+) => {
+        mod $store {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let name = concat!(stringify!($store), "::", stringify!($test));
+                    let place = tokio::task::spawn_blocking(|| $crate::common::Place::$store(name)).await;
+                    if let Some(place) = place.unwrap() {
+                        super::$test(place).await;
+                    }
                 }
             )+
         }
