@@ -97,6 +97,10 @@ async fn a_broken_import_into_mongodb_is_completed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_import_into_dynamodb_is_completed() {
+    // Some thousand transactions, each on this server's disk.
+    if !myevents_servers::skip::full_scale() {
+        return;
+    }
     let Some(dynamo) = server("a_broken_import_into_dynamodb_is_completed", Kind::Dynamodb).await else {
         return;
     };
