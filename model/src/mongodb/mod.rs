@@ -14,7 +14,7 @@ mod store;
 mod world;
 
 pub use crate::clients::{Ballot, Change, Client, Request, Told};
-pub use holder::{Stage, Sweep};
+pub use holder::Sweep;
 pub use process::{Phase, Process};
 pub use roll::Roll;
 pub use steps::Action;
