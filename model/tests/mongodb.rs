@@ -220,7 +220,21 @@ fn limit_other_person() -> Config {
     config
 }
 
-/// The same, and a cancel makes room again.
+/// The limit is lowered between two looks of a try, in full also between a lost try and its retry.
+fn limit_lowered() -> Config {
+    Config {
+        lost: 1,
+        retries: u8::from(full_scale()),
+        sweeps: 0,
+        pinned: true,
+        limit: Some(2),
+        lowered: Some(1),
+        changes: vec![capacity(2)],
+        ..limit()
+    }
+}
+
+/// A person may have one seat, a process dies, and a cancel makes room again.
 fn limit_cancel() -> Config {
     Config {
         lost: 0,
@@ -285,7 +299,7 @@ holds! {
     reused_id >= 220_000;
     capacity_moves >= 87_000;
     unknown_refuses >= 220_000;
-    unknown_allowed >= 5500;
+    unknown_allowed >= 34_000;
     event_cancelled >= 22_000;
     uninsertable >= 410_000;
     sale_ends >= 14_000;
@@ -294,6 +308,7 @@ holds! {
     limit_refused >= 7800;
     limit_late_cancel >= 360_000;
     limit_other_person >= 13_000;
+    limit_lowered >= 99_000;
     limit_cancel >= 130_000;
     limit_reused_id >= 15_000;
     limit_same_seats >= 18_000;
@@ -329,6 +344,8 @@ caught! {
     not_renewed: NotRenewed in limit by "the limit per person holds";
     renewed_before_counter: RenewedBeforeCounter in limit by "the limit per person holds";
     seats_not_compared: SeatsNotCompared in limit_reused_id by "the limit per person holds";
+    renewed_above_limit: RenewedAboveLimit in limit_lowered by "the limit per person holds";
+    commit_without_version: CommitWithoutVersion in limit_lowered by "the limit per person holds";
     take_out_without_token: TakeOutWithoutToken in limit_refused by "the limit per person holds";
     take_out_after_key_reused: TakeOutAfterKeyReused in limit_same_seats by "the limit per person holds";
     take_out_before_cancel: TakeOutBeforeCancel in limit_cancel by "the limit per person holds";

@@ -64,13 +64,19 @@ impl State {
     ) {
         let Call::Push {
             entry: Entry::Commit { token, ballots },
+            rules,
             ..
         } = &push
         else {
             return;
         };
         let (token, ballot, last) = (*token, ballots[next as usize], ballots.len() - 1);
-        if store::apply(config, self, &Call::Reserve { ballot, token }) {
+        let reserve = Call::Reserve {
+            ballot,
+            token,
+            rules: *rules,
+        };
+        if store::apply(config, self, &reserve) {
             let reserved = &mut self.processes[process].reserved;
             reserved.retain(|(other, _)| *other != ballot);
             reserved.push((ballot, token));
@@ -105,11 +111,15 @@ impl State {
                 if self.booking(request.id).is_some() && !config.is(Mutation::LimitWithoutLookUp) {
                     return self.read_next(config, process);
                 }
-                let own = sweep.list.iter().any(|hold| hold.id == request.id);
+                // The id itself for another number of seats: another request's entry, and first in question.
+                let own = sweep
+                    .list
+                    .iter()
+                    .any(|hold| hold.id == request.id && hold.seats != request.seats);
                 let suspects = sweep
                     .list
                     .iter()
-                    .filter(|hold| !own || hold.id == request.id)
+                    .filter(|hold| own == (hold.id == request.id))
                     .copied();
                 let mut orphan = None;
                 for hold in suspects.collect::<Vec<_>>() {

@@ -82,6 +82,10 @@ pub enum Mutation {
     RenewedBeforeCounter,
     /// An entry is renewed for another number of seats.
     SeatsNotCompared,
+    /// An entry is renewed although the limit was lowered below what the record has.
+    RenewedAboveLimit,
+    /// A commit does not compare the version of the copy that its limit came from.
+    CommitWithoutVersion,
     /// A refused try takes the entry out whatever its token.
     TakeOutWithoutToken,
     /// A try whose id belongs to another request takes the entry out.
@@ -154,6 +158,8 @@ pub struct Config {
     pub allow_unknown: bool,
     /// Seats a person may have.
     pub limit: Option<i8>,
+    /// Seats a person may have by every later version of the event.
+    pub lowered: Option<i8>,
     /// How many orphans of holder records may be taken out.
     pub sweeps: u8,
     /// A booking that can't be inserted for a while.
@@ -188,6 +194,7 @@ impl Config {
             memory: false,
             allow_unknown: false,
             limit: None,
+            lowered: None,
             sweeps: 0,
             stubborn: None,
             sale_ends: false,
@@ -205,6 +212,11 @@ impl Config {
 
     fn seats(&self, ballots: &[Ballot]) -> i8 {
         ballots.iter().map(|ballot| self.request(*ballot).seats).sum()
+    }
+
+    /// Seats a person may have by this version of the copy of the event.
+    fn limit_at(&self, copy: u8) -> Option<i8> {
+        self.lowered.filter(|_| copy > 0).or(self.limit)
     }
 
     /// Not everybody fits, whatever the capacity becomes.

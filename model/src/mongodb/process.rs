@@ -52,6 +52,8 @@ pub struct Process {
     pub phase: Phase,
     /// The counter as it was seen last: may grant, never refuse.
     pub memory: Option<Counter>,
+    /// The version of the copy of the event that the batch goes by.
+    pub rules: u8,
     /// The epoch was raised since everybody in the batch arrived.
     pub fenced: bool,
     /// Entries that this batch found not to be insertable.
@@ -76,7 +78,9 @@ struct Sorted {
 impl State {
     /// The queue becomes the batch; an id that is in it already waits for its first.
     pub(super) fn start(&mut self, config: &Config, process: usize, from_memory: bool) {
+        let copy = self.copy;
         let desk = &mut self.processes[process];
+        desk.rules = copy;
         desk.fenced = false;
         desk.failed.clear();
         for ballot in std::mem::take(&mut desk.queue) {
@@ -134,6 +138,12 @@ impl State {
 
     /// Looks every id of the batch up and decides: answers, commits what is granted, leaves the rest for a next round.
     pub(super) fn decide(&mut self, config: &Config, process: usize, seen: &Counter) {
+        let behind = config.lowered.is_some() && seen.version > self.processes[process].rules;
+        if behind && !config.is(Mutation::CommitWithoutVersion) {
+            // The copy follows soon; until then nothing is decided by the old one.
+            self.processes[process].rules = self.copy;
+            return self.read_next(config, process);
+        }
         let sorted = self.sort(config, process, seen);
         let failed = &self.processes[process].failed;
         let open = seen
@@ -232,6 +242,7 @@ impl State {
             entry: Entry::Commit { token, ballots },
             epoch: seen.epoch,
             unknown: seen.available.is_none(),
+            rules: self.processes[process].rules,
         };
         let limited = config.limit.is_some() && !config.is(Mutation::LimitOnlyRead);
         self.processes[process].phase = if limited {
@@ -248,6 +259,8 @@ impl State {
     /// The push applies, or its condition fails, and the process hears of it.
     pub(super) fn push(&mut self, config: &Config, process: usize, call: &Call) {
         if !store::apply(config, self, call) {
+            // Perhaps the copy that allowed this is no longer the newest.
+            self.processes[process].rules = self.copy;
             return self.read_next(config, process);
         }
         if let Call::Push { entry, unknown, .. } = call {
@@ -307,6 +320,7 @@ impl State {
             let desk = &mut self.processes[process];
             desk.phase = Phase::Idle;
             desk.fenced = false;
+            desk.rules = 0;
             desk.failed.clear();
         } else {
             self.read_next(config, process);
@@ -399,11 +413,13 @@ fn in_flight(config: &Config, phase: &Phase) -> (Option<Call>, Vec<Ballot>) {
         Phase::Reserve { push, next, .. } => match push {
             Call::Push {
                 entry: Entry::Commit { token, ballots },
+                rules,
                 ..
             } => {
                 let ballot = ballots[*next as usize];
-                let token = *token;
-                (Some(Call::Reserve { ballot, token }), vec![ballot])
+                let (token, rules) = (*token, *rules);
+                let call = Call::Reserve { ballot, token, rules };
+                (Some(call), vec![ballot])
             }
             _ => (None, Vec::new()),
         },

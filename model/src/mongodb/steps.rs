@@ -53,6 +53,8 @@ pub enum Action {
     ReadChange(u8),
     /// A change's handler changes the counter.
     Follow(u8),
+    /// A change's handler writes the copy of the event.
+    Copy(u8),
     /// A call that nobody waits for takes effect.
     Late(Call),
     /// What could not be inserted can be from now on.
@@ -142,8 +144,13 @@ impl Config {
                 if let Handler::Seen(call) = std::mem::replace(place, Handler::Waiting)
                     && (store::apply(self, state, &call) || state.counter.version > change)
                 {
-                    state.handlers[change as usize] = Handler::Done;
+                    let copies = self.lowered.is_some();
+                    state.handlers[change as usize] = if copies { Handler::Followed } else { Handler::Done };
                 }
+            }
+            Action::Copy(change) => {
+                state.copy = state.copy.max(change + 1);
+                state.handlers[change as usize] = Handler::Done;
             }
             Action::Late(call) => {
                 if let Some(place) = state.late.iter().position(|other| *other == call) {
@@ -216,6 +223,7 @@ fn push_intent(entry: Entry) -> Call {
         entry,
         epoch: 0,
         unknown: false,
+        rules: 0,
     }
 }
 
@@ -300,6 +308,7 @@ impl Model for Config {
             cancellers: Vec::new(),
             helper: None,
             handlers: vec![Handler::Waiting; self.changes.len()],
+            copy: 0,
             mended: false,
             sale_over: false,
             previous: None,
@@ -384,6 +393,7 @@ impl Model for Config {
             match handler {
                 Handler::Waiting => actions.push(Action::ReadChange(change)),
                 Handler::Seen(_) => actions.push(Action::Follow(change)),
+                Handler::Followed => actions.push(Action::Copy(change)),
                 Handler::Done => {}
             }
         }

@@ -81,6 +81,8 @@ pub enum Call {
         epoch: u8,
         /// Decided while the capacity was unknown, and counted in `sold` alone.
         unknown: bool,
+        /// The version of the copy whose limits it was decided by.
+        rules: u8,
     },
     /// Inserts a booking.
     Insert {
@@ -113,6 +115,8 @@ pub enum Call {
         ballot: Ballot,
         /// The token.
         token: u8,
+        /// The version of the copy whose limits hold.
+        rules: u8,
     },
     /// Takes a booking out of a holder record.
     TakeOut {
@@ -141,7 +145,18 @@ pub(super) fn apply(config: &Config, state: &mut State, call: &Call) -> bool {
             ref entry,
             epoch,
             unknown,
-        } => push(config, state, entry, epoch, unknown),
+            rules,
+        } => {
+            let outdated = config.lowered.is_some()
+                && state.counter.version > rules
+                && matches!(entry, Entry::Commit { .. })
+                && !config.is(Mutation::CommitWithoutVersion);
+            let pushed = !outdated && push(config, state, entry, epoch, unknown);
+            if pushed && let Entry::Commit { ballots, .. } = entry {
+                state.check_limit(config, ballots, rules);
+            }
+            pushed
+        }
         Call::Insert { ballot, token } => insert(config, state, ballot, token),
         Call::Mark { id, token } => mark(config, state, id, token),
         Call::Settle {
@@ -150,7 +165,7 @@ pub(super) fn apply(config: &Config, state: &mut State, call: &Call) -> bool {
             cancel,
             unknown,
         } => settle(config, state, token, give, cancel, unknown),
-        Call::Reserve { ballot, token } => reserve(config, state, ballot, token),
+        Call::Reserve { ballot, token, rules } => reserve(config, state, ballot, token, rules),
         Call::TakeOut { person, id, token } => {
             let list = &mut state.holders[person as usize];
             let before = list.len();
@@ -272,18 +287,20 @@ fn settle(config: &Config, state: &mut State, token: u8, give: i8, cancel: bool,
     true
 }
 
-fn reserve(config: &Config, state: &mut State, ballot: Ballot, token: u8) -> bool {
+fn reserve(config: &Config, state: &mut State, ballot: Ballot, token: u8, rules: u8) -> bool {
     let request = config.request(ballot);
     let list = &mut state.holders[request.person as usize];
     let held: i8 = list.iter().map(|hold| hold.seats).sum();
+    let within = |seats: i8| config.limit_at(rules).is_none_or(|limit| seats <= limit);
     if let Some(hold) = list.iter_mut().find(|hold| hold.id == request.id) {
         let same = hold.seats == request.seats || config.is(Mutation::SeatsNotCompared);
-        if same && !config.is(Mutation::NotRenewed) {
+        let renewed = same && (within(held) || config.is(Mutation::RenewedAboveLimit));
+        if renewed && !config.is(Mutation::NotRenewed) {
             hold.token = token;
         }
-        return same;
+        return renewed;
     }
-    let fits = config.limit.is_none_or(|limit| held + request.seats <= limit);
+    let fits = within(held + request.seats);
     if fits {
         list.push(Hold {
             id: request.id,

@@ -33,6 +33,8 @@ pub enum Handler {
     Waiting,
     /// Saw this, and is about to change it.
     Seen(Call),
+    /// Changed it, and is about to write the copy of the event.
+    Followed,
     /// Done.
     Done,
 }
@@ -58,6 +60,8 @@ pub struct State {
     pub helper: Option<Roll>,
     /// Who changes the event.
     pub handlers: Vec<Handler>,
+    /// The version of the copy of the event, which has the limits.
+    pub copy: u8,
     /// What could not be inserted can be by now.
     pub mended: bool,
     /// The clock has passed the end of the sale.
@@ -132,6 +136,22 @@ impl State {
         self.sold(config) + config.seats(&self.granted(config))
     }
 
+    /// What was granted just now by these rules must be within their limit.
+    pub(super) fn check_limit(&mut self, config: &Config, ballots: &[Ballot], rules: u8) {
+        let granted = self.granted(config);
+        for ballot in ballots {
+            let person = config.request(*ballot).person;
+            let pending = granted
+                .iter()
+                .map(|other| config.request(*other))
+                .filter(|other| other.person == person);
+            let seats = self.seats_of(config, person) + pending.map(|request| request.seats).sum::<i8>();
+            if config.limit_at(rules).is_some_and(|limit| seats > limit) {
+                self.fault(Fault::OverLimit);
+            }
+        }
+    }
+
     pub(super) fn uninsertable(&self, config: &Config, id: u8) -> bool {
         config.stubborn == Some(id) && !self.mended && self.booking(id).is_none()
     }
@@ -174,7 +194,7 @@ impl State {
         for ballot in &waiting {
             let request = config.request(*ballot);
             let full = config
-                .limit
+                .limit_at(self.copy)
                 .is_some_and(|limit| self.taken(config, *ballot, &waiting) + request.seats > limit);
             let client = &mut self.clients[ballot.client as usize];
             if room.is_some_and(|room| room < request.seats) {
