@@ -210,7 +210,7 @@ pub async fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
 /// `Unsupported` "built without feature …"; `Config` for an unknown word or an option that can't be.
 #[allow(
     clippy::unused_async,
-    reason = "the brokers that are reached over a network are opened asynchronously"
+    reason = "the brokers that are reached over a network may be opened asynchronously, and within a runtime"
 )]
 pub async fn broker(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Result<OpenBroker> {
     match options.kind.as_str() {
@@ -227,7 +227,8 @@ pub async fn broker(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Res
                 tools: Arc::new(local),
             })
         }
-        kind @ ("amqp" | "kafka" | "sqs") => Err(not_built("open broker", kind)),
+        "amqp" => amqp(options),
+        kind @ ("kafka" | "sqs") => Err(not_built("open broker", kind)),
         kind => Err(unknown("open broker", kind)),
     }
 }
@@ -271,6 +272,14 @@ impl StoreTools for NoTools {
     async fn backup(&self, _folder: &Path) -> Result<PathBuf> {
         Err(unsupported("back up"))
     }
+}
+
+#[cfg(feature = "amqp")]
+use crate::amqp::connect::open as amqp;
+
+#[cfg(not(feature = "amqp"))]
+fn amqp(_options: &BrokerOptions) -> Result<OpenBroker> {
+    Err(not_built("open broker", "amqp"))
 }
 
 #[cfg(feature = "sqlite")]

@@ -61,7 +61,11 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
     let serving = matches!(invocation.command, Command::Serve);
     // Commands print their answer; their log would only stand between its lines.
     let log = if serving { settings.log.as_str() } else { "warn" };
-    telemetry::start(log, &settings.log_format)?;
+    // The AMQP client prints whole messages that no queue takes; the relay says the same in a line of its own.
+    telemetry::start(
+        &format!("lapin::returned_messages=error,{log}"),
+        &settings.log_format,
+    )?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }

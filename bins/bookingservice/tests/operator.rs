@@ -1,4 +1,4 @@
-//! The program `bookingservice` by itself: what it answers while no network broker is built in, and its other commands.
+//! The program `bookingservice` by itself: what it answers where a broker is not built in, and its other commands.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::path::Path;
@@ -26,8 +26,7 @@ fn serving_is_refused_by_the_feature_that_is_not_built() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [&["serve"][..], &[]] {
         for (broker, environment) in [
-            ("amqp", &[][..]),
-            ("kafka", &[("KAFKA_BROKERS", "localhost:9092")]),
+            ("kafka", &[("KAFKA_BROKERS", "localhost:9092")][..]),
             ("sqs", &[("SQS_QUEUE", "events")]),
         ] {
             let (output, said) = run(folder.path(), arguments, environment);
