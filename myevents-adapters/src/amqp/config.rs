@@ -156,7 +156,7 @@ impl AmqpConfig {
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             publish_wait: Duration::from_secs(2),
-            confirm_timeout: Duration::from_secs(30),
+            confirm_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(15),
             close_timeout: Duration::from_secs(3),
             reconnect: (Duration::from_millis(100), Duration::from_secs(4)),

@@ -18,6 +18,10 @@ use myevents_servers::{Kind, Server};
 
 /// A RabbitMQ of this test's own, which it may kill. `None` where there is none to start, which is noted.
 pub(crate) async fn server(test: &'static str) -> Option<Server> {
+    if let Ok(filter) = std::env::var("TEST_LOG") {
+        // A second test of the process finds it there already.
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).try_init();
+    }
     let starting = move || Server::start_or_skip(test, Kind::Amqp).expect("RabbitMQ starts");
     tokio::task::spawn_blocking(starting)
         .await
@@ -39,6 +43,7 @@ pub(crate) fn config(port: u16, queue_type: QueueType) -> AmqpConfig {
     config.heartbeat = Duration::from_secs(1);
     config.reconnect = (Duration::from_millis(20), Duration::from_millis(500));
     config.publish_wait = Duration::from_secs(1);
+    config.confirm_timeout = Duration::from_secs(5);
     config
 }
 
@@ -129,4 +134,19 @@ impl BrokerPlace for Place {
     fn network(&self) -> Option<Arc<FaultProxy>> {
         Some(Arc::clone(&self.proxy))
     }
+}
+
+/// Asks again and again until it is so; fails after a minute.
+pub(crate) async fn eventually<F, Fut>(what: &str, mut is_so: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    let asking = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let within = tokio::time::timeout(Duration::from_secs(60), asking).await;
+    assert!(within.is_ok(), "{what} did not come within a minute");
 }
