@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use myevents_adapters::amqp::{AmqpBroker, AmqpConfig};
 use myevents_adapters::sqlite::{SqliteConfig, SqliteStore};
 use myevents_core::local::{LocalBroker, LocalOptions};
 use myevents_core::memory::MemoryStore;
@@ -56,8 +57,8 @@ fn filled(page: &str, table: &str, rows: &str) -> String {
     format!("{}{rows}{}", &page[..start], &page[end..])
 }
 
-#[test]
-fn the_matrix_is_what_the_backends_say() {
+#[tokio::test]
+async fn the_matrix_is_what_the_backends_say() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(SystemClock);
     let sqlite = SqliteStore::open(
@@ -66,10 +67,9 @@ fn the_matrix_is_what_the_backends_say() {
     )
     .unwrap();
     let stores = [MemoryStore::new(clock).capabilities(), sqlite.capabilities()];
-    let brokers = [EventEmitter::capabilities(&LocalBroker::new(
-        LocalOptions::default(),
-        Arc::new(NoObserver),
-    ))];
+    let local = LocalBroker::new(LocalOptions::default(), Arc::new(NoObserver));
+    let amqp = AmqpBroker::connect(AmqpConfig::new(Vec::new(), "test", "test")).unwrap();
+    let brokers = [EventEmitter::capabilities(&local), amqp.emitter().capabilities()];
 
     let mut store_table =
         "| store | durable | shared | atomic inbox | lists lag | online backup | batch |\n|---|---|---|---|---|---|---|\n".to_owned();

@@ -51,6 +51,7 @@ async fn no_failure_of_the_broker_loses_a_message() {
 
 async fn killed_and_stopped(mut server: Server) -> Server {
     let load = Load::start(config(server.port(), QueueType::Quorum)).await;
+    load.queue_has_settled().await;
     let kills = if full_scale() { 10 } else { 1 };
     for _ in 0..kills {
         load.flows(300).await;

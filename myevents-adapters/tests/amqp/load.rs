@@ -21,6 +21,7 @@ const BATCH: usize = 20;
 
 /// A load at work.
 pub(crate) struct Load {
+    since: Instant,
     stop: Arc<AtomicBool>,
     publishers: Vec<JoinHandle<usize>>,
     seen: Arc<Mutex<HashMap<String, usize>>>,
@@ -66,6 +67,7 @@ impl Load {
             })
             .collect();
         Self {
+            since: Instant::now(),
             stop,
             publishers,
             seen,
@@ -82,6 +84,12 @@ impl Load {
             self.taken.load(Ordering::SeqCst) >= wanted
         })
         .await;
+    }
+
+    /// Waits until the queue is some seconds old: RabbitMQ writes the directory of its quorum queues now and then only, and
+    /// one that is killed before it did does not find a new queue's leader again.
+    pub(crate) async fn queue_has_settled(&self) {
+        tokio::time::sleep(Duration::from_secs(4).saturating_sub(self.since.elapsed())).await;
     }
 
     /// Ends it; everything that was published must have come by `within` from now.
