@@ -86,6 +86,7 @@ async fn away_at_the_start_and_for_long(server: Server) -> Server {
     let load = starting.await.unwrap();
     load.flows(300).await;
     eventually("a ping", || async { emitter.ping().await.is_ok() }).await;
+    load.queue_has_settled().await;
     let away = Duration::from_secs(if full_scale() { 60 } else { 10 });
     (server, ()) = with(server, move |server| {
         server.kill()?;
