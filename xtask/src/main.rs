@@ -5,6 +5,7 @@
     reason = "a command line tool talks through its standard output"
 )]
 
+mod backends;
 mod bench;
 mod layering;
 mod lint;
@@ -32,6 +33,8 @@ enum Command {
     Run(run::Run),
     /// Run every test that can run on this machine, then say what was skipped and why.
     Test(test::Test),
+    /// Start, stop and list the real servers that tests talk to.
+    Backends(backends::Backends),
     /// Check format, lints, docs, licences, features, layering and packaging.
     Lint(lint::Lint),
     /// Measure: the micro-benchmarks and the table of figures.
@@ -44,6 +47,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Run(run) => run.run(),
         Command::Test(test) => test.run(),
+        Command::Backends(backends) => backends.run(),
         Command::Lint(lint) => lint.run(),
         Command::Bench(bench) => bench.run(),
         Command::Loadtest(loadtest) => loadtest.run(),

@@ -14,7 +14,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// Where cargo puts what it builds.
 pub(crate) fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))
+    myevents_servers::shared::target()
 }
 
 /// `cargo` with these arguments, from the workspace root.

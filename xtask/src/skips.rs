@@ -5,13 +5,7 @@ use std::path::PathBuf;
 
 use crate::shell;
 
-/// The environment name that tells tests where to write; beside the services' own keys, which start with `MYEVENTS_`.
-pub(crate) const FILE: &str = "SKIPPED_TESTS_FILE";
-
-/// Whether a skip is a failure.
-pub(crate) fn required() -> bool {
-    std::env::var("MYEVENTS_REQUIRE").is_ok_and(|value| value == "all")
-}
+pub(crate) use myevents_servers::skip::{FILE, required};
 
 /// The file, empty.
 pub(crate) fn fresh() -> PathBuf {

@@ -4,7 +4,7 @@
 //! * [`booker`]: one customer who books with an idempotency key and repeats the request until the answer is known.
 //! * [`service`]: what a test asks a running service: make an event, wait until it is bookable, its seats, its bookings.
 //! * [`load`]: closed and open loops of requests; [`tally`]: what the clients counted.
-//! * [`program`]: the real program as a child process that can be killed and started again; [`skip`]: saying that a test could not run.
+//! * [`program`]: the real program as a child process that can be killed and started again.
 //! * [`check`]: holds the service against that count.
 
 pub mod booker;
@@ -13,5 +13,4 @@ pub mod http;
 pub mod load;
 pub mod program;
 pub mod service;
-pub mod skip;
 pub mod tally;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use loadtest::skip::full_scale;
+use myevents_servers::skip::full_scale;
 use myevents_adapters::sqlite::{SqliteConfig, SqliteStore};
 use myevents_core::contract::{EventBooked, Message};
 use myevents_core::domain::{EventId, Seats};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use loadtest::booker::{Booker, Order, Outcome};
 use loadtest::http::{Connection, request};
 use loadtest::program::{Program, Running};
-use loadtest::skip::skip;
+use myevents_servers::skip::skip;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

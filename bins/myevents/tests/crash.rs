@@ -9,7 +9,7 @@ use loadtest::booker::{Booker, Order, Outcome};
 use loadtest::check::check;
 use loadtest::program::{Program, Running};
 use loadtest::service::Service;
-use loadtest::skip::full_scale;
+use myevents_servers::skip::full_scale;
 use loadtest::tally::{Accepted, Tally};
 
 /// What all customers of a test share.

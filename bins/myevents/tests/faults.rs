@@ -10,7 +10,7 @@ use loadtest::booker::{Booker, Order, Outcome};
 use loadtest::check::check;
 use loadtest::program::Program;
 use loadtest::service::ask;
-use loadtest::skip::skip;
+use myevents_servers::skip::skip;
 use loadtest::tally::{Accepted, Tally};
 
 /// A mounted file system, unmounted at the end.

@@ -1,0 +1,106 @@
+//! Servers on the Java machine: their jars by Maven, our own main class by `javac`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::{folder, on_path, packages, run, whole};
+use crate::Kind;
+
+/// What to fetch, and what to compile with it.
+pub(super) struct Recipe {
+    pub(super) name: &'static str,
+    pub(super) version: &'static str,
+    pom: &'static str,
+    /// A source file of ours: its name and its text.
+    main: Option<(&'static str, &'static str)>,
+}
+
+pub(super) const MONGODB: Recipe = Recipe {
+    name: "mongo-java-server",
+    version: "1.47.0",
+    pom: include_str!("../../java/mongodb/pom.xml"),
+    main: Some((
+        "MongoStandIn.java",
+        include_str!("../../java/mongodb/MongoStandIn.java"),
+    )),
+};
+
+pub(super) const DYNAMODB: Recipe = Recipe {
+    name: "DynamoDB Local",
+    version: "3.3.1",
+    pom: include_str!("../../java/dynamodb/pom.xml"),
+    main: None,
+};
+
+pub(super) const KAFKA: Recipe = Recipe {
+    name: "Kafka",
+    version: "4.4.0",
+    pom: include_str!("../../java/kafka/pom.xml"),
+    main: None,
+};
+
+pub(super) const SQS: Recipe = Recipe {
+    name: "ElasticMQ",
+    version: "1.7.1",
+    pom: include_str!("../../java/sqs/pom.xml"),
+    main: None,
+};
+
+impl Recipe {
+    /// Holds `lib`, the jars and native libraries, and `classes`, what was compiled here.
+    pub(super) fn home(&self, kind: Kind) -> Result<PathBuf> {
+        let source = self.main.map_or("", |(_, text)| text);
+        folder(kind, self.version, &[self.pom, source])
+    }
+
+    pub(super) fn missing(&self, kind: Kind) -> Option<String> {
+        if !on_path("java") {
+            return Some("`java` (17 or later)".to_owned());
+        }
+        let there = self.home(kind).is_ok_and(|home| home.is_dir());
+        (!there).then(|| format!("{} {}", self.name, self.version))
+    }
+
+    pub(super) fn install(&self, kind: Kind, say: &dyn Fn(&str)) -> Result<()> {
+        packages::tool("java", "default-jdk-headless", say)?;
+        packages::tool("javac", "default-jdk-headless", say)?;
+        packages::tool("mvn", "maven", say)?;
+        let home = self.home(kind)?;
+        if home.is_dir() {
+            return Ok(());
+        }
+        say(&format!(
+            "{kind}: fetching {} {} by Maven (some 10 s)",
+            self.name, self.version
+        ));
+        whole(&home, |folder| {
+            fs::write(folder.join("pom.xml"), self.pom)?;
+            let jars = format!("-DoutputDirectory={}", folder.join("lib").display());
+            run(Command::new("mvn").current_dir(folder).args([
+                "-q",
+                "-B",
+                "-f",
+                "pom.xml",
+                "dependency:copy-dependencies",
+                &jars,
+                "-DincludeScope=runtime",
+            ]))?;
+            if let Some((name, text)) = self.main {
+                fs::write(folder.join(name), text)?;
+                run(Command::new("javac").current_dir(folder).args([
+                    "--release",
+                    "17",
+                    "-cp",
+                    "lib/*",
+                    "-d",
+                    "classes",
+                    name,
+                ]))?;
+            }
+            Ok(())
+        })
+    }
+}

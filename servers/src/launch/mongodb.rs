@@ -1,0 +1,14 @@
+//! mongo-java-server with our main class, which commits before it answers a write.
+
+use std::process::Command;
+
+use super::{Site, java};
+
+pub(super) fn command(site: &Site) -> Command {
+    let mut command = java(site, &["-Xmx512m"]);
+    command
+        .arg("MongoStandIn")
+        .arg(site.port.to_string())
+        .arg(site.file("data.mv"));
+    command
+}
