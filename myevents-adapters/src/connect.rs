@@ -12,6 +12,7 @@ use myevents_core::memory::MemoryStore;
 use myevents_core::observe::Observer;
 use myevents_core::ports::{Clock, DeadLetterQueue, DeadLetters, EventEmitter, EventListener, Store};
 use myevents_core::{Error, ErrorKind, Result};
+use tokio::sync::watch;
 
 /// Which store to open, and for whom.
 #[derive(Debug, Clone)]
@@ -160,6 +161,36 @@ pub trait BrokerTools: Debug + Send + Sync + 'static {
 
     /// The dead letters of a group; `rows` keeps them where the broker has no place of its own.
     fn dead_letters(&self, group: &str, rows: Arc<dyn DeadLetterQueue>) -> Arc<dyn DeadLetters>;
+
+    /// The log as it is now, for building a copy anew. Most brokers keep none.
+    ///
+    /// # Errors
+    /// `Unsupported` where messages are gone once they are handled.
+    fn replay(&self) -> Result<Replay> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "replay",
+            "this broker keeps no log to read again; `republish` at the event service announces everything anew",
+        ))
+    }
+}
+
+/// A log to read again.
+#[derive(Debug)]
+pub struct Replay {
+    /// Its streams give every message up to the ends of the log at their start, and end when all are settled.
+    pub listener: Arc<dyn EventListener>,
+    /// How far the last stream is.
+    pub progress: watch::Receiver<ReplayProgress>,
+}
+
+/// How far a replay is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReplayProgress {
+    /// Records that are done with.
+    pub done: u64,
+    /// Records there are.
+    pub total: u64,
 }
 
 impl BrokerTools for LocalBroker {
@@ -227,7 +258,8 @@ pub async fn broker(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Res
                 tools: Arc::new(local),
             })
         }
-        kind @ ("amqp" | "kafka" | "sqs") => Err(not_built("open broker", kind)),
+        "kafka" => kafka(options).await,
+        kind @ ("amqp" | "sqs") => Err(not_built("open broker", kind)),
         kind => Err(unknown("open broker", kind)),
     }
 }
@@ -271,6 +303,14 @@ impl StoreTools for NoTools {
     async fn backup(&self, _folder: &Path) -> Result<PathBuf> {
         Err(unsupported("back up"))
     }
+}
+
+#[cfg(feature = "kafka")]
+use crate::kafka::connect::open as kafka;
+
+#[cfg(not(feature = "kafka"))]
+async fn kafka(_options: &BrokerOptions) -> Result<OpenBroker> {
+    Err(not_built("open broker", "kafka"))
 }
 
 #[cfg(feature = "sqlite")]
@@ -324,6 +364,9 @@ mod tests {
             sqs: SqsOptions::default(),
         };
         for kind in ["amqp", "kafka", "sqs"] {
+            if kind == "kafka" && cfg!(feature = "kafka") {
+                continue;
+            }
             let expected = format!("this program was built without feature {kind}");
             let opened = broker(&options(kind), Arc::new(NoObserver)).await;
             assert_eq!(told(opened), (ErrorKind::Unsupported, expected));
