@@ -37,9 +37,14 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_not_free() {
-        let port = free(2).unwrap();
-        assert!(are_free(port, 2));
-        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port + 1)).unwrap();
-        assert!(are_free(port, 1) && !are_free(port, 2));
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        assert!(!are_free(port, 1) && !are_free(port - 1, 2));
+    }
+
+    #[test]
+    fn free_ports_are_where_connections_take_none() {
+        let port = free(3).unwrap();
+        assert!((FIRST..LAST).contains(&port) && (FIRST..=LAST).contains(&(port + 2)));
     }
 }

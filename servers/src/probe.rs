@@ -124,10 +124,8 @@ fn connect(address: &str) -> Result<TcpStream> {
 
 /// The status of a GET.
 fn http(stream: &mut TcpStream, path: &str) -> Result<u16> {
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
-    )?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut start = [0; 12];
     stream.read_exact(&mut start).context("no HTTP answer")?;
     let status = std::str::from_utf8(&start)

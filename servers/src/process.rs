@@ -26,7 +26,11 @@ pub(crate) fn began(pid: u32) -> String {
 /// Whether the process is there and has not ended. One that nobody waited for yet has ended.
 pub(crate) fn lives(pid: u32) -> bool {
     let Some(id) = id(pid) else { return false };
-    let ended = stat(pid).is_some_and(|fields| matches!(fields.first().map(String::as_str), Some("Z" | "X")));
+    // The state is that of the first thread; its files are open until the last one has ended.
+    let ended = stat(pid).is_some_and(|fields| {
+        let field = |at: usize| fields.get(at).map_or("", String::as_str);
+        matches!(field(0), "Z" | "X") && matches!(field(17), "0" | "1")
+    });
     rustix::process::test_kill_process(id).is_ok() && !ended
 }
 

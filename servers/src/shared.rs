@@ -29,23 +29,25 @@ pub fn find(kind: Kind) -> Option<String> {
 /// With `MYEVENTS_REQUIRE=all` when there is no server.
 #[must_use]
 pub fn require(test: &str, kind: Kind) -> Option<String> {
-    let url = find(kind);
-    match &url {
-        Some(url) => {
-            if let Err(error) = probe::foreign(kind, url) {
-                let name = kind.environment();
-                panic!("{test}: {name}={url} names no {kind} server that answers: {error:#}");
-            }
-        }
-        None => skip::skip(
+    let Some(url) = find(kind) else {
+        let name = kind.environment();
+        skip::skip(
             test,
-            &format!(
-                "no {kind} server (`cargo xtask backends up {kind}` starts one, {} names one)",
-                kind.environment()
-            ),
-        ),
+            &format!("no {kind} server (`cargo xtask backends up {kind}` starts one, {name} names one)"),
+        );
+        return None;
+    };
+    match answering(kind, &url) {
+        Ok(()) => Some(url),
+        Err(error) => panic!("{test}: {error:#}"),
     }
-    url
+}
+
+/// # Errors
+/// When what the kind's variable names does not answer.
+fn answering(kind: Kind, url: &str) -> Result<()> {
+    let name = kind.environment();
+    probe::foreign(kind, url).with_context(|| format!("{name}={url} names no {kind} server that answers"))
 }
 
 /// Where the build puts its files, and so do the servers that `cargo xtask backends` runs.
@@ -257,5 +259,82 @@ mod tests {
         state.began.push('0');
         state.write(Kind::Mongodb, folder.path()).unwrap();
         assert_eq!(State::read(Kind::Mongodb, folder.path()), None);
+    }
+
+    /// What was started in a folder ends with a test that fails.
+    struct Place(Kind, tempfile::TempDir);
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ended = down_in(self.0, self.1.path());
+        }
+    }
+
+    #[test]
+    fn a_shared_server_stays_is_found_and_ends() {
+        let kind = Kind::Mongodb;
+        if !skip::required()
+            && let Err(reason) = install::check(kind)
+        {
+            skip::skip("a_shared_server_stays_is_found_and_ends", &reason.to_string());
+            return;
+        }
+        let place = Place(kind, tempfile::tempdir().unwrap());
+        let folder = place.1.path();
+        let up = || up_in(kind, folder, &|_| {}).unwrap();
+        assert!(!down_in(kind, folder).unwrap());
+        let url = up();
+        assert_eq!(find_among(kind, None, folder), Some(url.clone()));
+        let first = State::read(kind, folder).unwrap();
+        assert_eq!(up(), url);
+        assert_eq!(State::read(kind, folder), Some(first));
+
+        // Somebody kills it.
+        let pid = State::read(kind, folder).unwrap().pid;
+        process::end(pid, Duration::ZERO).unwrap();
+        assert_eq!(find_among(kind, None, folder), None);
+        assert_eq!(up(), url, "the port stays");
+        assert_ne!(State::read(kind, folder).unwrap().pid, pid);
+
+        let pid = State::read(kind, folder).unwrap().pid;
+        assert!(down_in(kind, folder).unwrap());
+        assert!(!process::lives(pid) && !State::path(kind, folder).exists());
+        assert_eq!(find_among(kind, None, folder), None);
+    }
+
+    #[test]
+    fn a_variable_that_names_no_such_server_says_so() {
+        // Somebody who speaks another protocol.
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = other.local_addr().unwrap().port();
+        let answering = std::thread::spawn(move || {
+            for stream in other.incoming().take(4) {
+                let mut stream = stream.unwrap();
+                let _read = std::io::Read::read(&mut stream, &mut [0; 1024]);
+                std::io::Write::write_all(&mut stream, &[b'?'; 64]).unwrap();
+            }
+        });
+        for (kind, words) in [
+            (Kind::Mongodb, "does not speak MongoDB's protocol"),
+            (Kind::Amqp, "does not speak AMQP"),
+            (Kind::Dynamodb, "does not speak HTTP"),
+            (Kind::Sns, "does not speak HTTP"),
+        ] {
+            let said = said_of(kind, &kind.url(port));
+            assert!(
+                said.contains(kind.environment()) && said.contains(words),
+                "{said}"
+            );
+        }
+        answering.join().unwrap();
+        let said = said_of(Kind::Kafka, "127.0.0.1:1");
+        assert!(
+            said.contains("TEST_KAFKA_BROKERS=127.0.0.1:1") && said.contains("refused"),
+            "{said}"
+        );
+    }
+
+    fn said_of(kind: Kind, url: &str) -> String {
+        format!("{:#}", answering(kind, url).unwrap_err())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
+use serde_json::Value;
 
 use crate::shell;
 
@@ -35,13 +36,8 @@ const HTTP: [&str; 7] = [
 /// # Errors
 /// When cargo cannot read the workspace.
 pub(crate) fn features(package: &str) -> Result<Vec<String>> {
-    let metadata = shell::read(shell::cargo(&["metadata", "--format-version", "1", "--no-deps"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let found = metadata["packages"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|each| each["name"] == package);
+    let metadata = workspace()?;
+    let found = packages(&metadata).find(|each| each["name"] == package);
     let Some(found) = found else {
         bail!("no package {package} in the workspace")
     };
@@ -51,6 +47,30 @@ pub(crate) fn features(package: &str) -> Result<Vec<String>> {
         .flatten()
         .map(|(name, _)| name.clone());
     Ok(names.filter(|name| name != "default").collect())
+}
+
+/// The names of the workspace's packages that depend on this one, be it only for their tests.
+///
+/// # Errors
+/// When cargo cannot read the workspace.
+pub(crate) fn packages_using(package: &str) -> Result<Vec<String>> {
+    let metadata = workspace()?;
+    let using = packages(&metadata).filter(|each| {
+        let dependencies = each["dependencies"].as_array();
+        dependencies.is_some_and(|all| all.iter().any(|dependency| dependency["name"] == package))
+    });
+    Ok(using
+        .filter_map(|each| each["name"].as_str().map(str::to_owned))
+        .collect())
+}
+
+fn workspace() -> Result<Value> {
+    let metadata = shell::read(shell::cargo(&["metadata", "--format-version", "1", "--no-deps"]))?;
+    Ok(serde_json::from_str(&metadata)?)
+}
+
+fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
+    metadata["packages"].as_array().into_iter().flatten()
 }
 
 /// Checks every rule and names all that is broken.

@@ -11,6 +11,7 @@ mod layering;
 mod lint;
 mod loadtest;
 mod run;
+mod servers;
 mod shell;
 mod skips;
 mod test;

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test that can run here, counted, and what could not run said at the end.
+//! `cargo xtask test`: every test that can run here with the servers it needs, counted, and what could not run said at the end.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -7,6 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::layering;
+use crate::servers::Servers;
 use crate::shell;
 use crate::skips;
 
@@ -14,6 +16,9 @@ use crate::skips;
 ///
 /// A test that cannot run here (no right to mount a file system, no server to talk to) says so and is listed at the end.
 /// With MYEVENTS_REQUIRE=all such a skip is a failure.
+///
+/// The servers that tests share are started if they are installed (with MYEVENTS_REQUIRE=all they are installed first) and do
+/// not run yet, and stopped at the end. `cargo xtask backends up` keeps them between runs.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
     /// The big sizes: 200 kills instead of 20, and the like. The same as MYEVENTS_SCALE=full.
@@ -60,9 +65,17 @@ impl Test {
             command.env("MYEVENTS_SCALE", "full");
         }
         command.env(skips::FILE, &skipped).arg("--").args(&self.rest);
+        // They end with this value, and with this process if it is killed.
+        let servers = if self.needs_servers()? {
+            Servers::start()
+        } else {
+            Servers::default()
+        };
+        command.envs(servers.environment());
 
         let mut tally = Tally::default();
         let outcome = tee(command, |line| tally.take(line));
+        servers.stop();
 
         let reasons = skips::read(&skipped);
         println!(
@@ -88,6 +101,17 @@ impl Test {
             bail!("MYEVENTS_REQUIRE=all, and not everything could run");
         }
         Ok(())
+    }
+}
+
+impl Test {
+    /// Whether one of the chosen packages has tests that talk to servers.
+    fn needs_servers(&self) -> Result<bool> {
+        if self.packages.is_empty() {
+            return Ok(true);
+        }
+        let using = layering::packages_using("myevents-servers")?;
+        Ok(self.packages.iter().any(|package| using.contains(package)))
     }
 }
 

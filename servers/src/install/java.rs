@@ -46,7 +46,10 @@ pub(super) const SQS: Recipe = Recipe {
     name: "ElasticMQ",
     version: "1.7.1",
     pom: include_str!("../../java/sqs/pom.xml"),
-    main: None,
+    main: Some((
+        "RestoredQueues.java",
+        include_str!("../../java/sqs/RestoredQueues.java"),
+    )),
 };
 
 impl Recipe {

@@ -1,4 +1,4 @@
-//! ElasticMQ with its queues and messages on disk.
+//! ElasticMQ with its queues and messages on disk, written before they are acknowledged, and back before it listens.
 
 use std::fs;
 use std::process::Command;
@@ -19,6 +19,6 @@ pub(super) fn command(site: &Site) -> Result<Command> {
     let mut command = java(site, &OPTIONS);
     command
         .arg(format!("-Dconfig.file={}", file.display()))
-        .arg("org.elasticmq.server.Main");
+        .arg("RestoredQueues");
     Ok(command)
 }
