@@ -38,7 +38,10 @@ async fn kafka_passes_the_suite() -> Result<()> {
     }
     passed(run_broker_suite(&few).await);
     // Every one of 50 competing consumers needs a partition.
-    let many = Fixture { kafka, partitions: 60 };
+    let many = Fixture {
+        kafka,
+        partitions: 60,
+    };
     passed(run_broker_cases(&many, &["C02"]).await);
     Ok(())
 }

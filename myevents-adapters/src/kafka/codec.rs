@@ -43,12 +43,19 @@ struct Value<'a> {
     /// `base64` where the body is not JSON.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     payload_encoding: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     payload: Option<&'a RawValue>,
 }
 
 /// `null` is a body too.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<&'de RawValue>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -65,9 +72,13 @@ pub(super) struct Unreadable(pub(super) Cow<'static, str>);
 
 pub(super) fn encode(envelope: &Envelope, legacy_names: bool) -> Result<Encoded> {
     let fault = |error: serde_json::Error| {
-        Error::new(ErrorKind::Rejected, "publish", "the message can't be written as JSON")
-            .with("message", envelope.id())
-            .caused_by(error)
+        Error::new(
+            ErrorKind::Rejected,
+            "publish",
+            "the message can't be written as JSON",
+        )
+        .with("message", envelope.id())
+        .caused_by(error)
     };
     let body = envelope.body();
     // JSON with white space around it would come back without: it goes byte for byte.
@@ -232,8 +243,7 @@ impl<'a> Meta<'a> {
             None => MessageId::new(&origin(record)),
         };
         let stored = record.timestamp().to_millis().map(UnixMillis);
-        let mut builder =
-            Envelope::builder(id, name, key).time(self.time.or(stored).unwrap_or_default());
+        let mut builder = Envelope::builder(id, name, key).time(self.time.or(stored).unwrap_or_default());
         for (name, value) in self.others {
             builder = builder.header(name, value);
         }
@@ -268,13 +278,17 @@ mod tests {
     }
 
     fn envelope(body: &[u8]) -> Envelope {
-        Envelope::builder(MessageId::new("m-1"), MessageName::from_wire("event.created"), "k")
-            .time(UnixMillis(1_700_000_000_001))
-            .header("traceparent", "00-aa-bb-01")
-            .header("source", "/eventservice")
-            .header("x-own", "a, b")
-            .body(body.to_vec())
-            .build()
+        Envelope::builder(
+            MessageId::new("m-1"),
+            MessageName::from_wire("event.created"),
+            "k",
+        )
+        .time(UnixMillis(1_700_000_000_001))
+        .header("traceparent", "00-aa-bb-01")
+        .header("source", "/eventservice")
+        .header("x-own", "a, b")
+        .body(body.to_vec())
+        .build()
     }
 
     #[test]
@@ -287,7 +301,12 @@ mod tests {
         let headers: Vec<(String, String)> = encoded
             .headers
             .iter()
-            .map(|header| (header.key.to_owned(), String::from_utf8_lossy(header.value.unwrap()).into_owned()))
+            .map(|header| {
+                (
+                    header.key.to_owned(),
+                    String::from_utf8_lossy(header.value.unwrap()).into_owned(),
+                )
+            })
             .collect();
         let expected = [
             ("ce_specversion", "1.0"),
@@ -352,9 +371,18 @@ mod tests {
     #[test]
     fn mangled_metadata_spoils_no_message() {
         let headers = OwnedHeaders::new()
-            .insert(Header { key: "ce_id", value: Some(&b"\xff"[..]) })
-            .insert(Header { key: "ce_time", value: Some(&b"yesterday"[..]) })
-            .insert(Header { key: "X-Own", value: None::<&[u8]> });
+            .insert(Header {
+                key: "ce_id",
+                value: Some(&b"\xff"[..]),
+            })
+            .insert(Header {
+                key: "ce_time",
+                value: Some(&b"yesterday"[..]),
+            })
+            .insert(Header {
+                key: "X-Own",
+                value: None::<&[u8]>,
+            });
         let value = br#"{"eventName":"x","payload":{"deep":[1]},"more":true}"#;
         let read = decode(&record(Some(value), Some("k"), Some(headers)), None).unwrap();
         assert_eq!(read.id().as_str(), "events/3/17");

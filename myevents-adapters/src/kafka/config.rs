@@ -138,7 +138,10 @@ impl KafkaConfig {
                 ("queue.buffering.max.kbytes", "65536"),
                 // As the Java clients place keys, so that all producers agree.
                 ("partitioner", "murmur2_random"),
-                ("message.timeout.ms", &self.delivery_timeout.as_millis().to_string()),
+                (
+                    "message.timeout.ms",
+                    &self.delivery_timeout.as_millis().to_string(),
+                ),
             ],
         );
         client.set("enable.idempotence", "true").set("acks", "all");
@@ -201,8 +204,11 @@ fn config(message: &'static str) -> Error {
 
 fn topic_name(name: &str) -> Result<String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(fits) || name == "." || name == ".." {
-        return Err(config("a topic's name has 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`").with("topic", name));
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(fits) || name == "." || name == ".."
+    {
+        return Err(
+            config("a topic's name has 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`").with("topic", name),
+        );
     }
     Ok(name.to_owned())
 }
@@ -232,9 +238,15 @@ mod tests {
         let mut config = KafkaConfig::new(&["a:1", "b:2"]);
         config.own_group = Some(("bookingservice".into(), "tickets".into()));
         assert_eq!(config.client().get("bootstrap.servers"), Some("a:1,b:2"));
-        assert_eq!(config.dead_topic("bookingservice").unwrap(), "events.tickets.dead");
+        assert_eq!(
+            config.dead_topic("bookingservice").unwrap(),
+            "events.tickets.dead"
+        );
         assert_eq!(config.retry_topic("other").unwrap(), "events.other.retry");
-        assert_eq!(config.dead_topic("no name").unwrap_err().kind(), ErrorKind::Config);
+        assert_eq!(
+            config.dead_topic("no name").unwrap_err().kind(),
+            ErrorKind::Config
+        );
         config.validate().unwrap();
         config.topic = "a b".into();
         assert_eq!(config.validate().unwrap_err().kind(), ErrorKind::Config);

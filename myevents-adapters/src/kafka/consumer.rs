@@ -18,7 +18,7 @@ use super::hands::{Hands, Phase};
 use super::topology::Topology;
 use super::{client, error, group};
 use myevents_core::Result;
-use myevents_core::ports::StartFrom;
+use myevents_core::ports::{Clock as _, StartFrom, SystemClock};
 
 /// Bounds how late a settled offset is handed on, and how late an end is noticed.
 const POLL: Duration = Duration::from_millis(50);
@@ -116,7 +116,8 @@ enum Ended {
 impl Membership {
     /// Runs until the subscription ends. `started` is told once where the group begins is fixed, or that this can't be done: at
     /// once with an error that no waiting cures; with `Ok` when the cluster is away, which is then waited for.
-    pub(super) fn run(self, started: oneshot::Sender<Result<()>>) {
+    pub(super) fn run(mut self, started: oneshot::Sender<Result<()>>) {
+        let subscribed = SystemClock.now();
         let _finished = Finished(Arc::clone(&self.hands));
         let mut started = Some(started);
         let mut tell = |result| {
@@ -131,6 +132,10 @@ impl Membership {
                 Err(error) => {
                     tracing::warn!(group = self.hands.group, %error, "can't join the group yet");
                     tell(if error.is_retryable() { Ok(()) } else { Err(error) });
+                    // The end of the log may have moved on until it can be asked for.
+                    if self.from == StartFrom::Now {
+                        self.from = StartFrom::Time(subscribed);
+                    }
                     self.pause();
                     continue;
                 }
@@ -193,7 +198,10 @@ impl Membership {
                     tracing::info!(group = self.hands.group, %error, "the consumer goes on");
                 }
                 Some(Ok(_)) => {
-                    tracing::error!(group = self.hands.group, "a record came past its queue; the group is joined again");
+                    tracing::error!(
+                        group = self.hands.group,
+                        "a record came past its queue; the group is joined again"
+                    );
                     return Ended::Failed;
                 }
             }

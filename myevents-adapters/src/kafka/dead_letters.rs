@@ -110,7 +110,10 @@ impl DeadLetters for KafkaDeadLetters {
         let records = self
             .ask(move |log| {
                 let letters = log.refresh()?.range(from..);
-                let offsets: Vec<i64> = letters.take(limit.saturating_add(1)).map(|(offset, _)| *offset).collect();
+                let offsets: Vec<i64> = letters
+                    .take(limit.saturating_add(1))
+                    .map(|(offset, _)| *offset)
+                    .collect();
                 log.records(&offsets)
             })
             .await?;

@@ -90,9 +90,11 @@ impl<C: ClientContext + 'static> KafkaEmitter<C> {
     async fn enqueue(&self, producer: &FutureProducer<C>, envelope: &Envelope) -> Result<DeliveryFuture> {
         let most = self.config.max_message_bytes;
         if envelope.body().len() > most {
-            return Err(Error::new(ErrorKind::TooLarge, "publish", "the message is too large")
-                .with("bytes", envelope.body().len())
-                .with("most", most));
+            return Err(
+                Error::new(ErrorKind::TooLarge, "publish", "the message is too large")
+                    .with("bytes", envelope.body().len())
+                    .with("most", most),
+            );
         }
         let Encoded { value, headers } = codec::encode(envelope, self.config.legacy_names)?;
         let mut record = FutureRecord::<str, [u8]>::to(&self.config.topic)
@@ -135,7 +137,10 @@ impl<C: ClientContext + 'static> KafkaEmitter<C> {
         };
         let mut current = self.producer.lock();
         // Another call may have replaced it already.
-        if !current.as_ref().is_some_and(|current| std::ptr::eq(current.client(), failed.client())) {
+        if !current
+            .as_ref()
+            .is_some_and(|current| std::ptr::eq(current.client(), failed.client()))
+        {
             return;
         }
         tracing::warn!(%error, "kafka's producer failed for good; another one is made");

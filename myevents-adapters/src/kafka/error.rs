@@ -100,7 +100,9 @@ pub(super) fn call(operation: &'static str, error: KafkaError) -> Error {
     let kind = match &error {
         // rdkafka gives no code for this one by itself.
         KafkaError::AdminOp(code) => find(CALL, *code, ErrorKind::Unavailable),
-        KafkaError::ClientConfig(..) | KafkaError::AdminOpCreation(_) | KafkaError::Nul(_) => ErrorKind::Config,
+        KafkaError::ClientConfig(..) | KafkaError::AdminOpCreation(_) | KafkaError::Nul(_) => {
+            ErrorKind::Config
+        }
         KafkaError::ClientCreation(why) if names_missing_part(why) => ErrorKind::Unsupported,
         KafkaError::ClientCreation(_) => ErrorKind::Config,
         error => match error.rdkafka_error_code() {
@@ -189,7 +191,10 @@ mod tests {
         assert_eq!(kind("security.protocol", "pigeon"), Some(ErrorKind::Config));
         // TLS is not in the default build of librdkafka.
         let tls = kind("security.protocol", "ssl");
-        assert!(matches!(tls, Some(ErrorKind::Unsupported | ErrorKind::Config)), "{tls:?}");
+        assert!(
+            matches!(tls, Some(ErrorKind::Unsupported | ErrorKind::Config)),
+            "{tls:?}"
+        );
     }
 
     #[test]

@@ -38,7 +38,13 @@ pub(super) fn partitions<C: ConsumerContext>(
         return Err(error::code("look for topic", code.into()).with("topic", topic));
     }
     Ok(found
-        .map(|found| found.partitions().iter().map(|partition| partition.id()).collect())
+        .map(|found| {
+            found
+                .partitions()
+                .iter()
+                .map(|partition| partition.id())
+                .collect()
+        })
         .unwrap_or_default())
 }
 
@@ -65,9 +71,10 @@ pub(super) fn offsets<C: ConsumerContext>(
             // Where nothing is that late yet: the end.
             let ends = ask(AT_END)?;
             for partition in partitions {
-                let (Some(mut found), Some(end)) =
-                    (list.find_partition(topic, *partition), ends.find_partition(topic, *partition))
-                else {
+                let (Some(mut found), Some(end)) = (
+                    list.find_partition(topic, *partition),
+                    ends.find_partition(topic, *partition),
+                ) else {
                     continue;
                 };
                 if !matches!(found.offset(), Offset::Offset(_)) {
@@ -194,7 +201,11 @@ impl ConsumerContext for Member {
                 assigned.extend(list.elements().iter().map(|element| element.partition()));
             }
             Rebalance::Revoke(list) => {
-                let gone: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
+                let gone: Vec<i32> = list
+                    .elements()
+                    .iter()
+                    .map(|element| element.partition())
+                    .collect();
                 assigned.retain(|partition| !gone.contains(partition));
             }
             Rebalance::Error(_) => {}

@@ -136,7 +136,12 @@ impl Hands {
                 Turn::Deliver(place, origin, waiting) => {
                     let settlement = self.settlement(place, waiting.attempt);
                     let settlement = Box::new(settlement);
-                    return Some(Delivery::new(waiting.envelope, waiting.attempt, origin, settlement));
+                    return Some(Delivery::new(
+                        waiting.envelope,
+                        waiting.attempt,
+                        origin,
+                        settlement,
+                    ));
                 }
                 Turn::Bury(place, origin, record, why) => self.bury(place, origin, *record, why),
                 Turn::Yield => tokio::task::yield_now().await,
@@ -200,14 +205,30 @@ impl Hands {
     }
 
     /// Puts a record that is no message into the dead letters; until it is there it counts as handed out.
-    fn bury(self: &Arc<Self>, place: Place, origin: String, record: rdkafka::message::OwnedMessage, why: String) {
+    fn bury(
+        self: &Arc<Self>,
+        place: Place,
+        origin: String,
+        record: rdkafka::message::OwnedMessage,
+        why: String,
+    ) {
         let mut settlement = Box::new(self.settlement(place, 1));
         let Some(letters) = self.letters.clone() else {
-            tracing::warn!(group = self.group, origin, why, "a record is no message; it is passed over");
+            tracing::warn!(
+                group = self.group,
+                origin,
+                why,
+                "a record is no message; it is passed over"
+            );
             tokio::spawn(settlement.ack());
             return;
         };
-        tracing::error!(group = self.group, origin, why, "a record is no message; it goes to the dead letters");
+        tracing::error!(
+            group = self.group,
+            origin,
+            why,
+            "a record is no message; it goes to the dead letters"
+        );
         let group = self.group.clone();
         tokio::spawn(async move {
             let mut pause = Duration::from_millis(100);
@@ -320,14 +341,18 @@ impl Hands {
     pub(super) fn done(&self) -> u64 {
         let state = self.state.lock();
         let done = state.partitions.iter().map(Partition::done);
-        done.map(|records| u64::try_from(records).unwrap_or_default()).sum()
+        done.map(|records| u64::try_from(records).unwrap_or_default())
+            .sum()
     }
 
     /// The partition is not ours any more: its deliveries are void. What may be committed of it is handed to the consumer first.
     pub(super) fn revoked(&self, consumer: &BaseConsumer<Context>, topic: &str, number: i32) {
         let mut state = self.state.lock();
         let is_it = |partition: &Partition| partition.number == number && &*partition.topic == topic;
-        let gone: Vec<Partition> = state.partitions.extract_if(.., |partition| is_it(partition)).collect();
+        let gone: Vec<Partition> = state
+            .partitions
+            .extract_if(.., |partition| is_it(partition))
+            .collect();
         drop(state);
         for mut partition in gone {
             partition.store(consumer);
@@ -359,7 +384,10 @@ impl Partition {
         };
         for _ in 0..SKIPS {
             // Enough of them wait behind others of their key.
-            if self.line.waiting() >= most_waiting || self.is_at_end() || !self.stirred.swap(false, Ordering::AcqRel) {
+            if self.line.waiting() >= most_waiting
+                || self.is_at_end()
+                || !self.stirred.swap(false, Ordering::AcqRel)
+            {
                 return Turn::Wait(waits);
             }
             let record = match self.queue.poll(Duration::ZERO) {
@@ -389,7 +417,9 @@ impl Partition {
                 }
             }
             match codec::decode(&record, None) {
-                Ok(envelope) if !names.is_empty() && !names.contains(envelope.name()) => self.line.skip(offset),
+                Ok(envelope) if !names.is_empty() && !names.contains(envelope.name()) => {
+                    self.line.skip(offset)
+                }
                 Ok(envelope) => {
                     if let Some(ready) = self.line.read(offset, envelope, now) {
                         return self.deliver(offset, ready);
@@ -402,7 +432,12 @@ impl Partition {
                         assigned: self.assigned,
                         offset,
                     };
-                    return Turn::Bury(place, self.origin(offset), Box::new(record), unreadable.0.into_owned());
+                    return Turn::Bury(
+                        place,
+                        self.origin(offset),
+                        Box::new(record),
+                        unreadable.0.into_owned(),
+                    );
                 }
             }
         }

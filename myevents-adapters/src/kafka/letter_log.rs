@@ -145,8 +145,10 @@ impl LetterLog {
                 None => {}
             }
             if heard.elapsed() > SILENCE {
-                return Err(Error::new(ErrorKind::Unavailable, OPERATION, "kafka does not answer")
-                    .with("topic", &self.topic));
+                return Err(
+                    Error::new(ErrorKind::Unavailable, OPERATION, "kafka does not answer")
+                        .with("topic", &self.topic),
+                );
             }
         }
     }

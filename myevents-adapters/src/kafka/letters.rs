@@ -222,7 +222,9 @@ pub(super) fn read(record: &OwnedMessage) -> DeadLetter {
         consumer: text(CONSUMER).unwrap_or_default().to_owned(),
         origin: text(ORIGIN).unwrap_or_default().to_owned(),
         reason: text(REASON).unwrap_or_default().to_owned(),
-        attempts: text(ATTEMPTS).and_then(|attempts| attempts.parse().ok()).unwrap_or(1),
+        attempts: text(ATTEMPTS)
+            .and_then(|attempts| attempts.parse().ok())
+            .unwrap_or(1),
         at: UnixMillis(at.map_or(stored, jiff::Timestamp::as_millisecond)),
         envelope,
     }

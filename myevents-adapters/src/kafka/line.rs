@@ -167,7 +167,11 @@ mod tests {
         assert!(line.read(4, record(4, ""), now).is_some(), "none is no key");
         assert!(matches!(line.next(now), Next::NotBefore(Some(due)) if due == later));
         assert_eq!(ready(&mut line, later), Some((1, 2)));
-        assert_eq!(ready(&mut line, later), Some((2, 1)), "handed out behind it, as others are");
+        assert_eq!(
+            ready(&mut line, later),
+            Some((2, 1)),
+            "handed out behind it, as others are"
+        );
         assert_eq!(line.committable(), Some(1));
         for offset in 1..=4 {
             assert!(line.settle(offset));

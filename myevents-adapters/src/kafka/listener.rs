@@ -10,12 +10,12 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::capabilities;
 use super::config::KafkaConfig;
 use super::consumer::Membership;
 use super::hands::Hands;
 use super::letters::Letters;
 use super::topology::Topology;
-use super::capabilities;
 use myevents_core::ports::{BrokerCapabilities, DeliveryStream, EventListener, Subscription};
 use myevents_core::{Error, ErrorKind, Result};
 
@@ -84,7 +84,9 @@ pub(super) fn deliveries(stream: Stream) -> DeliveryStream {
 pub(super) fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
     let thread = std::thread::Builder::new().name(format!("kafka {name}"));
     let started = thread.spawn(run).map(drop);
-    started.map_err(|error| Error::new(ErrorKind::Unavailable, "subscribe", "no thread can be started").caused_by(error))
+    started.map_err(|error| {
+        Error::new(ErrorKind::Unavailable, "subscribe", "no thread can be started").caused_by(error)
+    })
 }
 
 #[async_trait]
@@ -96,7 +98,11 @@ impl EventListener for KafkaListener {
     async fn subscribe(&self, subscription: Subscription) -> Result<DeliveryStream> {
         // Names that can't be are refused before anything is started.
         self.config.retry_topic(&subscription.group)?;
-        let letters = Letters::new(Arc::clone(&self.config), Arc::clone(&self.topology), &subscription.group)?;
+        let letters = Letters::new(
+            Arc::clone(&self.config),
+            Arc::clone(&self.topology),
+            &subscription.group,
+        )?;
         let hands = Hands::new(
             subscription.group,
             subscription.names,

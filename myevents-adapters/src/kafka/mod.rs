@@ -83,6 +83,12 @@ impl KafkaBroker {
         KafkaReplay::new(Arc::clone(&self.config))
     }
 
+    /// What it was made with.
+    #[must_use]
+    pub fn config(&self) -> &KafkaConfig {
+        &self.config
+    }
+
     /// What Kafka promises.
     #[must_use]
     pub fn capabilities(&self) -> BrokerCapabilities {

@@ -68,7 +68,12 @@ impl EventListener for KafkaReplay {
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<DeliveryStream> {
-        let hands = Hands::new(subscription.group, subscription.names, subscription.prefetch, None);
+        let hands = Hands::new(
+            subscription.group,
+            subscription.names,
+            subscription.prefetch,
+            None,
+        );
         {
             let mut state = self.state.lock();
             if state.closed {
@@ -143,8 +148,10 @@ impl Reading {
         let (config, within) = (&self.config, self.config.request_timeout);
         let name = format!("{}.replay", config.consumer_group(&self.hands.group));
         let context = Context::new(Arc::clone(&self.hands));
-        let consumer: BaseConsumer<Context> =
-            config.reader(&name).create_with_context(context).map_err(failed)?;
+        let consumer: BaseConsumer<Context> = config
+            .reader(&name)
+            .create_with_context(context)
+            .map_err(failed)?;
         let consumer = Arc::new(consumer);
         let topic = config.topic.as_str();
         let partitions = group::partitions(&consumer, topic, within)?;
@@ -162,19 +169,29 @@ impl Reading {
                 _ => None,
             };
             let (Some(begin), Some(end)) = (at(&begins), at(&ends)) else {
-                return Err(Error::new(ErrorKind::Unavailable, "replay", "a partition's ends are not known")
-                    .with("partition", partition));
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "replay",
+                    "a partition's ends are not known",
+                )
+                .with("partition", partition));
             };
             if begin >= end {
                 continue;
             }
             total += u64::try_from(end - begin).unwrap_or_default();
-            list.add_partition_offset(topic, partition, Offset::Offset(begin)).map_err(failed)?;
+            list.add_partition_offset(topic, partition, Offset::Offset(begin))
+                .map_err(failed)?;
             let Some(queue) = consumer.split_partition_queue(topic, partition) else {
-                return Err(Error::new(ErrorKind::Internal, "replay", "a partition has no queue"));
+                return Err(Error::new(
+                    ErrorKind::Internal,
+                    "replay",
+                    "a partition has no queue",
+                ));
             };
             let reached = false;
-            self.hands.assigned(topic, partition, queue, Some(Bounds { begin, end, reached }));
+            self.hands
+                .assigned(topic, partition, queue, Some(Bounds { begin, end, reached }));
         }
         consumer.assign(&list).map_err(failed)?;
         self.hands.complete();

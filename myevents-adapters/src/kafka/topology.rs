@@ -112,7 +112,11 @@ fn make<'a>(
     let mut unmade = Vec::new();
     for (topic, result) in topics.iter().zip(made) {
         match result {
-            Ok(_) => tracing::info!(topic = topic.name, partitions = topic.partitions, "made the topic"),
+            Ok(_) => tracing::info!(
+                topic = topic.name,
+                partitions = topic.partitions,
+                "made the topic"
+            ),
             Err((_, Code::TopicAlreadyExists)) => {}
             // Whoever may not make topics may find them made by somebody else.
             Err((_, code @ (Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed))) => {
@@ -134,12 +138,7 @@ fn new_topic<'a>(config: &KafkaConfig, topic: &'a Topic) -> NewTopic<'a> {
     }
 }
 
-fn look(
-    config: &KafkaConfig,
-    admin: &AdminClient<Logs>,
-    topic: &Topic,
-    refusal: Option<Code>,
-) -> Result<()> {
+fn look(config: &KafkaConfig, admin: &AdminClient<Logs>, topic: &Topic, refusal: Option<Code>) -> Result<()> {
     let metadata = admin
         .inner()
         .fetch_metadata(Some(&topic.name), config.request_timeout)
@@ -148,8 +147,10 @@ fn look(
     match (found, refusal) {
         (None, _) if !metadata.topics().is_empty() => Ok(()),
         (Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) | None, None) => {
-            Err(Error::new(ErrorKind::Unroutable, "look for topic", "there is no such topic")
-                .with("topic", &topic.name))
+            Err(
+                Error::new(ErrorKind::Unroutable, "look for topic", "there is no such topic")
+                    .with("topic", &topic.name),
+            )
         }
         (_, Some(code)) => Err(error::code("make topic", code).with("topic", &topic.name)),
         (Some(error), None) => Err(error::code("look for topic", error.into()).with("topic", &topic.name)),
