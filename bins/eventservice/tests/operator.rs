@@ -27,7 +27,6 @@ fn serving_is_refused_by_the_feature_that_is_not_built() {
     for arguments in [&["serve"][..], &[]] {
         for (broker, environment) in [
             ("amqp", &[][..]),
-            ("kafka", &[("KAFKA_BROKERS", "localhost:9092")]),
             ("sqs", &[("SQS_QUEUE", "events")]),
         ] {
             let (output, said) = run(folder.path(), arguments, environment);
@@ -71,6 +70,7 @@ fn help_and_version_are_there_and_a_wrong_line_is_told() {
         "openapi",
         "dead-letters",
         "outbox",
+        "rebuild",
         "reconcile",
         "republish",
         "backup",

@@ -35,7 +35,19 @@ pub(super) fn partitions<C: ConsumerContext>(
         .map_err(|error| error::call("look for topic", error))?;
     let found = metadata.topics().first();
     if let Some(code) = found.and_then(|found| found.error()) {
-        return Err(error::code("look for topic", code.into()).with("topic", topic));
+        let error = error::code("look for topic", code.into()).with("topic", topic);
+        // One that was made a moment ago is not known everywhere.
+        return Err(if error.kind() == ErrorKind::NotFound {
+            Error::new(
+                ErrorKind::Unavailable,
+                "look for topic",
+                "the topic is not known yet",
+            )
+            .with("topic", topic)
+            .caused_by(error)
+        } else {
+            error
+        });
     }
     Ok(found
         .map(|found| {

@@ -14,10 +14,10 @@ use super::client::{Logs, blocking};
 use super::codec::{self, Encoded};
 use super::config::KafkaConfig;
 use super::error;
-use super::topology::Topology;
-use myevents_core::Result;
+use super::topology::{LARGEST_LETTER, Topology};
 use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{Clock, DeadLetter, SystemClock};
+use myevents_core::{ErrorKind, Result};
 
 /// Begins the names of the headers that are a letter's and not its message's.
 pub(super) const PREFIX: &str = "dead-";
@@ -84,7 +84,7 @@ impl Letters {
             },
         );
         let key = format!("{}#{}", letter.origin, letter.envelope.id());
-        self.write(&key, Some(&value), Some(headers)).await
+        self.write(&key, &value, headers).await
     }
 
     /// Stores a record that holds no message, as it is.
@@ -116,7 +116,7 @@ impl Letters {
         );
         // Without any value it would be a letter that is gone.
         let value = record.payload().unwrap_or_default();
-        self.write(&origin, Some(value), Some(headers)).await
+        self.write(&origin, value, headers).await
     }
 
     /// Sends the message of a letter back to the group, and to no other.
@@ -144,17 +144,30 @@ impl Letters {
         self.send(record).await
     }
 
-    async fn write(&self, key: &str, value: Option<&[u8]>, headers: Option<OwnedHeaders>) -> Result<()> {
+    async fn write(&self, key: &str, value: &[u8], headers: OwnedHeaders) -> Result<()> {
         let (topology, group) = (Arc::clone(&self.topology), self.group.clone());
         let there = self.dead_there.get_or_try_init(|| async {
             let handle = Handle::current();
             blocking("open topic", move || topology.dead_there(&handle, &group)).await
         });
         there.await?;
-        let mut record = FutureRecord::<str, [u8]>::to(&self.topic).partition(0).key(key);
-        record.payload = value;
-        record.headers = headers;
-        self.send(record).await
+        let record = |value, headers| {
+            let record = FutureRecord::<str, [u8]>::to(&self.topic).partition(0);
+            record.key(key).payload(value).headers(headers)
+        };
+        let sent = self.send(record(value, headers.clone())).await;
+        match sent {
+            // Its key must not wait for ever. The message itself stays where the letter says it lay.
+            Err(error) if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Rejected) => {
+                tracing::error!(topic = self.topic, key, %error, "a dead letter is stored without its message");
+                let headers = headers.insert(Header {
+                    key: UNREADABLE,
+                    value: Some("the message is too large for the dead letters"),
+                });
+                self.send(record(b"", headers)).await
+            }
+            sent => sent,
+        }
     }
 
     async fn send<K>(&self, record: FutureRecord<'_, K, [u8]>) -> Result<()>
@@ -162,7 +175,9 @@ impl Letters {
         K: rdkafka::message::ToBytes + ?Sized + Sync,
     {
         let made = self.producer.get_or_try_init(|| async {
-            let made = self.config.producer().create_with_context(Logs);
+            let mut client = self.config.producer();
+            client.set("message.max.bytes", LARGEST_LETTER.to_string());
+            let made = client.create_with_context(Logs);
             made.map_err(|error| error::call("open kafka", error))
         });
         let producer = made.await?;

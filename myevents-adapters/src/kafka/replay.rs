@@ -125,6 +125,7 @@ impl Reading {
                 return;
             }
         };
+        self.progress.send_replace(ReplayProgress { done: 0, total });
         let _ = started.send(Ok(()));
         loop {
             if let Some(Err(error)) = consumer.poll(POLL) {

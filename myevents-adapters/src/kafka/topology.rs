@@ -1,6 +1,7 @@
 //! Topics: which there are, and making the ones that are missing.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -18,9 +19,25 @@ use myevents_core::{Error, ErrorKind, Result};
 pub(super) struct Topic {
     pub(super) name: String,
     partitions: i32,
-    /// Keeps the last record of each key, instead of all.
-    compacted: bool,
+    role: Role,
 }
+
+/// What a topic is for.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    /// All messages. It keeps everything.
+    Events,
+    /// What was sent back to a group. It keeps everything.
+    Retry,
+    /// A group's dead letters. It keeps the last record of each key.
+    Dead,
+}
+
+/// The largest letter: what any message of a topic with usual limits becomes.
+pub(super) const LARGEST_LETTER: u32 = 64 * 1_024 * 1_024;
+const LARGEST_LETTER_TEXT: &str = "67108864";
+/// Between two looks for a topic.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The topics of one configuration. Shared by all that use it, so that each is made once.
 #[derive(Debug)]
@@ -41,7 +58,7 @@ impl Topology {
         Topic {
             name: self.config.topic.clone(),
             partitions: i32::try_from(self.config.partitions).unwrap_or(i32::MAX),
-            compacted: false,
+            role: Role::Events,
         }
     }
 
@@ -60,7 +77,7 @@ impl Topology {
         let retry = Topic {
             name: self.config.retry_topic(group)?,
             partitions: 1,
-            compacted: false,
+            role: Role::Retry,
         };
         ensure(&self.config, handle, &[self.events_topic(), retry])
     }
@@ -70,7 +87,7 @@ impl Topology {
         let dead = Topic {
             name: self.config.dead_topic(group)?,
             partitions: 1,
-            compacted: true,
+            role: Role::Dead,
         };
         ensure(&self.config, handle, &[dead])
     }
@@ -112,11 +129,10 @@ fn make<'a>(
     let mut unmade = Vec::new();
     for (topic, result) in topics.iter().zip(made) {
         match result {
-            Ok(_) => tracing::info!(
-                topic = topic.name,
-                partitions = topic.partitions,
-                "made the topic"
-            ),
+            Ok(_) => {
+                tracing::info!(topic = topic.name, partitions = topic.partitions, "made the topic");
+                wait_for(config, admin, topic)?;
+            }
             Err((_, Code::TopicAlreadyExists)) => {}
             // Whoever may not make topics may find them made by somebody else.
             Err((_, code @ (Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed))) => {
@@ -128,13 +144,28 @@ fn make<'a>(
     Ok(unmade)
 }
 
+/// A topic that was made a moment ago is not known everywhere at once.
+fn wait_for(config: &KafkaConfig, admin: &AdminClient<Logs>, topic: &Topic) -> Result<()> {
+    let end = Instant::now() + config.request_timeout;
+    loop {
+        match look(config, admin, topic, None) {
+            Err(error) if error.is_retryable() && Instant::now() < end => std::thread::sleep(LOOK),
+            result => return result,
+        }
+    }
+}
+
 fn new_topic<'a>(config: &KafkaConfig, topic: &'a Topic) -> NewTopic<'a> {
     let copies = config.replication.map_or(-1, i32::from);
     let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(copies));
-    if topic.compacted {
-        new.set("cleanup.policy", "compact")
-    } else {
-        new.set("cleanup.policy", "delete").set("retention.ms", "-1")
+    let new = match topic.role {
+        Role::Events => new,
+        // Whatever the topic of all messages took has room here, with what is added to it.
+        Role::Retry | Role::Dead => new.set("max.message.bytes", LARGEST_LETTER_TEXT),
+    };
+    match topic.role {
+        Role::Dead => new.set("cleanup.policy", "compact"),
+        Role::Events | Role::Retry => new.set("cleanup.policy", "delete").set("retention.ms", "-1"),
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod health;
 mod marked;
 pub(crate) mod openapi;
 mod outbox;
+mod rebuild;
 mod reconcile;
 mod republish;
 
@@ -25,6 +26,7 @@ pub(crate) async fn run(settings: &Settings, command: Command) -> Result<ExitCod
         Command::CheckStore => check_store::run(settings).await,
         Command::DeadLetters { action } => dead_letters::run(settings, action).await,
         Command::Outbox { action } => outbox::run(settings, action).await,
+        Command::Rebuild => rebuild::run(settings).await,
         Command::Reconcile { repair } => reconcile::run(settings, repair).await,
         Command::Republish { since, event } => republish::run(settings, since, event).await,
         Command::Backup { folder } => copies::backup(settings, &folder).await,
