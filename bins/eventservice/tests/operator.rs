@@ -25,10 +25,7 @@ fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (Outp
 fn serving_is_refused_by_the_feature_that_is_not_built() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [&["serve"][..], &[]] {
-        for (broker, environment) in [
-            ("amqp", &[][..]),
-            ("sqs", &[("SQS_QUEUE", "events")]),
-        ] {
+        for (broker, environment) in [("amqp", &[][..]), ("sqs", &[("SQS_QUEUE", "events")])] {
             let (output, said) = run(folder.path(), arguments, environment);
             assert_eq!(output.status.code(), Some(1), "{said}");
             let expected = format!(": open broker: this program was built without feature {broker}");

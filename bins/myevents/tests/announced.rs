@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use myevents_servers::skip::full_scale;
 use myevents_adapters::sqlite::{SqliteConfig, SqliteStore};
 use myevents_core::contract::{EventBooked, Message};
 use myevents_core::domain::{EventId, Seats};
@@ -28,6 +27,7 @@ use myevents_core::service::{
     BookingDraft, BookingService, BookingSettings, Caller, IdempotencyKey, RequestContext,
 };
 use myevents_core::testkit::fixture;
+use myevents_servers::skip::full_scale;
 use tokio_util::sync::CancellationToken;
 
 /// Set for the child: the folder it works in.

@@ -9,8 +9,8 @@ use loadtest::booker::{Booker, Order, Outcome};
 use loadtest::check::check;
 use loadtest::program::{Program, Running};
 use loadtest::service::Service;
-use myevents_servers::skip::full_scale;
 use loadtest::tally::{Accepted, Tally};
+use myevents_servers::skip::full_scale;
 
 /// What all customers of a test share.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use loadtest::booker::{Booker, Order, Outcome};
 use loadtest::check::check;
 use loadtest::program::Program;
 use loadtest::service::ask;
-use myevents_servers::skip::skip;
 use loadtest::tally::{Accepted, Tally};
+use myevents_servers::skip::skip;
 
 /// A mounted file system, unmounted at the end.
 #[derive(Debug)]

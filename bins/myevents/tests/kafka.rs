@@ -20,7 +20,9 @@ fn program(data: &tempfile::TempDir, settings: &serde_json::Value) -> (Program, 
 async fn book(program: &Program, event: &str, seats: u32) {
     let path = format!("/events/{event}/bookings");
     let body = json!({"seats": seats});
-    let answer = ask(program.service.bookings, "POST", &path, Some(&body)).await.unwrap();
+    let answer = ask(program.service.bookings, "POST", &path, Some(&body))
+        .await
+        .unwrap();
     assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
 }
 
@@ -37,7 +39,11 @@ async fn services_joined_by_kafka_keep_their_promises_and_rebuild_a_lost_copy() 
     let running = program.start_ready().await.unwrap();
     let first = program.service.new_event("opera", 10).await.unwrap();
     book(&program, &first, 3).await;
-    program.service.wait_outbox_empty(Duration::from_secs(20)).await.unwrap();
+    program
+        .service
+        .wait_outbox_empty(Duration::from_secs(20))
+        .await
+        .unwrap();
 
     // Without the broker everything is taken and nothing announced; with it, it is.
     let mut server = tokio::task::spawn_blocking(move || {
@@ -47,7 +53,9 @@ async fn services_joined_by_kafka_keep_their_promises_and_rebuild_a_lost_copy() 
     .await
     .unwrap();
     let body = event_body("aida", 20);
-    let answer = ask(program.service.events, "POST", "/events", Some(&body)).await.unwrap();
+    let answer = ask(program.service.events, "POST", "/events", Some(&body))
+        .await
+        .unwrap();
     assert_eq!(answer.status, 201);
     let second = answer.json().unwrap()["ID"].as_str().unwrap().to_owned();
     book(&program, &first, 2).await;
@@ -57,13 +65,21 @@ async fn services_joined_by_kafka_keep_their_promises_and_rebuild_a_lost_copy() 
     })
     .await
     .unwrap();
-    program.service.wait_outbox_empty(Duration::from_secs(40)).await.unwrap();
+    program
+        .service
+        .wait_outbox_empty(Duration::from_secs(40))
+        .await
+        .unwrap();
     program.service.wait_bookable(&second, 20).await.unwrap();
     assert_eq!(program.service.availability(&first).await.unwrap(), (10, 5));
     running.stop().await.unwrap();
 
     // The booking service's store is lost. Its place in the log is not, so it hears nothing of what was.
-    for lost in ["bookingservice.db", "bookingservice.db-wal", "bookingservice.db-shm"] {
+    for lost in [
+        "bookingservice.db",
+        "bookingservice.db-wal",
+        "bookingservice.db-shm",
+    ] {
         let _not_there = std::fs::remove_file(data.path().join(lost));
     }
     let running = program.start_ready().await.unwrap();

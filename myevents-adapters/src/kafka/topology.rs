@@ -130,7 +130,11 @@ fn make<'a>(
     for (topic, result) in topics.iter().zip(made) {
         match result {
             Ok(_) => {
-                tracing::info!(topic = topic.name, partitions = topic.partitions, "made the topic");
+                tracing::info!(
+                    topic = topic.name,
+                    partitions = topic.partitions,
+                    "made the topic"
+                );
                 wait_for(config, admin, topic)?;
             }
             Err((_, Code::TopicAlreadyExists)) => {}

@@ -89,7 +89,11 @@ struct PassedOver(AtomicU64);
 impl DeadLetters for PassedOver {
     async fn put(&self, letter: &DeadLetter) -> myevents_core::Result<()> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(origin = letter.origin, reason = letter.reason, "a message is passed over");
+        tracing::warn!(
+            origin = letter.origin,
+            reason = letter.reason,
+            "a message is passed over"
+        );
         Ok(())
     }
 
