@@ -1,19 +1,15 @@
 //! The counter and the decision of a batch: every configuration holds, every dropped rule is caught.
 
-use myevents_model::counter::{Change, Config, Mutation};
+use myevents_model::counter::{Change, Config, Guard, Mutation};
 use myevents_model::harness::{assert_caught, assert_holds, full_scale};
 
 fn capacity(capacity: i8) -> Change {
-    Change {
-        capacity: Some(capacity),
-        cancelled: false,
-    }
+    Change::capacity(Some(capacity))
 }
 
-const UNKNOWN: Change = Change {
-    capacity: None,
-    cancelled: false,
-};
+fn unknown() -> Change {
+    Change::capacity(None)
+}
 
 /// Three requests, of which two fit, on two processes.
 fn crowd() -> Config {
@@ -79,7 +75,7 @@ fn unknown_refuses() -> Config {
     Config {
         lost: 1,
         retries: 1,
-        changes: vec![UNKNOWN, capacity(1)],
+        changes: vec![unknown(), capacity(1)],
         ..Config::new(Some(1), seats)
     }
 }
@@ -90,7 +86,7 @@ fn unknown_allowed() -> Config {
         lost: 1,
         cancels: 1,
         allow_unknown: true,
-        changes: vec![capacity(1), UNKNOWN],
+        changes: vec![capacity(1), unknown()],
         ..Config::new(None, &[1, 1])
     }
 }
@@ -98,8 +94,8 @@ fn unknown_allowed() -> Config {
 /// The event is cancelled while it is booked.
 fn event_cancelled() -> Config {
     let cancelled = Change {
-        capacity: Some(1),
         cancelled: true,
+        ..capacity(1)
     };
     Config {
         lost: 1,
@@ -151,6 +147,28 @@ fn sale_ends() -> Config {
     }
 }
 
+/// Between a lost answer and its retry the event's rules of sale change so that nothing may be booked.
+fn rules_fenced() -> Config {
+    let disallowed = Change {
+        allowed: false,
+        ..capacity(1)
+    };
+    Config {
+        lost: 1,
+        retries: 1,
+        changes: vec![disallowed],
+        ..Config::new(Some(1), &[1])
+    }
+}
+
+/// The same, and commits compare the version of the copy instead.
+fn rules_by_version() -> Config {
+    Config {
+        guard: Guard::Version,
+        ..rules_fenced()
+    }
+}
+
 macro_rules! holds {
     ($($config:ident >= $floor:expr;)*) => {
         mod holds {
@@ -184,6 +202,8 @@ holds! {
     limit >= 70_000;
     limit_unknown >= 60_000;
     sale_ends >= 2000;
+    rules_fenced >= 9100;
+    rules_by_version >= 6600;
 }
 
 caught! {
@@ -210,6 +230,9 @@ caught! {
     lost_is_refused: LostIsRefused in last_seat by "sold out means too few seats";
     no_fingerprint: NoFingerprint in reused_id by "nobody gets a foreign booking";
     limit_only_read: LimitOnlyRead in limit by "the limit per person holds";
-    copy_refuses: CopyRefuses in event_cancelled by "no booking after a refusal";
+    copy_before_counter: CopyBeforeCounter in event_cancelled by "no booking after a refusal";
+    copy_refuses: CopyRefuses in rules_fenced by "no booking after a refusal";
+    commit_without_version: CommitWithoutVersion in rules_by_version by "no booking after a refusal";
+    version_and_copy_before_counter: CopyBeforeCounter in rules_by_version by "no booking after a refusal";
     clock_refuses: ClockRefuses in sale_ends by "no booking after a refusal";
 }

@@ -1,11 +1,10 @@
 //! Picks a backend by its configured word. A backend that was not compiled in is a typed error that names the feature.
 
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use myevents_core::contract::MessageName;
 use myevents_core::local::{LocalBroker, LocalOptions};
 use myevents_core::memory::MemoryStore;
@@ -13,6 +12,11 @@ use myevents_core::observe::Observer;
 use myevents_core::ports::{Clock, DeadLetterQueue, DeadLetters, EventEmitter, EventListener, Store};
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::sync::watch;
+
+use crate::migrate::{Tallies, Witness};
+pub use crate::tools::{CheckResult, StoreTools};
+use crate::tools::{NoTools, unsupported};
+use crate::transfer::Part;
 
 /// Which store to open, and for whom.
 #[derive(Debug, Clone)]
@@ -40,37 +44,6 @@ pub struct OpenStore {
     pub dead_letters: Arc<dyn DeadLetterQueue>,
     /// What operators ask of it.
     pub tools: Arc<dyn StoreTools>,
-}
-
-/// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckResult {
-    /// Whether nothing was found.
-    pub sound: bool,
-    /// The findings, for people.
-    pub report: String,
-}
-
-/// What operators ask of a store beside its records.
-#[async_trait]
-pub trait StoreTools: Debug + Send + Sync + 'static {
-    /// Verifies everything; may read the whole store.
-    ///
-    /// # Errors
-    /// `Unavailable`; `Malformed` when it can't be read through; `Unsupported`.
-    async fn check(&self) -> Result<CheckResult>;
-
-    /// A cheaper check, for the background of a running service.
-    ///
-    /// # Errors
-    /// As for [`check`](Self::check).
-    async fn quick_check(&self) -> Result<CheckResult>;
-
-    /// Copies the store, as it is at one moment, into `folder`; answers the copy's path.
-    ///
-    /// # Errors
-    /// `Unavailable`; `Unsupported`.
-    async fn backup(&self, folder: &Path) -> Result<PathBuf>;
 }
 
 /// Which broker to open, and for whom. Of the parts named after brokers only that of `kind` is used.
@@ -230,7 +203,8 @@ pub async fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
             })
         }
         "sqlite" => sqlite(options, clock).await,
-        kind @ ("mongodb" | "dynamodb") => Err(not_built("open store", kind)),
+        "mongodb" => mongodb(options, clock).await,
+        "dynamodb" => dynamodb(options, clock).await,
         kind => Err(unknown("open store", kind)),
     }
 }
@@ -275,34 +249,34 @@ pub fn restore(options: &StoreOptions, folder: &Path) -> Result<()> {
     }
 }
 
-fn unsupported(operation: &'static str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        operation,
-        "this store has no such ability",
-    )
+/// Brings what the original system left in the MongoDB database at `url` into a store, by its role; see `original` (feature
+/// `mongodb`). With `dry_run` nothing is written.
+///
+/// # Errors
+/// `Unsupported` "built without feature …"; what the original and the store answer.
+pub async fn migrate_mongodb(
+    url: &str,
+    to: Part<'_>,
+    dry_run: bool,
+    witness: &mut dyn Witness,
+) -> Result<Tallies> {
+    bring(url, to, dry_run, witness).await
 }
 
-/// The memory store has nothing to check or copy.
-#[derive(Debug)]
-struct NoTools;
+#[cfg(feature = "mongodb")]
+use crate::original::bring;
 
-#[async_trait]
-impl StoreTools for NoTools {
-    async fn check(&self) -> Result<CheckResult> {
-        Err(unsupported("check store"))
-    }
+#[cfg(not(feature = "mongodb"))]
+async fn bring(_url: &str, _to: Part<'_>, _dry_run: bool, _witness: &mut dyn Witness) -> Result<Tallies> {
+    Err(not_built("migrate", "mongodb"))
+}
 
-    async fn quick_check(&self) -> Result<CheckResult> {
-        Ok(CheckResult {
-            sound: true,
-            report: String::new(),
-        })
-    }
+#[cfg(feature = "mongodb")]
+use crate::mongodb::connect::open as mongodb;
 
-    async fn backup(&self, _folder: &Path) -> Result<PathBuf> {
-        Err(unsupported("back up"))
-    }
+#[cfg(not(feature = "mongodb"))]
+async fn mongodb(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
+    Err(not_built("open store", "mongodb"))
 }
 
 #[cfg(feature = "kafka")]
@@ -315,6 +289,14 @@ async fn kafka(_options: &BrokerOptions) -> Result<OpenBroker> {
 
 #[cfg(feature = "sqlite")]
 use crate::sqlite::connect::{open as sqlite, restore as sqlite_restore};
+
+#[cfg(feature = "dynamodb")]
+use crate::dynamodb::connect::open as dynamodb;
+
+#[cfg(not(feature = "dynamodb"))]
+async fn dynamodb(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
+    Err(not_built("open store", "dynamodb"))
+}
 
 #[cfg(not(feature = "sqlite"))]
 async fn sqlite(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
@@ -340,7 +322,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_built_says_so() {
-        for kind in ["mongodb", "dynamodb"] {
+        let stores = [
+            ("sqlite", cfg!(feature = "sqlite")),
+            ("mongodb", cfg!(feature = "mongodb")),
+            ("dynamodb", cfg!(feature = "dynamodb")),
+        ];
+        for (kind, built) in stores {
+            if built {
+                continue;
+            }
             let options = StoreOptions {
                 kind: kind.into(),
                 location: String::new(),

@@ -1,7 +1,16 @@
 //! Stores and brokers for MyEvents, one folder and one feature each.
 
 pub mod connect;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod migrate;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
+#[cfg(feature = "mongodb")]
+pub mod original;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub mod tools;
+pub mod transfer;

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use myevents_adapters::dynamodb::DynamoStore;
 use myevents_adapters::kafka::{KafkaBroker, KafkaConfig};
+use myevents_adapters::mongodb::MongoStore;
 use myevents_adapters::sqlite::{SqliteConfig, SqliteStore};
 use myevents_core::local::{LocalBroker, LocalOptions};
 use myevents_core::memory::MemoryStore;
@@ -66,10 +68,15 @@ fn the_matrix_is_what_the_backends_say() {
         clock.clone(),
     )
     .unwrap();
-    let stores = [MemoryStore::new(clock).capabilities(), sqlite.capabilities()];
     let local = LocalBroker::new(LocalOptions::default(), Arc::new(NoObserver));
     let kafka = KafkaBroker::new(KafkaConfig::new(&["localhost:9092"])).unwrap();
     let brokers = [EventEmitter::capabilities(&local), kafka.capabilities()];
+    let stores = [
+        MemoryStore::new(clock).capabilities(),
+        sqlite.capabilities(),
+        MongoStore::CAPABILITIES,
+        DynamoStore::CAPABILITIES,
+    ];
 
     let mut store_table =
         "| store | durable | shared | atomic inbox | lists lag | online backup | batch |\n|---|---|---|---|---|---|---|\n".to_owned();

@@ -22,4 +22,3 @@ pub use install::NotInstalled;
 pub use kind::Kind;
 pub use server::Server;
 pub use shared::{find, require};
-pub use skip::skip;

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::Kind;
 
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Long enough for a busy machine: what waits for a start asks again, but a server that is found slow is taken for none.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks one of our own servers, which listens on this port of this machine.
 ///
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) fn own(kind: Kind, port: u16) -> Result<()> {
     let mut stream = connect(&format!("127.0.0.1:{port}"))?;
     match kind {
-        Kind::Mongodb => hello(&mut stream),
+        Kind::Mongodb => ping(&mut stream),
         Kind::Amqp => handshake(&mut stream),
         Kind::Kafka => metadata(&mut stream),
         // It has no question that needs no signature, so the refusal is the answer.
@@ -95,7 +96,7 @@ impl Place {
             return Ok(());
         }
         match kind {
-            Kind::Mongodb => hello(stream),
+            Kind::Mongodb => ping(stream),
             Kind::Amqp => handshake(stream),
             Kind::Kafka => Ok(()),
             // Whatever the status: a gateway may refuse a request without signature.
@@ -140,12 +141,12 @@ fn good(status: u16) -> Result<()> {
     Ok(())
 }
 
-/// MongoDB's `hello` in an `OP_MSG`: <https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/>.
-fn hello(stream: &mut TcpStream) -> Result<()> {
+/// MongoDB's `ping`, which needs no login, in an `OP_MSG`: <https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/>.
+fn ping(stream: &mut TcpStream) -> Result<()> {
     const OP_MSG: i32 = 2013;
     const ID: i32 = 7;
     let mut fields = Vec::new();
-    fields.extend_from_slice(b"\x10hello\0\x01\0\0\0");
+    fields.extend_from_slice(b"\x10ping\0\x01\0\0\0");
     fields.extend_from_slice(b"\x02$db\0\x06\0\0\0admin\0");
     let mut document = i32::try_from(fields.len() + 5)?.to_le_bytes().to_vec();
     document.extend_from_slice(&fields);
@@ -161,7 +162,7 @@ fn hello(stream: &mut TcpStream) -> Result<()> {
     stream.write_all(&message)?;
 
     let mut header = [0; 16];
-    stream.read_exact(&mut header).context("no answer to `hello`")?;
+    stream.read_exact(&mut header).context("no answer to `ping`")?;
     let number = |at: usize| {
         let bytes = header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
         bytes.map_or(0, i32::from_le_bytes)

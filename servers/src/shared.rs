@@ -1,7 +1,7 @@
 //! The servers that all tests of a run share: named by a variable, or started by `cargo xtask backends up`.
 //!
 //! Below the workspace's target folder, `backends/<word>` holds a server's data and `backends/<word>.state` its
-//! process and its URL while it runs.
+//! process and its port while it runs.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -88,15 +88,14 @@ pub enum Status {
 /// Looks.
 #[must_use]
 pub fn status(kind: Kind) -> Status {
-    let fault = |url: &str| probe::foreign(kind, url).err().map(|error| format!("{error:#}"));
     if let Some(url) = variable(kind) {
-        let fault = fault(&url);
+        let fault = probe::foreign(kind, &url).err().map(|error| format!("{error:#}"));
         return Status::Named { url, fault };
     }
     match State::read(kind, &folder()) {
         Some(state) => Status::Up {
-            fault: fault(&state.url),
-            url: state.url,
+            fault: state.answers(kind).err().map(|error| format!("{error:#}")),
+            url: kind.url(state.port),
             pid: state.pid,
         },
         None => Status::Down {
@@ -135,15 +134,15 @@ fn folder() -> PathBuf {
 fn find_among(kind: Kind, variable: Option<String>, folder: &Path) -> Option<String> {
     variable.or_else(|| {
         let state = State::read(kind, folder)?;
-        probe::foreign(kind, &state.url).is_ok().then_some(state.url)
+        state.answers(kind).is_ok().then(|| kind.url(state.port))
     })
 }
 
 fn up_in(kind: Kind, folder: &Path, say: &dyn Fn(&str)) -> Result<String> {
     let _one_at_a_time = lock(kind, folder)?;
     if let Some(state) = State::read(kind, folder) {
-        if probe::foreign(kind, &state.url).is_ok() {
-            return Ok(state.url);
+        if state.answers(kind).is_ok() {
+            return Ok(kind.url(state.port));
         }
         say(&format!(
             "{kind}: process {} does not answer, ending it",
@@ -158,7 +157,7 @@ fn up_in(kind: Kind, folder: &Path, say: &dyn Fn(&str)) -> Result<String> {
     let state = State {
         pid: running.pid(),
         began: process::began(running.pid()),
-        url: kind.url(site.port),
+        port: site.port,
     };
     if let Err(error) = state.write(kind, folder) {
         // A server that nobody can find again must not stay.
@@ -167,7 +166,7 @@ fn up_in(kind: Kind, folder: &Path, say: &dyn Fn(&str)) -> Result<String> {
         return Err(error);
     }
     running.release();
-    Ok(state.url)
+    Ok(kind.url(state.port))
 }
 
 fn down_in(kind: Kind, folder: &Path) -> Result<bool> {
@@ -199,7 +198,7 @@ struct State {
     pid: u32,
     /// Tells its process from a later one of the same id.
     began: String,
-    url: String,
+    port: u16,
 }
 
 impl State {
@@ -209,9 +208,9 @@ impl State {
 
     /// Three lines; written beside and renamed, as readers take no lock.
     fn write(&self, kind: Kind, folder: &Path) -> Result<()> {
-        let Self { pid, began, url } = self;
+        let Self { pid, began, port } = self;
         let unfinished = folder.join(format!("{kind}.state.new"));
-        fs::write(&unfinished, format!("{pid}\n{began}\n{url}\n"))?;
+        fs::write(&unfinished, format!("{pid}\n{began}\n{port}\n"))?;
         Ok(fs::rename(unfinished, Self::path(kind, folder))?)
     }
 
@@ -222,10 +221,14 @@ impl State {
         let state = Self {
             pid: lines.next()?.parse().ok()?,
             began: lines.next()?.to_owned(),
-            url: lines.next()?.to_owned(),
+            port: lines.next()?.parse().ok()?,
         };
         let same = process::lives(state.pid) && process::began(state.pid) == state.began;
         same.then_some(state)
+    }
+
+    fn answers(&self, kind: Kind) -> Result<()> {
+        probe::own(kind, self.port)
     }
 }
 
@@ -248,7 +251,7 @@ mod tests {
         let mut state = State {
             pid,
             began: process::began(pid),
-            url: "mongodb://127.0.0.1:1".to_owned(),
+            port: 1,
         };
         state.write(Kind::Mongodb, folder.path()).unwrap();
         assert_eq!(State::read(Kind::Mongodb, folder.path()).as_ref(), Some(&state));

@@ -4,13 +4,14 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::layering::{self, LIBRARIES};
+use crate::page;
 use crate::shell::{self, Parts};
 use crate::tools;
 
-/// Check format, lints, docs, licences, features, layering and packaging.
+/// Check format, lints, docs, licences, features, layering, packaging and the page.
 ///
-/// Every part runs even when an earlier one failed. `cargo-deny` is skipped where it is not installed;
-/// with MYEVENTS_REQUIRE=all it is installed instead.
+/// Every part runs even when an earlier one failed. `cargo-deny` and the page are skipped where what they
+/// need is not installed; with MYEVENTS_REQUIRE=all `cargo-deny` is installed, and without Node the page fails.
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
     /// Only the quick parts: format, lints and layering.
@@ -42,6 +43,8 @@ impl Lint {
             parts.part("docs", docs);
             parts.part("bans, licences, sources", deny);
             parts.part("packages", packages);
+            // That its types are those of the interface is a test beside the built program.
+            parts.part("page", page::lint);
         }
         parts.finish()
     }

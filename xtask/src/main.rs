@@ -10,6 +10,7 @@ mod bench;
 mod layering;
 mod lint;
 mod loadtest;
+mod page;
 mod run;
 mod servers;
 mod shell;
@@ -38,6 +39,8 @@ enum Command {
     Backends(backends::Backends),
     /// Check format, lints, docs, licences, features, layering and packaging.
     Lint(lint::Lint),
+    /// Build the page that `myevents` embeds, or check its sources.
+    Page(page::Page),
     /// Measure: the micro-benchmarks and the table of figures.
     Bench(bench::Bench),
     /// Put load on a running service and check afterwards that nothing was lost, doubled or oversold.
@@ -50,6 +53,7 @@ fn main() -> Result<()> {
         Command::Test(test) => test.run(),
         Command::Backends(backends) => backends.run(),
         Command::Lint(lint) => lint.run(),
+        Command::Page(page) => page.run(),
         Command::Bench(bench) => bench.run(),
         Command::Loadtest(loadtest) => loadtest.run(),
     }

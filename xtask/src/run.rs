@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::page;
 use crate::shell;
 
 /// Build `myevents` if needed and start it with some demo events; Ctrl-C stops it.
 ///
-/// Both services run in one process on SQLite; nothing else has to be installed.
+/// Both services run in one process on SQLite; nothing else has to be installed. With Node the page is built first.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Where it listens.
@@ -40,6 +41,7 @@ impl Run {
             self.announce();
             return Ok(());
         }
+        page::ensure_built()?;
         shell::run(shell::cargo(&["build", "--release", "-p", "myevents"]))?;
 
         // A second process prints the addresses once they answer, so that this one can become the service itself:
@@ -91,7 +93,8 @@ fn addresses(listen: &str) -> String {
         "
   MyEvents is ready (Ctrl-C stops it)
 
-    page and links     http://{listen}/
+    the page           http://{listen}/
+    for organisers     http://{listen}/organise
     API documents      http://{listen}/docs
     events             http://{listen}/events
     event service      http://127.0.0.1:8181

@@ -18,7 +18,7 @@ impl Servers {
         let mut servers = Self::default();
         for kind in Kind::NEEDED {
             if let Some(url) = find(kind) {
-                println!("--- {kind}: {url} is there");
+                println!("--- {kind}: using {url}");
                 continue;
             }
             if skips::required()

@@ -8,9 +8,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::layering;
+use crate::page;
 use crate::servers::Servers;
 use crate::shell;
 use crate::skips;
+use crate::tools;
 
 /// Run every test that can run on this machine, then say what was skipped and why.
 ///
@@ -51,6 +53,11 @@ impl Test {
     pub(crate) fn run(self) -> Result<()> {
         let start = Instant::now();
         let skipped = skips::fresh();
+        if self.packages.is_empty() || self.packages.iter().any(|package| package == "myevents") {
+            // Before the program is built, which embeds it.
+            page::ensure_built()?;
+            tools::chromium()?;
+        }
         let mut command = shell::cargo(&["test", "--no-fail-fast", "--all-features"]);
         if self.packages.is_empty() {
             command.arg("--workspace");

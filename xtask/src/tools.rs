@@ -1,4 +1,4 @@
-//! Cargo plug-ins that `lint` needs: found, or installed once when that is asked for.
+//! Tools beside cargo itself (a plug-in, Node, a browser): found, or installed once when that is asked for.
 
 use std::process::Command;
 
@@ -40,4 +40,73 @@ pub(crate) fn cargo_deny() -> Result<bool> {
         bail!("cargo-deny was installed but is not on the PATH");
     }
     Ok(true)
+}
+
+/// Whether Node is there and new enough for the page; else why not.
+///
+/// # Errors
+/// The reason, in words for whoever has to install it.
+pub(crate) fn node() -> Result<(), String> {
+    let said = |program| {
+        let output = Command::new(program).arg("--version").output().ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let wanted = "the page needs Node 20.19 or later with npm (https://nodejs.org)";
+    let version = said("node").ok_or_else(|| format!("{wanted}; there is no `node`"))?;
+    if said("npm").is_none() {
+        return Err(format!("{wanted}; there is no `npm`"));
+    }
+    if numbers(&version) < [20, 19] {
+        return Err(format!("{wanted}; this one is {version}"));
+    }
+    Ok(())
+}
+
+/// Major and minor of `v20.19.1`; zeros for what is no version.
+fn numbers(version: &str) -> [u32; 2] {
+    let mut parts = version
+        .trim_start_matches('v')
+        .split('.')
+        .map(|part| part.parse().unwrap_or(0));
+    [parts.next().unwrap_or(0), parts.next().unwrap_or(0)]
+}
+
+/// Installs Debian's Chromium for the page's end-to-end tests, if it is missing and `MYEVENTS_REQUIRE=all` asks for it.
+///
+/// # Errors
+/// When it can't be installed.
+pub(crate) fn chromium() -> Result<()> {
+    if !skips::required() || std::path::Path::new("/usr/bin/chromium").exists() {
+        return Ok(());
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+        shell::run(command)
+    };
+    apt(&["update", "-qq"])?;
+    apt(&[
+        "install",
+        "-y",
+        "-qq",
+        "--no-install-recommends",
+        "chromium",
+        "fonts-noto-core",
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_apart() {
+        assert!(numbers("v20.19.1") >= [20, 19]);
+        assert!(numbers("v22.2.0") >= [20, 19]);
+        assert!(numbers("v20.9.0") < [20, 19]);
+        assert!(numbers("nonsense") < [20, 19]);
+    }
 }

@@ -29,6 +29,7 @@ pub(crate) async fn measure(settings: &Settings) -> Result<Vec<Figure>> {
             event: event.clone(),
             seats: 1,
             key: format!("alone-in-the-hall-{number}"),
+            ..Order::default()
         };
         let start = Instant::now();
         let outcome = booker.book(&order, start + Duration::from_secs(10)).await;

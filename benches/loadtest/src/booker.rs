@@ -1,12 +1,25 @@
 //! One customer: books with an idempotency key and repeats the same request until its outcome is known.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::http::{Answer, Connection, request};
 
+/// Whom an order is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody that the service is told of.
+    #[default]
+    Nobody,
+    /// Whoever has this e-mail address.
+    Email(String),
+    /// The user with this id.
+    User(String),
+}
+
 /// What a customer wants. The key makes every repetition of it the same order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Order {
     /// The event's id.
     pub event: String,
@@ -14,6 +27,8 @@ pub struct Order {
     pub seats: u32,
     /// The idempotency key.
     pub key: String,
+    /// Whom it is for.
+    pub holder: Holder,
 }
 
 impl Order {
@@ -21,7 +36,12 @@ impl Order {
     #[must_use]
     pub fn request(&self) -> Vec<u8> {
         let path = format!("/events/{}/bookings", self.event);
-        let body = format!("{{\"seats\":{}}}", self.seats);
+        let holder = match &self.holder {
+            Holder::Nobody => String::new(),
+            Holder::Email(email) => format!(",\"email\":\"{email}\""),
+            Holder::User(id) => format!(",\"userId\":\"{id}\""),
+        };
+        let body = format!("{{\"seats\":{}{holder}}}", self.seats);
         let headers = [
             ("content-type", "application/json"),
             ("idempotency-key", self.key.as_str()),
@@ -55,7 +75,8 @@ pub enum Outcome {
 /// A customer's connection, opened anew whenever it breaks.
 #[derive(Debug)]
 pub struct Booker {
-    address: SocketAddr,
+    /// The service, or several that stand for each other: the first is asked until its connection breaks.
+    addresses: VecDeque<SocketAddr>,
     connection: Option<Connection>,
     /// How many requests were repeats.
     pub retries: u64,
@@ -65,8 +86,15 @@ impl Booker {
     /// A customer of the booking service at this address.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
+        Self::among([address])
+    }
+
+    /// A customer of several booking services on one store, who begins with the first and goes on with the next whenever
+    /// a connection breaks.
+    #[must_use]
+    pub fn among(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self {
-            address,
+            addresses: addresses.into_iter().collect(),
             connection: None,
             retries: 0,
         }
@@ -115,9 +143,20 @@ impl Booker {
     /// # Errors
     /// When the connection breaks; the next call opens another.
     pub async fn send(&mut self, bytes: &[u8]) -> std::io::Result<Answer> {
+        let answer = self.exchange(bytes).await;
+        if answer.is_err() && self.addresses.len() > 1 {
+            self.addresses.rotate_left(1);
+        }
+        answer
+    }
+
+    async fn exchange(&mut self, bytes: &[u8]) -> std::io::Result<Answer> {
         let mut connection = match self.connection.take() {
             Some(connection) if connection.is_open() => connection,
-            _ => Connection::open(self.address).await?,
+            _ => match self.addresses.front() {
+                Some(address) => Connection::open(*address).await?,
+                None => return Err(std::io::ErrorKind::AddrNotAvailable.into()),
+            },
         };
         let answer = connection.send_lean(bytes).await?;
         self.connection = Some(connection);

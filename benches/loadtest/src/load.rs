@@ -150,6 +150,7 @@ async fn client(plan: Arc<Plan>, schedule: Arc<Schedule>, progress: Arc<Progress
                     event: plan.events[event].clone(),
                     seats,
                     key: format!("{run:032x}-{turn}"),
+                    ..Order::default()
                 };
                 match booker.book(&order, Instant::now() + plan.patience).await {
                     Outcome::Booked { id } => {

@@ -59,11 +59,12 @@ impl Program {
         }
     }
 
-    /// The same data on other ports.
+    /// The same data and settings on other ports.
     #[must_use]
     pub fn beside(&self) -> Self {
         Self {
             arguments: self.arguments.clone(),
+            environment: self.environment.clone(),
             ..Self::new(&self.binary, &self.data)
         }
     }
@@ -134,6 +135,7 @@ impl Program {
             .args(arguments)
             .arg("--data")
             .arg(&self.data)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         let output = command
             .output()

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::routes::{Parts, metrics_app, rest_settings};
-use crate::{background, brokers, demo, stores};
+use crate::{background, brokers, demo, page, stores};
 
 /// Rows offered to a relay in memory; what does not fit is found by polling.
 const HANDOVER: usize = 8_192;
@@ -335,6 +335,7 @@ fn services(
         readiness,
         events,
         bookings,
+        page: page::router(settings)?,
     };
     Ok((parts, relays, dispatch))
 }

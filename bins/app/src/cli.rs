@@ -110,10 +110,44 @@ pub(crate) enum Command {
         /// The folder
         folder: PathBuf,
     },
+    /// Write every record as JSON lines, to be imported into another kind of store
+    Export {
+        /// The file, which must not be there yet; `-` = standard output
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        output: PathBuf,
+        /// Leave out messages that wait in an outbox, instead of refusing while there are any
+        #[arg(long)]
+        without_messages: bool,
+    },
+    /// Read exported records into empty stores, while no service runs on them; repeat it after a break
+    Import {
+        /// The file; `-` = standard input
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        input: PathBuf,
+    },
+    /// Bring over what the original system left in its database
+    Migrate {
+        #[command(subcommand)]
+        from: Origin,
+    },
     /// Write a self-signed certificate for trying HTTPS
     DevCert {
         /// The folder
         folder: PathBuf,
+    },
+}
+
+/// Where the original system kept its records.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Origin {
+    /// A MongoDB database with its events, locations and users; run it again after a break
+    Mongodb {
+        /// The database [default: the dbconnection in force, if it is one of MongoDB]
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+        /// Only say what would be done, and what can't be taken
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

@@ -6,7 +6,11 @@ mod brokers;
 mod cli;
 mod commands;
 mod demo;
-mod landing;
+#[cfg(feature = "page")]
+mod page;
+#[cfg(not(feature = "page"))]
+#[path = "no_page.rs"]
+mod page;
 mod routes;
 mod stores;
 

@@ -18,14 +18,14 @@ use myevents_core::service::{BookingService, EventService};
 use prometheus::Registry;
 use utoipa::openapi::OpenApi;
 
-use crate::landing;
-
 /// What all listeners are made from.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
     pub(crate) readiness: Readiness,
     pub(crate) events: Option<(Arc<EventService>, RestSettings)>,
     pub(crate) bookings: Option<(Arc<BookingService>, RestSettings)>,
+    /// The page's routes; none where the program has no page.
+    pub(crate) page: Router,
 }
 
 /// How the routes of a service behave.
@@ -83,7 +83,7 @@ impl Parts {
     /// Page, docs and both APIs on one origin.
     pub(crate) fn whole_app(&self) -> Router {
         let routes = self.event_routes().merge(self.booking_routes());
-        self.complete(routes.merge(landing::router()), merged_document)
+        self.complete(routes.merge(self.page.clone()), merged_document)
     }
 }
 

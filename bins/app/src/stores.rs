@@ -13,6 +13,8 @@ pub(crate) fn options(settings: &Settings, service: &ServiceSettings, tool: bool
         Some(connection) => connection.reveal().to_owned(),
         None => match service.database.as_str() {
             "mongodb" => "mongodb://127.0.0.1".into(),
+            // None: the endpoint of the region that the AWS SDK finds.
+            "dynamodb" => String::new(),
             _ => {
                 let file = format!("{}.db", service.service);
                 let folder = settings.data.clone().unwrap_or_default();
@@ -72,12 +74,14 @@ pub(crate) async fn close(stores: &[(ServiceName, OpenStore)]) {
     }
 }
 
-/// Runs a command on the stores and closes them whatever comes of it.
+/// Runs a command on the stores and closes them whatever comes of it. As a `tool` it stands beside the services; else it
+/// takes their place.
 pub(crate) async fn with_open<T>(
     settings: &Settings,
+    tool: bool,
     work: impl AsyncFnOnce(&[(ServiceName, OpenStore)]) -> Result<T>,
 ) -> Result<T> {
-    let stores = open(settings, true).await.context("can't open the stores")?;
+    let stores = open(settings, tool).await.context("can't open the stores")?;
     let done = work(&stores).await;
     close(&stores).await;
     done

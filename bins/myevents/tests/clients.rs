@@ -20,6 +20,7 @@ async fn booked(program: &Program, event: &str, key: &str) -> Duration {
         event: event.to_owned(),
         seats: 1,
         key: format!("well-behaved-{}", key.replace(' ', "-")),
+        ..Order::default()
     };
     let outcome = Booker::new(program.service.bookings)
         .book(&order, start + Duration::from_secs(60))

@@ -1,6 +1,8 @@
 //! The real program is killed, stopped and started again while customers book: nothing acknowledged is lost, doubled or oversold.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,37 +10,37 @@ use std::time::{Duration, Instant};
 use loadtest::booker::{Booker, Order, Outcome};
 use loadtest::check::check;
 use loadtest::program::{Program, Running};
-use loadtest::service::Service;
+use loadtest::service::event_body;
 use loadtest::tally::{Accepted, Tally};
-use myevents_servers::skip::full_scale;
+
+use crate::common::{Place, addresses, new_event, scattered, start_all, stop_all};
+
+on_every_store! {
+    kills_under_load_lose_double_and_oversell_nothing
+    sigterm_under_load_answers_every_booking_it_stored_and_exits_0
+}
 
 /// What all customers of a test share.
 #[derive(Debug)]
 struct Market {
-    service: Service,
+    programs: Vec<Program>,
     events: Vec<String>,
     stop: AtomicBool,
     accepted: AtomicU64,
 }
 
 impl Market {
-    async fn open(program: &Program, capacities: &[u64]) -> Arc<Self> {
+    async fn open(programs: Vec<Program>, capacities: &[u64]) -> Arc<Self> {
         let mut events = Vec::new();
         for capacity in capacities {
-            events.push(
-                program
-                    .service
-                    .new_event(&format!("{capacity} seats"), *capacity)
-                    .await
-                    .unwrap(),
-            );
+            let body = event_body(&format!("{capacity} seats"), *capacity);
+            events.push(new_event(&programs, &body, *capacity).await);
         }
-        let (stop, accepted) = (AtomicBool::new(false), AtomicU64::new(0));
         Arc::new(Self {
-            service: program.service,
+            programs,
             events,
-            stop,
-            accepted,
+            stop: AtomicBool::new(false),
+            accepted: AtomicU64::new(0),
         })
     }
 
@@ -56,9 +58,10 @@ impl Market {
     }
 }
 
-/// Books one order after another, repeating each until its outcome is known; cancels every fifth booking.
+/// Books one order after another, repeating each until its outcome is known, at another process when one breaks off;
+/// cancels every fifth booking.
 async fn customer(market: Arc<Market>, number: u64) -> Tally {
-    let mut booker = Booker::new(market.service.bookings);
+    let mut booker = Booker::among(addresses(&market.programs, usize::try_from(number).unwrap()));
     let mut tally = Tally::default();
     for turn in 0_u64.. {
         if market.stop.load(Ordering::Relaxed) {
@@ -70,6 +73,7 @@ async fn customer(market: Arc<Market>, number: u64) -> Tally {
             event: market.events[event].clone(),
             seats,
             key: format!("customer-{number:05}-{turn:010}"),
+            ..Order::default()
         };
         let start = Instant::now();
         match booker.book(&order, start + Duration::from_secs(60)).await {
@@ -93,19 +97,12 @@ async fn customer(market: Arc<Market>, number: u64) -> Tally {
     tally
 }
 
-/// A number that differs from kill to kill and is the same in every run.
-fn scattered(round: u64, below: u64) -> u64 {
-    (round + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) % below
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kills_under_load_lose_double_and_oversell_nothing() {
-    let kills = if full_scale() { 200 } else { 20 };
-    let data = tempfile::tempdir().unwrap();
-    let program = Program::new(env!("CARGO_BIN_EXE_myevents"), data.path());
-    let mut running = program.start_ready().await.unwrap();
+async fn kills_under_load_lose_double_and_oversell_nothing(place: Place) {
+    let kills = place.kills();
+    let programs = place.programs(2);
+    let mut running = start_all(&programs).await;
     // One event has seats for all, the other sells out: there a seat given twice would show.
-    let market = Market::open(&program, &[2_000_000, 300]).await;
+    let market = Market::open(programs, &[2_000_000, 300]).await;
     let customers: Vec<_> = (0..16)
         .map(|number| tokio::spawn(customer(Arc::clone(&market), number)))
         .collect();
@@ -113,8 +110,9 @@ async fn kills_under_load_lose_double_and_oversell_nothing() {
     for round in 0..kills {
         market.wait_accepted(1 + scattered(round, 40)).await;
         tokio::time::sleep(Duration::from_micros(scattered(round, 20_000))).await;
-        running.kill().unwrap();
-        running = program.start_ready().await.unwrap();
+        let victim = usize::try_from(round).unwrap() % running.len();
+        running[victim].kill().unwrap();
+        running[victim] = market.programs[victim].start_ready().await.unwrap();
     }
     // The last start is this one: from here the outbox has five seconds, with customers still at work for the first of them.
     let last_start = Instant::now();
@@ -122,24 +120,25 @@ async fn kills_under_load_lose_double_and_oversell_nothing() {
     market.stop.store(true, Ordering::Relaxed);
     let tally = gather(customers).await;
     let left = Duration::from_secs(5).saturating_sub(last_start.elapsed());
-    let findings = check(&market.service, &market.events, &tally, left)
+    let findings = check(&market.programs[0].service, &market.events, &tally, left)
         .await
         .unwrap();
+    let logs: Vec<_> = running.iter().map(Running::log).collect();
     assert!(
         findings.faults.is_empty(),
         "{:#?}\n{}",
         findings.faults,
-        running.log()
+        logs.join("\n")
     );
     assert_eq!(findings.confirmed, findings.counted);
     assert!(tally.accepted.len() as u64 > kills, "the kills met no load");
     assert!(tally.retries > 0, "no kill met an open request");
-    let (found, dead) = program.command(&["dead-letters", "list"]).unwrap();
+    let (found, dead) = market.programs[0].command(&["dead-letters", "list"]).unwrap();
     assert!(
         found && !dead.contains("event.booked"),
         "messages were given up: {dead}"
     );
-    running.stop().await.unwrap();
+    stop_all(running).await;
 }
 
 async fn gather(customers: Vec<tokio::task::JoinHandle<Tally>>) -> Tally {
@@ -152,13 +151,14 @@ async fn gather(customers: Vec<tokio::task::JoinHandle<Tally>>) -> Tally {
 
 /// Sends each order once; an answer that does not come is noted, and not asked for again.
 async fn impatient_customer(market: Arc<Market>, number: u64) -> Tally {
-    let mut booker = Booker::new(market.service.bookings);
+    let mut booker = Booker::new(market.programs[0].service.bookings);
     let mut tally = Tally::default();
     for turn in 0_u64.. {
         let order = Order {
             event: market.events[0].clone(),
             seats: 1,
             key: format!("impatient-{number:05}-{turn:010}"),
+            ..Order::default()
         };
         let start = Instant::now();
         match booker.book(&order, start).await {
@@ -181,12 +181,10 @@ async fn impatient_customer(market: Arc<Market>, number: u64) -> Tally {
     tally
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sigterm_under_load_answers_every_booking_it_stored_and_exits_0() {
-    let data = tempfile::tempdir().unwrap();
-    let program = Program::new(env!("CARGO_BIN_EXE_myevents"), data.path());
+async fn sigterm_under_load_answers_every_booking_it_stored_and_exits_0(place: Place) {
+    let program = place.program();
     let mut running = program.start_ready().await.unwrap();
-    let market = Market::open(&program, &[2_000_000]).await;
+    let market = Market::open(vec![program], &[2_000_000]).await;
     let customers: Vec<_> = (0..32)
         .map(|number| tokio::spawn(impatient_customer(Arc::clone(&market), number)))
         .collect();
@@ -197,10 +195,11 @@ async fn sigterm_under_load_answers_every_booking_it_stored_and_exits_0() {
     assert!(status.success(), "{status}\n{}", running.log());
     let mut tally = gather(customers).await;
 
-    let running = program.start_ready().await.unwrap();
+    let running = market.programs[0].start_ready().await.unwrap();
     // No outcome is allowed to be unknown here: a stored booking that nobody was told of is a request cut short.
     tally.outcomes.clear();
-    let findings = check(&market.service, &market.events, &tally, Duration::from_secs(5))
+    let service = &market.programs[0].service;
+    let findings = check(service, &market.events, &tally, Duration::from_secs(5))
         .await
         .unwrap();
     assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
@@ -210,8 +209,8 @@ async fn sigterm_under_load_answers_every_booking_it_stored_and_exits_0() {
 
 #[tokio::test]
 async fn a_second_sigterm_stops_at_once() {
-    let data = tempfile::tempdir().unwrap();
-    let program = Program::new(env!("CARGO_BIN_EXE_myevents"), data.path());
+    let place = Place::sqlite();
+    let program = place.program();
     let mut running = program.start_ready().await.unwrap();
     // A request whose body never comes keeps the first stop waiting.
     let mut half = loadtest::http::Connection::open(program.service.bookings)

@@ -60,6 +60,7 @@ fn order(event: &str, number: usize) -> Order {
         event: event.to_owned(),
         seats: 1,
         key: format!("fault-order-{number:010}"),
+        ..Order::default()
     }
 }
 

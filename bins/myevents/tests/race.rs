@@ -1,6 +1,8 @@
 //! Many customers want the last seats at once, over HTTP, from the real program.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -8,7 +10,15 @@ use std::time::{Duration, Instant};
 use loadtest::booker::{Booker, Order, Outcome};
 use loadtest::check::check;
 use loadtest::program::Program;
+use loadtest::service::event_body;
 use loadtest::tally::{Accepted, Tally};
+
+use crate::common::{Place, addresses, new_event, start_all, stop_all};
+
+on_every_store! {
+    three_thousand_orders_for_a_thousand_seats
+    one_key_sixty_four_times_at_once_is_one_booking
+}
 
 /// An order, how it ended, and how many seats the refusal said were left.
 #[derive(Debug)]
@@ -18,8 +28,9 @@ struct Ended {
     available: Option<u64>,
 }
 
+/// Clients of all programs want seats of one event; order by order, as many at a time as there are clients.
 async fn race(
-    program: &Program,
+    programs: &[Program],
     event: &str,
     capacity_key: &str,
     orders: usize,
@@ -27,11 +38,11 @@ async fn race(
 ) -> Vec<Ended> {
     let next = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..clients)
-        .map(|_| {
+        .map(|number| {
             let (next, event, key) = (Arc::clone(&next), event.to_owned(), capacity_key.to_owned());
-            let address = program.service.bookings;
+            let addresses = addresses(programs, number);
             tokio::spawn(async move {
-                let mut booker = Booker::new(address);
+                let mut booker = Booker::among(addresses);
                 let mut ended = Vec::new();
                 loop {
                     let turn = next.fetch_add(1, Ordering::Relaxed);
@@ -44,6 +55,7 @@ async fn race(
                         event: event.clone(),
                         seats,
                         key: format!("{key}-race-{turn:010}"),
+                        ..Order::default()
                     };
                     let outcome = booker
                         .book(&order, Instant::now() + Duration::from_secs(60))
@@ -96,14 +108,12 @@ fn tally_of(ended: &[Ended]) -> Tally {
     tally
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_thousand_orders_for_a_thousand_seats() {
-    let data = tempfile::tempdir().unwrap();
-    let program = Program::new(env!("CARGO_BIN_EXE_myevents"), data.path());
-    let running = program.start_ready().await.unwrap();
-    let event = program.service.new_event("race", 1_000).await.unwrap();
+async fn three_thousand_orders_for_a_thousand_seats(place: Place) {
+    let programs = place.programs(2);
+    let running = start_all(&programs).await;
+    let event = new_event(&programs, &event_body("race", 1_000), 1_000).await;
 
-    let ended = race(&program, &event, "first", 3_000, 64).await;
+    let ended = race(&programs, &event, "first", 3_000, 64).await;
     assert_eq!(ended.len(), 3_000);
     let sold: u64 = ended
         .iter()
@@ -122,7 +132,7 @@ async fn three_thousand_orders_for_a_thousand_seats() {
     // Single seats were still wanted after the last one went, so nothing may be left over.
     assert_eq!(sold, 1_000);
     let findings = check(
-        &program.service,
+        &programs[0].service,
         std::slice::from_ref(&event),
         &tally_of(&ended),
         Duration::from_secs(5),
@@ -133,32 +143,33 @@ async fn three_thousand_orders_for_a_thousand_seats() {
     assert_eq!((findings.sold, findings.confirmed), (1_000, 1_000));
 
     // The same keys again: every booking is found again, every refusal stays one, and nothing changes.
-    let again = race(&program, &event, "first", 3_000, 64).await;
+    let again = race(&programs, &event, "first", 3_000, 64).await;
     let mut before: Vec<_> = ended.into_iter().filter_map(|each| each.booked).collect();
     let mut after: Vec<_> = again.into_iter().filter_map(|each| each.booked).collect();
     before.sort();
     after.sort();
     assert_eq!(before, after);
-    assert_eq!(program.service.availability(&event).await.unwrap(), (1_000, 0));
-    running.stop().await.unwrap();
+    for program in &programs {
+        assert_eq!(program.service.availability(&event).await.unwrap(), (1_000, 0));
+    }
+    stop_all(running).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_key_sixty_four_times_at_once_is_one_booking() {
-    let data = tempfile::tempdir().unwrap();
-    let program = Program::new(env!("CARGO_BIN_EXE_myevents"), data.path());
-    let running = program.start_ready().await.unwrap();
-    let event = program.service.new_event("one key", 1_000).await.unwrap();
+async fn one_key_sixty_four_times_at_once_is_one_booking(place: Place) {
+    let programs = place.programs(2);
+    let running = start_all(&programs).await;
+    let event = new_event(&programs, &event_body("one key", 1_000), 1_000).await;
     let order = Order {
         event: event.clone(),
         seats: 3,
         key: "the-one-and-only-key".to_owned(),
+        ..Order::default()
     };
     let clients: Vec<_> = (0..64)
-        .map(|_| {
-            let (order, address) = (order.clone(), program.service.bookings);
+        .map(|number| {
+            let (order, addresses) = (order.clone(), addresses(&programs, number));
             tokio::spawn(async move {
-                Booker::new(address)
+                Booker::among(addresses)
                     .book(&order, Instant::now() + Duration::from_secs(60))
                     .await
             })
@@ -173,13 +184,15 @@ async fn one_key_sixty_four_times_at_once_is_one_booking() {
     }
     ids.dedup();
     assert_eq!(ids.len(), 1, "one key, several bookings: {ids:?}");
-    assert_eq!(program.service.availability(&event).await.unwrap(), (1_000, 997));
     let other = Order { seats: 4, ..order };
-    let mut booker = Booker::new(program.service.bookings);
-    let outcome = booker.book(&other, Instant::now() + Duration::from_secs(5)).await;
-    assert!(
-        matches!(outcome, Outcome::Refused { status: 422, .. }),
-        "{outcome:?}"
-    );
-    running.stop().await.unwrap();
+    for program in &programs {
+        assert_eq!(program.service.availability(&event).await.unwrap(), (1_000, 997));
+        let mut booker = Booker::new(program.service.bookings);
+        let outcome = booker.book(&other, Instant::now() + Duration::from_secs(5)).await;
+        assert!(
+            matches!(outcome, Outcome::Refused { status: 422, .. }),
+            "{outcome:?}"
+        );
+    }
+    stop_all(running).await;
 }

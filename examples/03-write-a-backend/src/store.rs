@@ -331,11 +331,8 @@ impl DatabaseHandler for ToyStore {
         for request in requests {
             let outcome = match data.decide(event, request, options) {
                 Ok(Outcome::Booked(mut booking)) => {
-                    if booking
-                        .user
-                        .as_ref()
-                        .is_some_and(|user| data.removed_users.contains(user))
-                    {
+                    let user = booking.user.as_ref();
+                    if user.is_some_and(|user| data.removed_users.contains(user)) {
                         booking.forget_person();
                     }
                     let attached = Attached::message(request.message.clone());
@@ -354,8 +351,7 @@ impl DatabaseHandler for ToyStore {
     }
 
     async fn fence(&self, _event: &EventId) -> Result<()> {
-        // Deciding and storing happen under one lock: no decision is ever on its way.
-        self.open().map(drop)
+        self.open().map(drop) // deciding and storing happen under one lock: no decision is ever on its way
     }
 
     async fn cancel_booking(&self, request: &CancelRequest) -> Result<Committed<CancelOutcome>> {

@@ -9,10 +9,11 @@ mod steps;
 mod store;
 mod world;
 
+pub use crate::clients::{Ballot, Change, Client, Request, Told};
 pub use process::{Phase, Process};
 pub use steps::Action;
 pub use store::{Booking, Call, Counter};
-pub use world::{Ballot, Client, Handler, State, Told};
+pub use world::{Handler, State};
 
 /// One rule dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +64,12 @@ pub enum Mutation {
     NoFingerprint,
     /// The limit per person is read, and not a condition of the commit.
     LimitOnlyRead,
-    /// "Cancelled" is said by the copy of the event, which is ahead of its counter.
+    /// The copy of the event is written before its counter.
+    CopyBeforeCounter,
+    /// The rules of sale in the copy refuse without more ado, although the copy follows the counter.
     CopyRefuses,
+    /// A commit does not compare the version of the copy that it was decided by.
+    CommitWithoutVersion,
     /// "The sale is over" is said by the clock alone.
     ClockRefuses,
 }
@@ -90,26 +95,13 @@ pub enum Fault {
     OverLimit,
 }
 
-/// What a client asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct Request {
-    /// The booking's id.
-    pub id: u8,
-    /// The hash of what is asked for.
-    pub fingerprint: u8,
-    /// How many seats.
-    pub seats: i8,
-    /// For whom.
-    pub person: u8,
-}
-
-/// A version of the event: the first change makes version 1, and so on.
-#[derive(Clone, Copy, Debug)]
-pub struct Change {
-    /// Its capacity.
-    pub capacity: Option<i8>,
-    /// It is cancelled.
-    pub cancelled: bool,
+/// What keeps a refusal by the copy of the event safe from commits that an older copy allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// The epoch is raised before each such refusal.
+    Fence,
+    /// A commit compares the counter's version with that of the copy it was decided by, and the copy follows the counter.
+    Version,
 }
 
 /// The model: what is asked, what may go wrong, and which rule is dropped.
@@ -137,6 +129,8 @@ pub struct Config {
     pub limit: Option<i8>,
     /// The sale may end.
     pub sale_ends: bool,
+    /// What makes refusals by the copy safe.
+    pub guard: Guard,
     /// The dropped rule.
     pub mutation: Option<Mutation>,
 }
@@ -162,6 +156,7 @@ impl Config {
             allow_unknown: false,
             limit: None,
             sale_ends: false,
+            guard: Guard::Fence,
             mutation: None,
         }
     }
@@ -174,9 +169,22 @@ impl Config {
         &self.requests[ballot.client as usize]
     }
 
-    fn may_ask(&self, state: &State, client: &Client) -> bool {
-        let booked = |told: &Option<Told>| matches!(told, Some(Told::Booked | Told::Existing));
-        client.tries == 0 || client.tries == 1 && state.retries > 0 && !client.told.iter().any(booked)
+    /// What the copy of this version says: cancelled, and allowed by its rules.
+    fn rules(&self, version: u8) -> (bool, bool) {
+        let change = self.changes[..version as usize].last();
+        change.map_or((false, true), |change| (change.cancelled, change.allowed))
+    }
+
+    /// A version changes rules that only the copy has.
+    fn has_rules(&self) -> bool {
+        self.changes.iter().any(|change| !change.allowed)
+    }
+
+    /// Somebody looks at the copy.
+    fn has_copy(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| change.cancelled || !change.allowed)
     }
 
     /// Not everybody fits, whatever the capacity becomes.

@@ -1,7 +1,7 @@
 //! A process of the counter model: its desk, how it decides a batch, and what it answers.
 
 use super::store::{self, Booking, Call, Counter};
-use super::{Ballot, Config, Fault, Mutation, State, Told};
+use super::{Ballot, Config, Fault, Guard, Mutation, State, Told};
 
 /// What a process does at the moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
@@ -13,8 +13,8 @@ pub enum Phase {
     Counter,
     /// Next it looks the ids up, and decides by this counter.
     Bookings(Counter),
-    /// Next it writes down that the sale is over.
-    Closing,
+    /// Next it raises the epoch, to refuse by the clock or by the copy.
+    Fence,
     /// A commit is on its way.
     Commit(Call),
 }
@@ -30,6 +30,10 @@ pub struct Process {
     pub phase: Phase,
     /// The counter as it was seen last: may grant, never refuse.
     pub memory: Option<Counter>,
+    /// The version of the copy of the event that the batch was begun with.
+    pub rules: u8,
+    /// The epoch was raised since everybody in the batch arrived.
+    pub fenced: bool,
     /// What an early look-up found; empty unless a mutation looks up too early.
     pub found: Vec<Option<Booking>>,
 }
@@ -37,7 +41,10 @@ pub struct Process {
 impl State {
     /// The queue becomes the batch; an id that is in it already waits for its first.
     pub(super) fn start(&mut self, config: &Config, process: usize, from_memory: bool) {
+        let copy = self.copy;
         let desk = &mut self.processes[process];
+        desk.rules = copy;
+        desk.fenced = false;
         for ballot in std::mem::take(&mut desk.queue) {
             let id = config.request(ballot).id;
             let twice = desk.batch.iter().any(|other| config.request(*other).id == id);
@@ -62,6 +69,9 @@ impl State {
     fn grant_from_memory(&mut self, config: &Config, process: usize, seen: &Counter) {
         let mut left = seen.available.unwrap_or(0);
         let mut granted = Vec::new();
+        if config.rules(self.processes[process].rules) != (false, true) {
+            return;
+        }
         for ballot in &self.processes[process].batch {
             let seats = config.request(*ballot).seats;
             if seen.open && !self.sale_over && left >= seats {
@@ -78,7 +88,9 @@ impl State {
     pub(super) fn decide(&mut self, config: &Config, process: usize, seen: &Counter) {
         let batch = self.processes[process].batch.clone();
         let mut left = seen.available.unwrap_or(0);
-        let (mut granted, mut close) = (Vec::new(), false);
+        let (mut granted, mut fence) = (Vec::new(), false);
+        let (cancelled, allowed) = config.rules(self.processes[process].rules);
+        let fenced = self.processes[process].fenced;
         for ballot in batch {
             let request = *config.request(ballot);
             let stored = if config.is(Mutation::BookingsBeforeCounter) {
@@ -99,14 +111,24 @@ impl State {
                 } else {
                     self.refuse(config, process, ballot, Told::KeyReused);
                 }
-            } else if !seen.open || self.copy_cancelled && config.is(Mutation::CopyRefuses) {
+            } else if !seen.open || cancelled {
                 self.refuse(config, process, ballot, Told::EventCancelled);
-            } else if self.sale_over {
-                // A clock is no proof that an earlier try can't apply any more; the raised epoch is.
-                if seen.closed || config.is(Mutation::ClockRefuses) {
-                    self.refuse(config, process, ballot, Told::SaleOver);
+            } else if self.sale_over || !allowed {
+                // Neither a clock nor a copy is proof that an earlier try can't apply any more; a raised epoch is.
+                let bare = if self.sale_over {
+                    config.is(Mutation::ClockRefuses)
                 } else {
-                    close = true;
+                    config.guard == Guard::Version || config.is(Mutation::CopyRefuses)
+                };
+                let told = if self.sale_over {
+                    Told::SaleOver
+                } else {
+                    Told::NotAllowed
+                };
+                if fenced || bare {
+                    self.refuse(config, process, ballot, told);
+                } else {
+                    fence = true;
                 }
             } else if seen.available.is_none() && !config.allow_unknown {
                 self.refuse(config, process, ballot, Told::CapacityUnknown);
@@ -125,8 +147,8 @@ impl State {
         }
         if !granted.is_empty() {
             self.send_commit(process, granted, seen);
-        } else if close {
-            self.processes[process].phase = Phase::Closing;
+        } else if fence {
+            self.processes[process].phase = Phase::Fence;
         } else {
             self.processes[process].memory = Some(*seen);
             self.next_round(config, process, None);
@@ -152,6 +174,7 @@ impl State {
             ballots,
             epoch: seen.epoch,
             unknown,
+            rules: self.processes[process].rules,
         });
     }
 
@@ -164,6 +187,8 @@ impl State {
         if !applied {
             // Nothing that was remembered is worth anything now.
             self.processes[process].memory = None;
+            // Perhaps the copy that allowed this is no longer the newest.
+            self.processes[process].rules = self.copy;
             self.read_counter_next(config, process);
             return;
         }
@@ -174,6 +199,16 @@ impl State {
         // The answer carries the counter, seen after everybody in the batch arrived: it may refuse, after a look-up.
         self.processes[process].memory = Some(self.counter);
         self.next_round(config, process, Some(self.counter));
+    }
+
+    /// Raises the epoch and reads the counter in one call.
+    pub(super) fn fence(&mut self, process: usize) {
+        self.counter.epoch += 1;
+        self.note_ended(process);
+        let counter = self.counter;
+        let desk = &mut self.processes[process];
+        desk.fenced = true;
+        desk.phase = Phase::Bookings(counter);
     }
 
     /// The process stops waiting for its commit, which stays on its way: either it finds out, or it says 503.
@@ -196,7 +231,11 @@ impl State {
 
     fn next_round(&mut self, config: &Config, process: usize, seen: Option<Counter>) {
         match (self.processes[process].batch.is_empty(), seen) {
-            (true, _) => self.processes[process].phase = Phase::Idle,
+            (true, _) => {
+                self.processes[process].phase = Phase::Idle;
+                self.processes[process].fenced = false;
+                self.processes[process].rules = 0;
+            }
             (false, Some(counter)) => self.processes[process].phase = Phase::Bookings(counter),
             (false, None) => self.read_counter_next(config, process),
         }
@@ -222,9 +261,7 @@ impl State {
 
     fn answer(&mut self, process: usize, ballot: Ballot, told: Told) {
         self.processes[process].batch.retain(|other| *other != ballot);
-        let client = &mut self.clients[ballot.client as usize];
-        client.ended |= ballot.bit();
-        client.told[ballot.attempt as usize] = Some(told);
+        self.clients[ballot.client as usize].end(ballot, told);
     }
 
     /// Tells the client "no" for good, and remembers what must not happen after that.
@@ -235,8 +272,7 @@ impl State {
             .copied()
             .filter(|b| b.fingerprint == request.fingerprint);
         let client = &mut self.clients[ballot.client as usize];
-        let bound = client.bound[ballot.attempt as usize] | ballot.bit();
-        client.forbidden |= bound;
+        let bound = client.forbid(ballot);
         let found_at_arrival = client.booked & ballot.bit() != 0;
         let grounds = client.short & ballot.bit() != 0;
         self.answer(process, ballot, told);

@@ -3,8 +3,9 @@
 use stateright::{Expectation, Model, Property};
 
 use super::store;
-use super::world::Client;
-use super::{Ballot, Call, Config, Counter, Fault, Handler, Phase, Process, State, Told};
+use super::{
+    Ballot, Call, Client, Config, Counter, Fault, Guard, Handler, Mutation, Phase, Process, State, Told,
+};
 
 /// A step of the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +28,8 @@ pub enum Action {
     ReadCounter(u8),
     /// A process looks the ids up and decides.
     LookUp(u8),
-    /// A process writes down that the sale is over.
-    Close(u8),
+    /// A process raises the epoch, to refuse by the clock or by the copy.
+    Fence(u8),
     /// A process's commit applies or fails, and it hears of it.
     Commit(u8),
     /// A process hears nothing of its commit.
@@ -46,6 +47,8 @@ pub enum Action {
     ReadChange(u8),
     /// A change's handler changes the counter.
     Follow(u8),
+    /// A change's handler writes the copy of the event.
+    Copy(u8),
     /// A change's handler hears nothing of its call; the message comes again.
     LoseFollow(u8),
     /// A call that nobody waits for takes effect.
@@ -81,10 +84,7 @@ impl Config {
                     state.decide(self, process as usize, &seen);
                 }
             }
-            Action::Close(process) => {
-                store::apply(self, state, &Call::Close, false);
-                state.read_counter_next(self, process as usize);
-            }
+            Action::Fence(process) => state.fence(process as usize),
             Action::Commit(process) => {
                 if let Phase::Commit(call) = std::mem::take(&mut state.processes[process as usize].phase) {
                     state.commit_answered(self, process as usize, &call);
@@ -106,10 +106,16 @@ impl Config {
                 state.send_late(Call::Cancel { id, unknown });
             }
             Action::ReadChange(change) => {
-                state.copy_cancelled |= self.changes[change as usize].cancelled;
+                if self.is(Mutation::CopyBeforeCounter) {
+                    state.copy = state.copy.max(change + 1);
+                }
                 state.handlers[change as usize] = Handler::Seen(state.counter);
             }
             Action::Follow(change) => self.follow(state, change),
+            Action::Copy(change) => {
+                state.copy = state.copy.max(change + 1);
+                state.handlers[change as usize] = Handler::Done;
+            }
             Action::LoseFollow(change) => {
                 state.lost -= 1;
                 let before = std::mem::replace(&mut state.handlers[change as usize], Handler::Waiting);
@@ -132,17 +138,19 @@ impl Config {
         };
         let applied = store::apply(self, state, &Call::Follow { change, seen }, false);
         let done = applied || state.counter.version > change;
-        state.handlers[change as usize] = if done { Handler::Done } else { Handler::Waiting };
+        let copies = self.has_copy() && !self.is(Mutation::CopyBeforeCounter);
+        state.handlers[change as usize] = match (done, copies) {
+            (true, true) => Handler::Followed,
+            (true, false) => Handler::Done,
+            (false, _) => Handler::Waiting,
+        };
     }
 
     fn settled(state: &State) -> bool {
         state.processes.iter().all(|process| {
             process.queue.is_empty() && process.batch.is_empty() && process.phase == Phase::Idle
         }) && state.handlers.iter().all(|handler| *handler == Handler::Done)
-            && state
-                .clients
-                .iter()
-                .all(|client| client.ended.count_ones() == u32::from(client.tries))
+            && state.clients.iter().all(Client::settled)
     }
 
     fn followed(&self, state: &State) -> bool {
@@ -167,7 +175,6 @@ impl Model for Config {
             .unwrap_or(0);
         let counter = Counter {
             open: true,
-            closed: false,
             version: 0,
             capacity: self.capacity,
             sold: 0,
@@ -182,7 +189,7 @@ impl Model for Config {
             processes: vec![Process::default(); self.processes as usize],
             handlers: vec![Handler::Waiting; self.changes.len()],
             sale_over: false,
-            copy_cancelled: false,
+            copy: 0,
             fault: None,
             lost: self.lost,
             crashes: self.crashes,
@@ -196,7 +203,7 @@ impl Model for Config {
             return;
         }
         for (client, about) in (0..).zip(&state.clients) {
-            if self.may_ask(state, about) {
+            if about.may_ask(state.retries) {
                 actions.extend((0..self.processes).map(|process| Action::Ask { client, process }));
             }
         }
@@ -217,7 +224,7 @@ impl Model for Config {
                 Phase::Idle => {}
                 Phase::Counter => actions.push(Action::ReadCounter(process)),
                 Phase::Bookings(_) => actions.push(Action::LookUp(process)),
-                Phase::Closing => actions.push(Action::Close(process)),
+                Phase::Fence => actions.push(Action::Fence(process)),
                 Phase::Commit(_) => {
                     actions.push(Action::Commit(process));
                     if state.lost > 0 {
@@ -247,6 +254,7 @@ impl Model for Config {
                         actions.push(Action::LoseFollow(change));
                     }
                 }
+                Handler::Followed => actions.push(Action::Copy(change)),
                 Handler::Done => {}
             }
         }
@@ -367,6 +375,17 @@ impl Model for Config {
         sometimes(self.limit.is_some(), "refused for the limit", |_, s| {
             s.told(Told::LimitReached)
         });
+        let disallowed = self.changes.iter().any(|change| !change.allowed);
+        sometimes(disallowed, "refused by the copy", |_, s| s.told(Told::NotAllowed));
+        sometimes(
+            disallowed && self.guard == Guard::Version,
+            "decided by an outdated copy",
+            |_, s| {
+                s.processes.iter().any(|process| {
+                    matches!(process.phase, Phase::Commit(_)) && process.rules < s.counter.version
+                })
+            },
+        );
         sometimes(self.sale_ends, "refused as over", |_, s| s.told(Told::SaleOver));
         sometimes(self.reuses_id(), "a key is reused", |_, s| {
             s.told(Told::KeyReused)

@@ -1,14 +1,12 @@
 //! The store of the counter model: the counter, the bookings, and the remote calls that change them, each one atomic.
 
-use super::{Ballot, Change, Config, Fault, Mutation, State};
+use super::{Ballot, Change, Config, Fault, Guard, Mutation, State};
 
 /// The counter of the event: what a booking is granted against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Counter {
     /// Not cancelled.
     pub open: bool,
-    /// No sale any more, written down once by whoever noticed first.
-    pub closed: bool,
     /// The version of the event that the counter follows.
     pub version: u8,
     /// Absent while the capacity is not known.
@@ -49,6 +47,8 @@ pub enum Call {
         epoch: u8,
         /// Decided while the capacity was unknown, and counted in `sold` alone.
         unknown: bool,
+        /// The version of the copy whose rules allowed it.
+        rules: u8,
     },
     /// Cancels the booking with this id and gives its seats back.
     Cancel {
@@ -64,8 +64,6 @@ pub enum Call {
         /// The counter as its handler read it.
         seen: Counter,
     },
-    /// Writes down that the sale is over.
-    Close,
 }
 
 /// Applies `call`; says whether its condition held.
@@ -75,16 +73,16 @@ pub(super) fn apply(config: &Config, state: &mut State, call: &Call, late: bool)
             ballots,
             epoch,
             unknown,
-        } => commit(config, state, ballots, *epoch, *unknown, late),
+            rules,
+        } => {
+            let outdated = config.guard == Guard::Version
+                && state.counter.version > *rules
+                && config.has_copy()
+                && !config.is(Mutation::CommitWithoutVersion);
+            !outdated && commit(config, state, ballots, *epoch, *unknown, late)
+        }
         Call::Cancel { id, unknown } => cancel(config, state, *id, *unknown),
         Call::Follow { change, seen } => follow(config, state, *change, seen),
-        Call::Close => {
-            if !state.counter.closed {
-                state.counter.closed = true;
-                state.counter.epoch += 1;
-            }
-            true
-        }
     }
 }
 
@@ -145,7 +143,7 @@ fn commit(
     }
     for ballot in ballots {
         let request = config.request(*ballot);
-        if state.clients[ballot.client as usize].forbidden & ballot.bit() != 0 {
+        if state.clients[ballot.client as usize].is_forbidden(*ballot) {
             state.fault(Fault::BookedAfterRefusal);
         }
         state.bookings[request.id as usize] = Some(Booking {
@@ -199,7 +197,9 @@ fn cancel(config: &Config, state: &mut State, id: u8, unknown: bool) -> bool {
 
 fn follow(config: &Config, state: &mut State, change: u8, seen: &Counter) -> bool {
     let version = change + 1;
-    let Change { capacity, cancelled } = config.changes[change as usize];
+    let Change {
+        capacity, cancelled, ..
+    } = config.changes[change as usize];
     let counter = &mut state.counter;
     if counter.version >= version && !config.is(Mutation::ChangeWithoutVersion) {
         return false;
@@ -225,6 +225,7 @@ fn follow(config: &Config, state: &mut State, change: u8, seen: &Counter) -> boo
     counter.capacity = capacity;
     counter.version = version;
     counter.open = !cancelled;
-    counter.epoch += u8::from(raises);
+    // With every version, where only the copy has the rules: that alone does not fence who decides by an older copy afterwards.
+    counter.epoch += u8::from(raises || config.has_rules());
     true
 }

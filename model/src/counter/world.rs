@@ -1,63 +1,8 @@
 //! The world of the counter model: clients with their tries, processes, handlers, and everything on its way.
 
+use crate::clients::{Client, Told};
+
 use super::{Booking, Call, Config, Counter, Fault, Process};
-
-/// One try of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ballot {
-    /// Which client, and so which request.
-    pub client: u8,
-    /// 0 is the first try, 1 the retry.
-    pub attempt: u8,
-}
-
-impl Ballot {
-    pub(super) fn bit(self) -> u8 {
-        1 << self.attempt
-    }
-}
-
-/// The answer to one try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Told {
-    /// Granted now.
-    Booked,
-    /// Granted before.
-    Existing,
-    /// The id belongs to another request.
-    KeyReused,
-    /// Too few seats.
-    SoldOut,
-    /// No such event any more.
-    EventCancelled,
-    /// Nothing is sold before the capacity is known.
-    CapacityUnknown,
-    /// The person has enough.
-    LimitReached,
-    /// Too late.
-    SaleOver,
-    /// 503: ask again.
-    Unavailable,
-}
-
-/// One client.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Client {
-    /// How many tries it has made.
-    pub tries: u8,
-    /// The answers.
-    pub told: [Option<Told>; 2],
-    /// Bit a try: no process starts anything for it any more.
-    pub ended: u8,
-    /// For each try, bit a try: had ended when the counter was seen that decides this one.
-    pub bound: [u8; 2],
-    /// Bit a try: must not apply any more, because the client was refused.
-    pub forbidden: u8,
-    /// Bit a try: since it arrived there was a moment with too few seats for it.
-    pub short: u8,
-    /// Bit a try: its booking was there when it arrived.
-    pub booked: u8,
-}
 
 /// Where the handler of a change is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +11,8 @@ pub enum Handler {
     Waiting,
     /// Saw this, and is about to change it.
     Seen(Counter),
+    /// Changed it, and is about to write the copy of the event.
+    Followed,
     /// Done.
     Done,
 }
@@ -85,8 +32,8 @@ pub struct State {
     pub processes: Vec<Process>,
     /// Who changes the event.
     pub handlers: Vec<Handler>,
-    /// The copy of the event says so; its counter follows later, or after a redelivery.
-    pub copy_cancelled: bool,
+    /// The version of the copy of the event, which has the rules of sale.
+    pub copy: u8,
     /// The clock has passed the end of the sale.
     pub sale_over: bool,
     /// The first thing that went wrong.
@@ -128,11 +75,13 @@ impl State {
             .any(|client| client.told.contains(&Some(told)))
     }
 
-    /// The counter was seen: what ended before must not apply any more if it refuses.
+    /// The counter was seen: what ended before must not apply any more if it refuses. After a fence the fence is what
+    /// refuses: whoever ended after it may have seen the raised epoch.
     pub(super) fn note_ended(&mut self, process: usize) {
-        for ballot in &self.processes[process].batch {
-            let client = &mut self.clients[ballot.client as usize];
-            client.bound[ballot.attempt as usize] = client.ended;
+        if !self.processes[process].fenced {
+            for ballot in &self.processes[process].batch {
+                self.clients[ballot.client as usize].note_ended(*ballot);
+            }
         }
     }
 

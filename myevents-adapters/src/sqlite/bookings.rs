@@ -131,10 +131,11 @@ fn decide(
     })
 }
 
-struct Insert<'c>(CachedStatement<'c>);
+/// Stores bookings, with its statement prepared once.
+pub(super) struct Insert<'c>(CachedStatement<'c>);
 
 impl<'c> Insert<'c> {
-    fn new(tx: &Tx<'c>) -> Result<Self> {
+    pub(super) fn new(tx: &Tx<'c>) -> Result<Self> {
         tx.connection()
             .prepare_cached(
                 "INSERT INTO bookings (id, event, user, name, email, seats, date, state, version, fingerprint, person)
@@ -145,7 +146,7 @@ impl<'c> Insert<'c> {
     }
 
     /// Answers `false` when the id is there.
-    fn run(&mut self, booking: &Booking) -> Result<bool> {
+    pub(super) fn run(&mut self, booking: &Booking) -> Result<bool> {
         let changed = self
             .0
             .execute(params![

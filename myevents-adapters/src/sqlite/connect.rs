@@ -4,11 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use myevents_core::ports::Clock;
+use myevents_core::domain::{Booking, IdSecret, LocationId, LocationRecord, UserId, UserRecord};
+use myevents_core::ports::{Clock, Inserted, PageOf, ParkedMessage};
 use myevents_core::{Error, ErrorKind, Result};
 
-use super::{SqliteConfig, SqliteStore};
-use crate::connect::{CheckResult, OpenStore, StoreOptions, StoreTools};
+use super::job::Durability;
+use super::{SqliteConfig, SqliteStore, transfer, users};
+use crate::connect::{OpenStore, StoreOptions};
+use crate::tools::{CheckResult, StoreTools};
+
+/// Bookings of one transaction of an import.
+const IMPORTED_AT_ONCE: usize = 1_000;
 
 fn config(options: &StoreOptions) -> SqliteConfig {
     if options.tool {
@@ -57,5 +63,65 @@ impl StoreTools for SqliteStore {
 
     async fn backup(&self, folder: &Path) -> Result<PathBuf> {
         SqliteStore::backup(self, folder).await
+    }
+
+    async fn all_locations(
+        &self,
+        after: Option<&LocationId>,
+        limit: usize,
+    ) -> Result<PageOf<LocationRecord, LocationId>> {
+        let after = after.cloned();
+        self.read(move |connection| transfer::locations(connection, after.as_ref(), limit))
+            .await
+    }
+
+    async fn users(&self, after: Option<&UserId>, limit: usize) -> Result<PageOf<UserRecord, UserId>> {
+        let after = after.cloned();
+        self.read(move |connection| transfer::users(connection, after.as_ref(), limit))
+            .await
+    }
+
+    async fn removed_users(&self, after: Option<&UserId>, limit: usize) -> Result<PageOf<UserId, UserId>> {
+        let after = after.cloned();
+        self.read(move |connection| transfer::removed_users(connection, after.as_ref(), limit))
+            .await
+    }
+
+    async fn is_removed(&self, user: &UserId) -> Result<bool> {
+        self.reads()
+            .point(|connection| users::is_removed(connection, user))
+    }
+
+    async fn adopt_id_secret(&self, secret: &IdSecret) -> Result<()> {
+        let adopted = secret.clone();
+        self.write(1, Durability::Synced, move |tx| {
+            transfer::adopt_id_secret(tx, &adopted)
+        })
+        .await?;
+        self.take_secret(secret);
+        Ok(())
+    }
+
+    async fn import_bookings(&self, bookings: &[Booking]) -> Vec<Result<Inserted<Booking>>> {
+        let mut results = Vec::with_capacity(bookings.len());
+        for chunk in bookings.chunks(IMPORTED_AT_ONCE) {
+            let given = chunk.to_vec();
+            let stored = self.write(chunk.len(), Durability::Synced, move |tx| {
+                transfer::import_bookings(tx, &given)
+            });
+            match stored.await {
+                Ok(chunk) => results.extend(chunk),
+                Err(error) => results.extend(chunk.iter().map(|_| Err(error.duplicate()))),
+            }
+        }
+        results
+    }
+
+    async fn import_parked(&self, messages: &[ParkedMessage]) -> Result<()> {
+        let messages = messages.to_vec();
+        self.write(messages.len(), Durability::Synced, move |tx| {
+            transfer::import_parked(tx, &messages)
+        })
+        .await
     }
 }

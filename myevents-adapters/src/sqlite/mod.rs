@@ -20,6 +20,7 @@ mod projection;
 mod reader;
 mod schema;
 mod store;
+mod transfer;
 mod tx;
 mod users;
 mod writer;

@@ -9,6 +9,7 @@ use myevents_core::contract::Envelope;
 use myevents_core::domain::IdSecret;
 use myevents_core::ports::{Clock, Committed, InboxToken, OutboxRow};
 use myevents_core::{Error, ErrorKind, Result};
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::config::{SqliteConfig, SqliteMode};
@@ -27,7 +28,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Arc<Readers>,
     config: Arc<SqliteConfig>,
-    secret: IdSecret,
+    secret: Arc<Mutex<IdSecret>>,
 }
 
 impl fmt::Debug for SqliteStore {
@@ -85,7 +86,7 @@ impl SqliteStore {
             writer: Writer::start(connection, Arc::clone(&config), clock, lock)?,
             readers: Arc::new(Readers::new(Arc::clone(&config))),
             config,
-            secret: identity.id_secret,
+            secret: Arc::new(Mutex::new(identity.id_secret)),
         })
     }
 
@@ -137,7 +138,12 @@ impl SqliteStore {
     }
 
     pub(super) fn secret(&self) -> IdSecret {
-        self.secret.clone()
+        self.secret.lock().clone()
+    }
+
+    /// Another secret was stored.
+    pub(super) fn take_secret(&self, secret: &IdSecret) {
+        *self.secret.lock() = secret.clone();
     }
 
     pub(super) fn reads(&self) -> &Arc<Readers> {

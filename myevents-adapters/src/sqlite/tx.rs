@@ -172,6 +172,16 @@ impl<'t, 'c> Appender<'t, 'c> {
 
     /// Stores `message` and answers its row if it was born leased.
     pub(super) fn append(&mut self, message: &Envelope) -> Result<Option<OutboxRow>> {
+        let (seq, leased) = self.insert(message)?;
+        Ok(leased.then(|| OutboxRow {
+            id: outbox::row_id(seq),
+            token: ClaimToken(self.token),
+            envelope: message.clone(),
+        }))
+    }
+
+    /// Stores `message`; answers the number of its row, and whether it was born leased.
+    pub(super) fn insert(&mut self, message: &Envelope) -> Result<(i64, bool)> {
         let entity = message.key();
         let lease = match self.tx.instance.lease {
             Some(lease) => (!self.waits(entity)?).then_some(lease),
@@ -194,10 +204,6 @@ impl<'t, 'c> Appender<'t, 'c> {
                 &message.body()[..],
             ])
             .map_err(during("store message"))?;
-        Ok(lease.map(|_| OutboxRow {
-            id: outbox::row_id(seq),
-            token: ClaimToken(self.token),
-            envelope: message.clone(),
-        }))
+        Ok((seq, lease.is_some()))
     }
 }

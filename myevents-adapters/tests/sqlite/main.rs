@@ -5,3 +5,7 @@ mod faults;
 mod files;
 mod records;
 mod relay;
+mod transfer;
+
+#[path = "../common/transfer/mod.rs"]
+mod kit;

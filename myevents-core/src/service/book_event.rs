@@ -87,13 +87,16 @@ impl BookingService {
     }
 }
 
-/// Whom limits count for: the signed-in caller, else the user, else the e-mail address in lower case.
+/// Whom limits count for: the signed-in caller, else the user, else the e-mail address in lower case. Blanks name nobody.
 fn person_of(context: &RequestContext, draft: &BookingDraft) -> Option<Person> {
-    let text = match (&context.caller, &draft.user, &draft.email) {
+    let email = draft.email.as_ref().map(|email| email.as_str().trim());
+    let text = match (&context.caller, &draft.user, email) {
         (Caller::Subject { issuer, subject }, _, _) => format!("subject:{issuer}:{subject}"),
         (Caller::Anonymous, Some(user), _) => format!("user:{user}"),
-        (Caller::Anonymous, None, Some(email)) => format!("email:{}", email.as_str().to_lowercase()),
-        (Caller::Anonymous, None, None) => return None,
+        (Caller::Anonymous, None, Some(email)) if !email.is_empty() => {
+            format!("email:{}", email.to_lowercase())
+        }
+        (Caller::Anonymous, None, _) => return None,
     };
     Some(Person::new(Text::from_stored(&text)))
 }

@@ -232,15 +232,23 @@ async fn what_one_person_may_book_is_limited_and_so_a_person_is_needed() {
             .bookable_as(Some(20), |event| event.person_limits = limits)
             .await;
         let path = format!("/events/{event}/bookings");
-        let nobody = app.post(&path, r#"{"seats":1}"#).await;
-        assert_eq!(nobody.status, StatusCode::UNPROCESSABLE_ENTITY);
-        assert_eq!(nobody.problem(), "person-required");
+        for nobody in [
+            r#"{"seats":1}"#,
+            r#"{"seats":1,"name":"Ada","email":""}"#,
+            r#"{"seats":1,"email":"  ","userId":""}"#,
+        ] {
+            let nobody = app.post(&path, nobody).await;
+            assert_eq!(nobody.status, StatusCode::UNPROCESSABLE_ENTITY);
+            assert_eq!(nobody.problem(), "person-required");
+        }
         let ada = r#"{"seats":2,"email":"ada@example.org"}"#;
         let first = app.post(&path, ada).await;
         assert_eq!(first.status, StatusCode::CREATED);
-        let second = app.post(&path, ada).await;
-        assert_eq!(second.status, StatusCode::CONFLICT);
-        assert_eq!(second.problem(), "limit-reached");
+        for same in [ada, r#"{"seats":2,"email":" Ada@Example.ORG "}"#] {
+            let second = app.post(&path, same).await;
+            assert_eq!(second.status, StatusCode::CONFLICT);
+            assert_eq!(second.problem(), "limit-reached");
+        }
         let bob = app.post(&path, r#"{"seats":2,"email":"bob@example.org"}"#).await;
         assert_eq!(bob.status, StatusCode::CREATED);
         let left = app.get(&format!("/events/{event}/availability")).await.json();

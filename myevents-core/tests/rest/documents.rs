@@ -28,6 +28,10 @@ async fn the_document_is_whole_and_its_references_hold() {
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["servers"], json!([{"url": "/"}]));
     assert!(document["paths"]["/events/{id}/bookings"]["post"]["responses"]["409"].is_object());
+    for limit in ["MaxSeatsPerPerson", "MaxBookingsPerPerson"] {
+        let described = &document["components"]["schemas"]["Event"]["properties"][limit];
+        assert!(described["description"].is_string(), "{limit}: {described}");
+    }
     for document in [
         document,
         serde_json::to_value(openapi::event_document()).unwrap(),

@@ -155,3 +155,56 @@ async fn locations_are_made_found_put_and_deleted() {
         StatusCode::UNPROCESSABLE_ENTITY
     );
 }
+
+#[tokio::test]
+async fn limits_are_read_in_every_spelling_and_shown_in_one() {
+    let app = App::new();
+    let shown = |event: &serde_json::Value| {
+        let fields = event.as_object().unwrap();
+        ["MaxSeatsPerBooking", "MaxSeatsPerPerson", "MaxBookingsPerPerson"]
+            .map(|name| fields.get(name).cloned())
+    };
+    for names in [
+        ["MaxSeatsPerBooking", "MaxSeatsPerPerson", "MaxBookingsPerPerson"],
+        ["maxseatsperbooking", "maxseatsperperson", "maxbookingsperperson"],
+        [
+            "max_seats_per_booking",
+            "max_seats_per_person",
+            "max_bookings_per_person",
+        ],
+        [
+            "maxSeatsPerBooking",
+            "MAXSEATSPERPERSON",
+            "Max_Bookings_Per_Person",
+        ],
+    ] {
+        let body = json!({"name": "limited", names[0]: 4, names[1]: 12, names[2]: 3});
+        let made = app.post("/events", body.to_string()).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{names:?}");
+        let expected = [Some(json!(4)), Some(json!(12)), Some(json!(3))];
+        assert_eq!(shown(&made.json()), expected, "{names:?}");
+        let path = format!("/events/{}", made.json()["ID"].as_str().unwrap());
+        assert_eq!(shown(&app.get(&path).await.json()), expected);
+        // Replaced by an event that says nothing of limits: there are none any more, and none is shown.
+        for body in [
+            r#"{"name":"free"}"#,
+            r#"{"name":"free","MaxSeatsPerPerson":null}"#,
+        ] {
+            let changed = app.ask("PUT", &path, &[], body).await;
+            assert_eq!(changed.status, StatusCode::OK);
+            assert_eq!(shown(&changed.json()), [None, None, None]);
+        }
+    }
+    for (value, status) in [
+        ("0", StatusCode::UNPROCESSABLE_ENTITY),
+        ("-1", StatusCode::UNPROCESSABLE_ENTITY),
+        ("2147483648", StatusCode::UNPROCESSABLE_ENTITY),
+        ("1.5", StatusCode::BAD_REQUEST),
+        ("\"3\"", StatusCode::BAD_REQUEST),
+    ] {
+        for name in ["MaxSeatsPerPerson", "max_bookings_per_person"] {
+            let body = format!(r#"{{"name":"limited","{name}":{value}}}"#);
+            assert_eq!(app.post("/events", body).await.status, status, "{name} {value}");
+        }
+    }
+}

@@ -38,7 +38,7 @@ pub(crate) struct Site {
 pub(crate) enum Session<'a> {
     /// It does: when this process is killed, the server is too, and `remove` is removed.
     Own { remove: Option<&'a Path> },
-    /// It stays, also when the terminal closes.
+    /// It stays, also when the terminal closes, once it is ready and [`Running::release`]d.
     Detached,
 }
 
@@ -97,6 +97,8 @@ impl Site {
     /// The folder is made if it is not there. One that was used before gives the port of then, if that is free.
     pub(crate) fn open(kind: Kind, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        // Of a server that somebody else killed.
+        clear_up(kind, folder);
         let mut site = Self {
             kind,
             // The servers start in it, so their files cannot be named from elsewhere.
@@ -138,14 +140,13 @@ impl Site {
             .spawn()
             .with_context(|| format!("cannot start {}", install::product(self.kind)))?;
         let mut running = Running { child, guard: None };
-        let outcome = match session {
-            Session::Own { remove } => {
-                process::guard(running.pid(), remove, after(self.kind, self.port).as_ref()).map(Some)
-            }
-            Session::Detached => Ok(None),
-        }
-        .and_then(|guard| {
-            running.guard = guard;
+        let remove = match session {
+            Session::Own { remove } => remove,
+            Session::Detached => None,
+        };
+        let after = after(self.kind, self.port);
+        let outcome = process::guard(running.pid(), remove, after.as_ref()).and_then(|guard| {
+            running.guard = Some(guard);
             self.wait_ready(&mut running)
         });
         let Err(error) = outcome else {
@@ -156,11 +157,11 @@ impl Site {
         self.clear_up();
         let said = fs::read(self.output()).unwrap_or_default();
         let said = said.get(begin..).unwrap_or_default();
-        Err(error.context(format!(
-            "{} did not start; it said last:\n{}\n",
+        bail!(
+            "{} did not start: {error:#}; it said last:\n{}",
             install::product(self.kind),
             process::last_lines(&String::from_utf8_lossy(said))
-        )))
+        )
     }
 
     /// As [`Site::start`], while nobody knows the port: if somebody took it since it was chosen, another one is.

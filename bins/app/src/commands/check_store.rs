@@ -9,7 +9,7 @@ use super::say;
 use crate::stores;
 
 pub(super) async fn run(settings: &Settings) -> Result<ExitCode> {
-    stores::with_open(settings, async |stores| {
+    stores::with_open(settings, true, async |stores| {
         let mut sound = true;
         for (service, open) in stores {
             let found = open.tools.check().await?;

@@ -11,7 +11,7 @@ use super::say;
 use crate::stores;
 
 pub(super) async fn backup(settings: &Settings, folder: &Path) -> Result<ExitCode> {
-    stores::with_open(settings, async |stores| {
+    stores::with_open(settings, true, async |stores| {
         // The bookings first: the copy of the events is then never older than what was booked of them.
         for (service, open) in stores.iter().rev() {
             let path = open.tools.backup(folder).await?;

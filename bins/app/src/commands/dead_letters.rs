@@ -15,7 +15,7 @@ use crate::stores;
 const PAGE: usize = 100;
 
 pub(super) async fn run(settings: &Settings, action: Option<LetterAction>) -> Result<ExitCode> {
-    stores::with_open(settings, async |stores| {
+    stores::with_open(settings, true, async |stores| {
         let mut found = 0;
         for (service, open) in stores {
             let letters = &open.dead_letters;

@@ -5,10 +5,14 @@ mod check_store;
 mod copies;
 mod dead_letters;
 pub(crate) mod dev_cert;
+mod export;
 pub(crate) mod health;
+mod import;
 mod marked;
+mod migrate;
 pub(crate) mod openapi;
 mod outbox;
+mod progress;
 mod rebuild;
 mod reconcile;
 mod republish;
@@ -16,9 +20,11 @@ mod republish;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use myevents_core::runtime::config::Settings;
+use myevents_adapters::connect::OpenStore;
+use myevents_adapters::transfer::{Counts, Part};
+use myevents_core::runtime::config::{ServiceName, Settings};
 
-use crate::cli::Command;
+use crate::cli::{Command, Origin};
 
 /// Runs a command that needs the stores.
 pub(crate) async fn run(settings: &Settings, command: Command) -> Result<ExitCode> {
@@ -31,6 +37,14 @@ pub(crate) async fn run(settings: &Settings, command: Command) -> Result<ExitCod
         Command::Republish { since, event } => republish::run(settings, since, event).await,
         Command::Backup { folder } => copies::backup(settings, &folder).await,
         Command::Restore { folder } => copies::restore(settings, &folder).await,
+        Command::Export {
+            output,
+            without_messages,
+        } => export::run(settings, &output, without_messages).await,
+        Command::Import { input } => import::run(settings, &input).await,
+        Command::Migrate {
+            from: Origin::Mongodb { from, dry_run },
+        } => migrate::run(settings, from, dry_run).await,
         other => bail!("{other:?} needs no store"),
     }
 }
@@ -39,4 +53,27 @@ pub(crate) async fn run(settings: &Settings, command: Command) -> Result<ExitCod
 #[allow(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 pub(crate) fn say(line: impl std::fmt::Display) {
     println!("{line}");
+}
+
+/// The program's stores, as those that records are moved from or into.
+fn parts(stores: &[(ServiceName, OpenStore)]) -> Vec<Part<'_>> {
+    let stores = stores.iter();
+    stores
+        .map(|(service, store)| Part {
+            role: service.as_str(),
+            store,
+        })
+        .collect()
+}
+
+/// What was moved, a line a store.
+fn told(counts: &Counts) -> Vec<String> {
+    let line = |(role, kinds): (&String, &std::collections::BTreeMap<String, u64>)| {
+        let kinds: Vec<_> = kinds
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        format!("{role}: {}", kinds.join(", "))
+    };
+    counts.iter().map(line).collect()
 }

@@ -16,7 +16,7 @@ const PAGE: usize = 100;
 
 pub(super) async fn run(settings: &Settings, action: Option<OutboxAction>) -> Result<ExitCode> {
     let action = action.unwrap_or(OutboxAction::List);
-    stores::with_open(settings, async |stores| {
+    stores::with_open(settings, true, async |stores| {
         let mut found = 0;
         for (service, open) in stores {
             let store = &*open.store;

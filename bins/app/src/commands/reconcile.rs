@@ -13,7 +13,7 @@ pub(super) async fn run(settings: &Settings, repair: bool) -> Result<ExitCode> {
     if settings.service(ServiceName::Booking).is_none() {
         bail!("counters are the booking service's: run this with `bookingservice` or `myevents`");
     }
-    stores::with_open(settings, async |stores| {
+    stores::with_open(settings, true, async |stores| {
         let (mut checked, mut off) = (0_u64, 0_u64);
         for (_, open) in stores
             .iter()

@@ -21,7 +21,7 @@ pub(super) async fn run(
     }
     let since = since.map(|text| time(&text)).transpose()?;
     let event = event.map(|id| EventId::parse(&id)).transpose()?;
-    stores::with_open(settings, async |stores| {
+    stores::with_open(settings, true, async |stores| {
         for (_, open) in stores
             .iter()
             .filter(|(service, _)| *service == ServiceName::Event)

@@ -233,11 +233,12 @@ pub(super) const BROKER_TYPES: &[&str] = &["local", "amqp", "kafka", "sqs"];
 /// Every setting, in the order of the docs.
 pub static KEYS: &[Key] = &[
     key(STORE, "databasetype", Choice(DATABASE_TYPES), Same("sqlite"), "Where records are kept. `memory` keeps nothing over a restart. `MONGO_URL` sets `mongodb` and its URL."),
-    key(STORE, "dbconnection", Text, Unset, "The store's file or URL. By type: `sqlite` a file, `eventservice.db` or `bookingservice.db` (in `myevents` within `data`); `mongodb` a URL, `mongodb://127.0.0.1`.").aliased(&["MONGO_URL"]).secret(),
-    key(STORE, "create_tables", Flag, Same("true"), "Make tables that are not there (`dynamodb`)."),
+    key(STORE, "dbconnection", Text, Unset, "The store's file or URL. By type: `sqlite` a file, `eventservice.db` or `bookingservice.db` (in `myevents` within `data`); `mongodb` a URL, `mongodb://127.0.0.1`; `dynamodb` an endpoint such as `http://localhost:8000`, else that of the region in the AWS SDK's own variables.").aliased(&["MONGO_URL"]).secret(),
+    key(STORE, "create_tables", Flag, Same("true"), "Make tables (`dynamodb`) and indexes (`dynamodb`, `mongodb`) that are not there."),
     key(STORE, "table_prefix", Text, ByService("", "booking-"), "Put before the names of tables (`dynamodb`)."),
     key(STORE, "data", Path, Same("./myevents-data"), "The folder of the SQLite files.").only_myevents(),
     key(LISTEN, "listen", Address, Same("127.0.0.1:8080"), "The page, the docs and both APIs on one origin.").only_myevents(),
+    key(LISTEN, "page_config", Path, Unset, "A JSON file laid over the page's `config.json`: name, colour, logo, addresses of the services. See [page.md](page.md).").only_myevents(),
     key(LISTEN, "restfulapi_endpoint", Address, ByService("localhost:8181", "localhost:8282"), "Where the service's API listens. `myevents` does not read `LISTEN_URL`, which could mean either service.").aliased(&["LISTEN_URL"]),
     key(LISTEN, "restfulapi-tlsendpoint", Address, ByService("localhost:9191", "localhost:9292"), "Where the service's API listens for HTTPS once certificate and key are given. `myevents` does not read `TLS_LISTEN_URL`.").aliased(&["TLS_LISTEN_URL"]),
     key(LISTEN, "tls_certificate", Path, Unset, "The certificate chain, PEM."),

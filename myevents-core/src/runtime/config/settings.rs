@@ -132,6 +132,8 @@ pub struct Settings {
     pub listen: Option<ListenAddress>,
     /// The folder of the SQLite files (`myevents`).
     pub data: Option<PathBuf>,
+    /// Laid over the page's `config.json` (`myevents`).
+    pub page_config: Option<PathBuf>,
     /// Where metrics listen; `None` = off.
     pub metrics: Option<ListenAddress>,
     /// Events with a label of their own.
@@ -198,6 +200,7 @@ impl Settings {
             services,
             listen: if both { values.address("listen") } else { None },
             data: if both { values.path("data") } else { None },
+            page_config: if both { values.path("page_config") } else { None },
             metrics: values.address("metrics_endpoint"),
             metrics_max_label_values: values.number("metrics_max_label_values"),
             broker: values.text("message_broker_type"),

@@ -1,0 +1,207 @@
+//! The stores on a server, each beside the bare driver: bookings of one hot event, reads, and the relay's rate.
+//!
+//! Both sides run in this process against the same server, in alternating rounds, so that the ratio says what the protocol is
+//! worth there. The server is a stand-in for development (see docs/testing.md): absolute numbers say nothing about a real one.
+#![allow(
+    clippy::print_stdout,
+    reason = "a command line tool talks through its standard output"
+)]
+
+mod dynamodb;
+mod mongodb;
+mod relay;
+mod rounds;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use myevents_core::domain::EventId;
+use myevents_core::ports::{Store, SystemClock};
+use myevents_core::relay::{HandoverReceiver, handover};
+use myevents_core::service::{BookingDraft, BookingService, BookingSettings, RequestContext};
+use myevents_core::testkit::fixture;
+use myevents_servers::{Kind, Server};
+
+use rounds::{Rounds, rate};
+
+/// Measures stores beside the bare driver on the same server.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// Rounds of each figure.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of each side of a round.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Messages in the outbox that the relay works off.
+    #[arg(long, default_value_t = 20_000)]
+    messages: usize,
+    /// Only these: mongodb, dynamodb.
+    only: Vec<String>,
+}
+
+/// Connections of the hot event and of the reads.
+pub(crate) const CALLERS: usize = 64;
+
+/// The least that an honest program does with the bare driver.
+pub(crate) trait Bare: Send + Sync + 'static {
+    /// Books one seat durably, never more than there are, under a new id.
+    fn book(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Reads the event that our store was given.
+    fn read(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let wanted = |kind: Kind| cli.only.is_empty() || cli.only.iter().any(|word| word == kind.word());
+    println!("| store | what | reach | measured | ours | bare driver |\n|---|---|---|---|---|---|");
+    if wanted(Kind::Mongodb) {
+        let server = Server::start(Kind::Mongodb)?;
+        runtime.block_on(async {
+            let (store, event) = prepared(mongodb::store(server.url()).await?).await?;
+            let bare = Arc::new(mongodb::Direct::new(server.url(), &event).await?);
+            measure(&cli, "mongodb", store, event, bare).await
+        })?;
+    }
+    if wanted(Kind::Dynamodb) {
+        let server = Server::start(Kind::Dynamodb)?;
+        runtime.block_on(async {
+            let client = dynamodb::client(server.url());
+            let (store, event) = prepared(dynamodb::store(&client).await?).await?;
+            let bare = Arc::new(dynamodb::Direct::new(client, &event).await?);
+            measure(&cli, "dynamodb", store, event, bare).await
+        })?;
+    }
+    Ok(())
+}
+
+/// A store that knows one event with more seats than will be asked for.
+async fn prepared(store: Arc<dyn Store>) -> Result<(Arc<dyn Store>, EventId)> {
+    let event = fixture::event("hot");
+    let id = event.id.clone();
+    let projection = fixture::projection(fixture::event_record(event), 1, Some(2_000_000_000));
+    let applied = store.project_event(&projection).await?;
+    ensure!(applied.copy && applied.counter, "the event was not taken");
+    Ok((store, id))
+}
+
+async fn measure<B: Bare>(
+    cli: &Cli,
+    name: &str,
+    store: Arc<dyn Store>,
+    event: EventId,
+    bare: Arc<B>,
+) -> Result<()> {
+    let time = Duration::from_secs_f64(cli.seconds);
+    let (service, _receiver) = service(&store);
+    let line = |what: &str, reach: &str, rounds: &Rounds| {
+        println!(
+            "| `{name}` | {what} | {reach} | {} | {:.0}/s | {:.0}/s |",
+            rounds.ratio(),
+            rounds.ours(),
+            rounds.bare()
+        );
+    };
+
+    let mut booked = Rounds::default();
+    for round in 0..cli.rounds {
+        let ours = async {
+            let (service, event) = (Arc::clone(&service), event.clone());
+            rate(CALLERS, time, move || {
+                let (service, event) = (Arc::clone(&service), event.clone());
+                async move { book(&service, event).await }
+            })
+            .await
+        };
+        let theirs = async {
+            let bare = Arc::clone(&bare);
+            rate(CALLERS, time, move || {
+                let bare = Arc::clone(&bare);
+                async move { bare.book().await }
+            })
+            .await
+        };
+        booked.add(round, ours, theirs).await?;
+    }
+    line("bookings, one hot event, 64 callers", "≥ 5 × one by one", &booked);
+    let found = store
+        .reconcile(&event, false)
+        .await?
+        .context("the counter is gone")?;
+    ensure!(found.drift == 0, "{found:?}");
+
+    let mut read = Rounds::default();
+    for round in 0..cli.rounds {
+        let ours = async {
+            let (store, event) = (Arc::clone(&store), event.clone());
+            rate(CALLERS, time, move || {
+                let (store, event) = (Arc::clone(&store), event.clone());
+                async move { store.find_event(&event).await?.map(drop).context("no event") }
+            })
+            .await
+        };
+        let theirs = async {
+            let bare = Arc::clone(&bare);
+            rate(CALLERS, time, move || {
+                let bare = Arc::clone(&bare);
+                async move { bare.read().await }
+            })
+            .await
+        };
+        read.add(round, ours, theirs).await?;
+    }
+    line("an event by id, 64 callers", "≥ 0.8 × a bare read", &read);
+
+    let relayed = relay::rate(&store, &event, cli.messages).await?;
+    println!(
+        "| `{name}` | relay, {} messages, `local` | ≥ 5,000/s (`mongodb`) | {relayed:.0}/s | | |",
+        cli.messages
+    );
+    store.close().await?;
+    Ok(())
+}
+
+fn service(store: &Arc<dyn Store>) -> (Arc<BookingService>, HandoverReceiver) {
+    let (handover, receiver) = handover(16);
+    let settings = BookingSettings::default();
+    (
+        Arc::new(BookingService::new(
+            Arc::<dyn Store>::clone(store),
+            handover,
+            settings,
+        )),
+        receiver,
+    )
+}
+
+async fn book(service: &BookingService, event: EventId) -> Result<()> {
+    let draft = BookingDraft {
+        id: None,
+        event,
+        user: None,
+        name: None,
+        email: None,
+        seats: fixture::seats(1),
+    };
+    let outcome = service
+        .book_event(&RequestContext::default(), None, draft)
+        .await?;
+    ensure!(
+        matches!(outcome, myevents_core::ports::Outcome::Booked(_)),
+        "{outcome:?}"
+    );
+    Ok(())
+}
+
+/// The clock of stores.
+pub(crate) fn clock() -> Arc<SystemClock> {
+    Arc::new(SystemClock)
+}

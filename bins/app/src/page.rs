@@ -1,0 +1,347 @@
+//! Serves the page that was built into the program: hashed files for ever, the rest asked for anew, nothing of others.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use myevents_core::ports::UnknownCapacity;
+use myevents_core::runtime::config::{ServiceName, Settings};
+use rust_embed::{EmbeddedFile, RustEmbed};
+use serde_json::{Value, json};
+
+/// The built page, or the placeholder; `build.rs` says which.
+#[derive(RustEmbed)]
+#[cfg_attr(page_built, folder = "../../frontend/dist/site")]
+#[cfg_attr(not(page_built), folder = "../../frontend/placeholder")]
+struct Site;
+
+/// Paths that the page itself tells apart. Every other path that nobody knows stays a problem of the API.
+const VIEWS: [&str; 7] = [
+    "/",
+    "/e/{id}",
+    "/t/{id}",
+    "/my",
+    "/organise",
+    "/organise/",
+    "/organise/{*rest}",
+];
+
+/// Names with the hash of their content in them: what was once loaded never changes.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// May be kept, but has to be asked for before it is used.
+const ASK_FIRST: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// The page's routes.
+///
+/// # Errors
+/// When the file that `page_config` names can't be read, or is no JSON object.
+pub(crate) fn router(settings: &Settings) -> Result<Router> {
+    let config = config(settings)?;
+    let policy = policy(&config)?;
+    let mut router = Router::new();
+    for name in Site::iter().filter(|name| !is_copy(name)) {
+        let served = Arc::new(Served::load(&name, policy.clone()).context("a file of the page is gone")?);
+        if name == "index.html" {
+            for view in VIEWS {
+                router = router.route(view, serve(&served));
+            }
+        } else if name != "config.json" {
+            router = router.route(&format!("/{name}"), serve(&served));
+        }
+    }
+    let config = Arc::new(Served::of_text(config.to_string(), "application/json", policy));
+    Ok(router.route("/config.json", serve(&config)))
+}
+
+fn serve(served: &Arc<Served>) -> MethodRouter {
+    let served = Arc::clone(served);
+    get(async move |headers: HeaderMap| served.answer(&headers))
+}
+
+/// `.br` and `.gz` stand beside the file that they are a copy of.
+fn is_copy(name: &str) -> bool {
+    name.ends_with(".br") || name.ends_with(".gz")
+}
+
+/// What the page has to know: where the services are, how it is branded, and what of their settings it shows.
+fn config(settings: &Settings) -> Result<Value> {
+    let mut config = json!({
+        "api": { "events": "", "bookings": "" },
+        "branding": { "name": "MyEvents", "colour": "#0f6b6b", "logo": "" },
+        "organiser": true,
+    });
+    if let Some(booking) = settings.service(ServiceName::Booking) {
+        config["sales"] = json!({
+            "refusePastEvents": booking.refuse_past_events,
+            "unknownCapacity": match booking.unknown_capacity {
+                UnknownCapacity::Allow => "allow",
+                UnknownCapacity::Refuse => "refuse",
+            },
+            "maxSeatsPerBooking": booking.max_seats_per_booking,
+            "requestTimeout": booking.request_timeout.as_secs_f64(),
+        });
+    }
+    let Some(path) = &settings.page_config else {
+        return Ok(config);
+    };
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("page_config: can't read {shown}"))?;
+    let own: Value =
+        serde_json::from_str(&text).with_context(|| format!("page_config: {shown} is not JSON"))?;
+    if !own.is_object() {
+        bail!("page_config: {shown} is not a JSON object");
+    }
+    overlay(&mut config, own);
+    Ok(config)
+}
+
+/// Objects are put together member by member; anything else replaces what was there.
+fn overlay(under: &mut Value, over: Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (name, value) in over {
+                overlay(under.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over,
+    }
+}
+
+/// Only files of our own are run, and only the services that the configuration names are asked. Pictures in the style
+/// sheet are `data:`.
+fn policy(config: &Value) -> Result<HeaderValue> {
+    let mut services = String::new();
+    for name in ["events", "bookings"] {
+        if let Some(origin) = origin(&config["api"][name]) {
+            let _infallible = write!(services, " {origin}");
+        }
+    }
+    let logo = origin(&config["branding"]["logo"]).map_or_else(String::new, |origin| format!(" {origin}"));
+    let policy = format!(
+        "default-src 'self'; connect-src 'self'{services}; img-src 'self' data:{logo}; object-src 'none'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).context("page_config: an address holds what no header may hold")
+}
+
+/// Scheme, host and port of an address; nothing for paths, which are our own origin, and for what could end the directive.
+fn origin(address: &Value) -> Option<&str> {
+    let address = address.as_str()?;
+    let host = address.find("://")? + 3;
+    let end = address[host..].find('/').map_or(address.len(), |end| host + end);
+    let origin = &address[..end];
+    let plain = |letter: char| letter.is_ascii_graphic() && !matches!(letter, ';' | ',' | '\'' | '"');
+    origin.chars().all(plain).then_some(origin)
+}
+
+/// One file in all the forms in which it can be sent.
+struct Served {
+    kind: &'static str,
+    caching: HeaderValue,
+    etag: HeaderValue,
+    policy: HeaderValue,
+    plain: Content,
+    brotli: Option<Content>,
+    gzip: Option<Content>,
+}
+
+enum Content {
+    Embedded(EmbeddedFile),
+    Text(String),
+}
+
+impl Content {
+    fn body(&self) -> Body {
+        match self {
+            Self::Embedded(file) => match &file.data {
+                std::borrow::Cow::Borrowed(bytes) => Body::from(*bytes),
+                std::borrow::Cow::Owned(bytes) => Body::from(bytes.clone()),
+            },
+            Self::Text(text) => Body::from(text.clone()),
+        }
+    }
+}
+
+impl Served {
+    fn load(name: &str, policy: HeaderValue) -> Option<Self> {
+        let file = Site::get(name)?;
+        let hash = file.metadata.sha256_hash();
+        Some(Self {
+            kind: kind(name),
+            caching: if name.starts_with("assets/") {
+                FOR_EVER
+            } else {
+                ASK_FIRST
+            },
+            etag: etag(&hash),
+            policy,
+            plain: Content::Embedded(file),
+            brotli: Site::get(&format!("{name}.br")).map(Content::Embedded),
+            gzip: Site::get(&format!("{name}.gz")).map(Content::Embedded),
+        })
+    }
+
+    fn of_text(text: String, kind: &'static str, policy: HeaderValue) -> Self {
+        // Made once at the start, so that it differs from what an earlier start answered only if the text does.
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        Self {
+            kind,
+            caching: ASK_FIRST,
+            etag: etag(&hash.to_be_bytes()),
+            policy,
+            plain: Content::Text(text),
+            brotli: None,
+            gzip: None,
+        }
+    }
+
+    fn answer(&self, asked: &HeaderMap) -> Response {
+        let known = asked
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .any(|tags| includes(tags, &self.etag));
+        let (encoding, content) = match (&self.brotli, &self.gzip) {
+            (Some(brotli), _) if accepts(asked, "br") => (Some("br"), brotli),
+            (_, Some(gzip)) if accepts(asked, "gzip") => (Some("gzip"), gzip),
+            _ => (None, &self.plain),
+        };
+        let mut response = if known {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            Response::new(content.body())
+        };
+        let headers = response.headers_mut();
+        let mut set = |name: HeaderName, value: HeaderValue| headers.insert(name, value);
+        if !known {
+            set(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
+            if let Some(encoding) = encoding {
+                set(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            }
+        }
+        set(header::CACHE_CONTROL, self.caching.clone());
+        set(header::ETAG, self.etag.clone());
+        set(header::VARY, HeaderValue::from_static("accept-encoding"));
+        set(header::CONTENT_SECURITY_POLICY, self.policy.clone());
+        // The id of a ticket is the key to it, and it stands in the address.
+        set(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        set(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        response
+    }
+}
+
+/// A weak tag: the same file in another encoding is the same to whoever asks.
+fn etag(hash: &[u8]) -> HeaderValue {
+    let mut tag = "W/\"".to_owned();
+    for byte in hash.iter().take(12) {
+        let _infallible = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
+}
+
+fn includes(tags: &HeaderValue, wanted: &HeaderValue) -> bool {
+    let (Ok(tags), Ok(wanted)) = (tags.to_str(), wanted.to_str()) else {
+        return false;
+    };
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    tags.split(',')
+        .any(|tag| tag.trim() == "*" || opaque(tag) == opaque(wanted))
+}
+
+/// Whether `Accept-Encoding` names the encoding and does not rule it out with `q=0`.
+fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
+    let lists = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let mut named = lists
+        .filter_map(|list| list.to_str().ok())
+        .flat_map(|list| list.split(','));
+    named.any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        parts
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case(encoding))
+            && !parts.any(|part| {
+                part.strip_prefix("q=")
+                    .is_some_and(|weight| weight.trim().parse() == Ok(0.0))
+            })
+    })
+}
+
+fn kind(name: &str) -> &'static str {
+    match name.rsplit('.').next().unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "json" => "application/json",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "woff2" => "font/woff2",
+        "txt" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepting(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn an_encoding_is_used_only_where_it_is_wanted() {
+        assert!(accepts(&accepting("gzip, deflate, br;q=0.5"), "br"));
+        assert!(accepts(&accepting("BR"), "br"));
+        assert!(!accepts(&accepting("gzip, br;q=0"), "br"));
+        assert!(!accepts(&accepting("gzip, br; q=0.000"), "br"));
+        assert!(!accepts(&accepting("brotli"), "br"));
+        assert!(!accepts(&HeaderMap::new(), "gzip"));
+    }
+
+    #[test]
+    fn the_policy_names_the_services_of_other_origins_and_nothing_that_ends_a_directive() {
+        let config = json!({
+            "api": { "events": "https://api.example:8443/v1", "bookings": "/here" },
+            "branding": { "logo": "https://cdn.example; script-src *" },
+        });
+        let policy = policy(&config).unwrap();
+        let policy = policy.to_str().unwrap();
+        assert!(
+            policy.contains("connect-src 'self' https://api.example:8443;"),
+            "{policy}"
+        );
+        assert!(!policy.contains("cdn.example"), "{policy}");
+    }
+
+    #[test]
+    fn an_own_configuration_is_laid_over_member_by_member() {
+        let mut config =
+            json!({ "branding": { "name": "MyEvents", "colour": "#0f6b6b" }, "organiser": true });
+        overlay(
+            &mut config,
+            json!({ "branding": { "name": "Opera" }, "organiser": false }),
+        );
+        assert_eq!(
+            config,
+            json!({ "branding": { "name": "Opera", "colour": "#0f6b6b" }, "organiser": false })
+        );
+    }
+
+    #[test]
+    fn a_tag_of_another_strength_is_the_same_file() {
+        let tag = etag(&[1, 2, 3]);
+        assert!(includes(&HeaderValue::from_static("\"x\", \"010203\""), &tag));
+        assert!(includes(&HeaderValue::from_static("W/\"010203\""), &tag));
+        assert!(!includes(&HeaderValue::from_static("\"010204\""), &tag));
+    }
+}

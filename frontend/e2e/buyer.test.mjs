@@ -1,0 +1,246 @@
+/** A buyer's way: see what is on, book, keep the ticket, cancel; and what may come in between. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { Browser, leave } from './browser.mjs';
+import { Program } from './program.mjs';
+
+let program;
+let browser;
+
+before(async () => {
+  program = await Program.start();
+  browser = await Browser.start();
+});
+
+after(async () => {
+  await browser?.stop();
+  await program?.stop();
+});
+
+async function open(event, options) {
+  const visitor = await browser.visitor(program.origin, options);
+  await visitor.page.goto(`/e/${event.ID}`);
+  return { visitor, page: visitor.page };
+}
+
+const book = (page, seats = 1) => page.getByRole('button', { name: seats === 1 ? 'Book 1 seat' : `Book ${seats} seats`, exact: true });
+
+test('from the list to the ticket, and back by cancelling', async () => {
+  const event = await program.newEvent({ Name: 'La traviata' });
+  const visitor = await browser.visitor(program.origin);
+  const { page } = visitor;
+  await page.goto('/');
+  await page.getByRole('searchbox').fill('traviata');
+  await page.waitForURL('/?q=traviata');
+  await page.getByText('1 event', { exact: true }).waitFor();
+  await page.getByText('10 left').waitFor();
+  await page.getByRole('link', { name: 'La traviata' }).click();
+  await page.getByRole('heading', { level: 1, name: 'La traviata' }).waitFor();
+  await page.getByText(/Time at the venue: Greenwich Mean Time|Irish Standard Time/).waitFor();
+  await page.getByText('In your time zone:').waitFor();
+
+  await page.getByRole('button', { name: 'One seat more' }).click();
+  await page.getByRole('button', { name: 'One seat more' }).click();
+  await page.getByLabel('Name').fill('Ada Lovelace');
+  await page.getByLabel('E-mail').fill('ada@example.org');
+  await book(page, 3).click();
+  await page.getByText('Booked. Here is your ticket.').waitFor();
+  const id = page.url().split('/t/')[1];
+  await page.getByRole('img', { name: 'QR code of this ticket' }).waitFor();
+  await page.getByText('Ada Lovelace').waitFor();
+  assert.equal(await program.left(event), 7);
+  const [stored] = await program.bookings(event);
+  assert.deepEqual([stored.ID, stored.Seats, stored.Name, stored.Email], [id, 3, 'Ada Lovelace', 'ada@example.org']);
+
+  await page.getByRole('link', { name: /My tickets/ }).click();
+  await page.getByRole('link', { name: 'La traviata' }).click();
+  await page.getByRole('button', { name: 'Cancel booking' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('Your 3 seats for La traviata').waitFor();
+  const sure = dialog.getByRole('button', { name: 'Cancel for good' });
+  assert.equal(await sure.isDisabled(), true, 'nothing is cancelled without a tick');
+  await dialog.getByLabel('I understand that this can’t be undone').check();
+  await sure.click();
+  await page.getByText('This booking was cancelled.').waitFor();
+  assert.equal(await program.left(event), 10);
+  await page.getByRole('link', { name: /My tickets/ }).click();
+  await page.getByRole('heading', { name: 'Past and cancelled' }).waitFor();
+  await page.getByRole('button', { name: 'Remove the ticket for La traviata from this list' }).click();
+  await page.getByText('No tickets yet').waitFor();
+  await leave(visitor);
+});
+
+test('a double click books once', async () => {
+  const event = await program.newEvent({ Name: 'Double' });
+  const { visitor, page } = await open(event);
+  let sent = 0;
+  await page.route('**/bookings', async (route) => {
+    sent += 1;
+    await route.continue();
+  });
+  await book(page).dblclick();
+  await page.getByText('Booked. Here is your ticket.').waitFor();
+  assert.equal((await program.bookings(event)).length, 1);
+  assert.equal(sent, 1);
+  await leave(visitor);
+});
+
+test('sold out in between: what is left is said, and taken with one press', async () => {
+  const event = await program.newEvent({ Name: 'Nearly gone' }, 6);
+  const { visitor, page } = await open(event);
+  await page.getByText('6 of 6 seats left').waitFor();
+  // The page learns of it only by the refusal: what it would hear by asking is held back.
+  await page.route('**/availability?**', (route) => route.abort());
+  for (let turn = 0; turn < 3; turn += 1) await page.getByRole('button', { name: 'One seat more' }).click();
+  await program.book(event, 4);
+  await page.unroute('**/availability?**');
+  await book(page, 4).click();
+  await page.getByText('Nothing was booked', { exact: true }).waitFor();
+  await page.getByRole('alert').getByText('Only 2 seats are left now.').waitFor();
+  assert.equal((await program.bookings(event)).length, 1);
+  await page.getByRole('button', { name: 'Take 2 seats' }).click();
+  await page.getByText('Booked. Here is your ticket.').waitFor();
+  assert.equal(await program.left(event), 0);
+  await leave(visitor);
+});
+
+test('seats that go while somebody types are said at once, and so are those that come back', async () => {
+  const event = await program.newEvent({ Name: 'Going fast' }, 5);
+  const { visitor, page } = await open(event);
+  await page.getByLabel('Seats', { exact: true }).fill('4');
+  await page.getByLabel('Name').fill('Grace');
+  const first = await program.book(event, 3);
+  await page.getByText('2 of 5 seats left').waitFor();
+  await page.getByText('Only 2 seats are left now.').waitFor();
+  await book(page, 4).click();
+  assert.equal((await program.bookings(event)).length, 1, 'a wish that can’t be met is not sent');
+  const rest = await program.book(event, 2);
+  await page.getByText('All seats are taken.').waitFor();
+  assert.equal(await book(page, 4).isVisible(), false);
+  await program.ask('DELETE', `/bookings/${first.ID}`);
+  await page.getByText('3 of 5 seats left').waitFor();
+  assert.equal(await page.getByLabel('Name').inputValue(), 'Grace', 'what was typed is still there');
+  await page.getByLabel('Seats', { exact: true }).fill('3');
+  await book(page, 3).click();
+  await page.getByText('Booked. Here is your ticket.').waitFor();
+  assert.ok(rest.ID);
+  await leave(visitor);
+});
+
+test('a hostile name is text, wherever it is shown', async () => {
+  const name = `<img src=x onerror="window.broken=1"><script>window.broken=1</script> {n} ' " &amp; \u202Eeman`;
+  const event = await program.newEvent({
+    Name: name,
+    Location: { Name: '"><svg onload=window.broken=1>', Address: 'javascript:alert(1)', Halls: [{ name: '<b>x</b>', capacity: 5 }] },
+  });
+  const { visitor, page } = await open(event);
+  await page.getByRole('heading', { level: 1, name }).waitFor();
+  await page.getByText('"><svg onload=window.broken=1>').waitFor();
+  await page.getByText('<b>x</b>').waitFor();
+  await page.getByLabel('Name').fill('<i>me</i>');
+  await book(page).click();
+  await page.getByText('<i>me</i>').waitFor();
+  for (const path of ['/', '/my', '/organise', `/organise/events/${event.ID}`, `/organise/events/${event.ID}/bookings`]) {
+    await page.goto(path);
+    await page.getByText(name.slice(0, 40)).or(page.locator(`input[value^="<img"]`)).first().waitFor();
+  }
+  assert.equal(await page.evaluate(() => window.broken), undefined);
+  assert.equal(await page.locator('img[src="x"]').count(), 0);
+  await leave(visitor);
+});
+
+test('sales that ended, that have not begun, and events without known seats can’t be booked, and say so', async () => {
+  const now = Math.floor(Date.now() / 1000);
+  const cases = [
+    [{ SalesEnd: now - 3_600 }, 10, /Sales ended on/, 'Sales ended'],
+    [{ SalesStart: now + 86_400 }, 10, /Booking opens on/, /On sale from/],
+    [{}, null, /It isn’t known yet how many seats there are/, 'Seats not known yet'],
+  ];
+  for (const [change, seats, text, tag] of cases) {
+    const event = await program.newEvent({ Name: 'Not now', ...change }, seats);
+    const { visitor, page } = await open(event);
+    await page.getByText(text).waitFor();
+    await page.getByText(tag, { exact: typeof tag === 'string' }).first().waitFor();
+    assert.equal(await book(page).isVisible(), false);
+    await leave(visitor);
+  }
+  const cancelled = await program.newEvent({ Name: 'Called off' });
+  await program.ask('DELETE', `/events/${cancelled.ID}`);
+  const { visitor, page } = await open(cancelled);
+  await page.getByText('This event was cancelled').waitFor();
+  assert.equal(await book(page).isVisible(), false);
+  await page.goto('/?q=Called+off');
+  await page.getByText('Cancelled', { exact: true }).waitFor();
+  await leave(visitor);
+});
+
+test('the services’ settings count: past events, limits of a booking and of a person', async (t) => {
+  const start = Math.floor(Date.now() / 1000) - 86_400;
+  const past = { Name: 'Yesterday', StartDate: start, EndDate: start + 3_600 };
+  const allowed = await program.newEvent(past);
+  const first = await open(allowed);
+  await book(first.page).waitFor();
+  await leave(first.visitor);
+
+  process.env.MYEVENTS_REFUSE_PAST_EVENTS = 'true';
+  process.env.MYEVENTS_MAX_SEATS_PER_BOOKING = '3';
+  const strict = await Program.start();
+  t.after(() => strict.stop());
+  delete process.env.MYEVENTS_REFUSE_PAST_EVENTS;
+  delete process.env.MYEVENTS_MAX_SEATS_PER_BOOKING;
+  const visitor = await browser.visitor(strict.origin);
+  const { page } = visitor;
+  await page.goto(`/e/${(await strict.newEvent(past)).ID}`);
+  await page.getByText('This event is over.').waitFor();
+
+  const event = await strict.newEvent({ Name: 'One each', MaxBookingsPerPerson: 1 });
+  await page.goto(`/e/${event.ID}`);
+  await page.getByText('Up to 3 seats a booking.').waitFor();
+  await page.getByLabel('Seats', { exact: true }).fill('4');
+  await page.getByText('One booking may have up to 3 seats.').waitFor();
+  await page.getByLabel('Seats', { exact: true }).fill('3');
+  await book(page, 3).click();
+  await page.getByText('Please give an e-mail address.').waitFor();
+  await page.getByLabel('E-mail').fill('ada@example.org');
+  await book(page, 3).click();
+  await page.getByText('Booked. Here is your ticket.').waitFor();
+  await page.goto(`/e/${event.ID}`);
+  await page.getByLabel('E-mail').fill('ada@example.org');
+  await book(page).click();
+  await page.getByText('This would be more than one person may book.').waitFor();
+  assert.equal((await strict.bookings(event)).length, 1);
+  await leave(visitor);
+});
+
+test('the original page’s addresses lead to ours, and its requests work beside it', async () => {
+  const event = await program.newEvent({ Name: 'Old friends' });
+  const visitor = await browser.visitor(program.origin);
+  const { page } = visitor;
+  await page.goto(`/#/events/${event.ID}/book`);
+  await page.getByRole('heading', { level: 1, name: 'Old friends' }).waitFor();
+  assert.equal(new URL(page.url()).pathname, `/e/${event.ID}`);
+  // Word for word what it sends: no header of its own, so the body is text/plain.
+  const answers = await page.evaluate(async (id) => {
+    const list = await (await fetch('/events', { method: 'GET', mode: 'cors' })).json();
+    const one = await (await fetch(`/events/${id}`)).json();
+    const booked = await fetch(`/events/${id}/bookings`, { method: 'POST', body: JSON.stringify({ seats: 2 }) });
+    return { listed: list.some((each) => each.ID === id), place: one.Location.Name, status: booked.status };
+  }, event.ID);
+  assert.deepEqual(answers, { listed: true, place: 'West Street Opera House', status: 201 });
+  assert.equal(await program.left(event), 8);
+  await leave(visitor);
+});
+
+test('the calendar file has the time and the place', async () => {
+  const event = await program.newEvent({ Name: 'Für Elise; live, again' });
+  const { visitor, page } = await open(event);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Add to calendar' }).click()]);
+  assert.equal(download.suggestedFilename(), 'Fu-r-Elise-live-again.ics');
+  const file = readFileSync(await download.path(), 'utf8');
+  const at = new Date(event.StartDate * 1000).toISOString().replace(/[-:]|\.\d+/g, '');
+  assert.ok(file.includes(`DTSTART:${at}\r\n`), file);
+  assert.ok(file.includes('SUMMARY:Für Elise\\; live\\, again\r\n'), file);
+  assert.ok(file.includes('LOCATION:West Street Opera House\\, 11 West Street\\, Ireland\r\n'), file);
+  await leave(visitor);
+});

@@ -1,0 +1,212 @@
+/** Bookings whose answer is lost: by a reload, a dead service, a cut connection. Each is made once, and found again. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Browser, leave } from './browser.mjs';
+import { Program } from './program.mjs';
+
+let program;
+let browser;
+
+before(async () => {
+  program = await Program.start();
+  browser = await Browser.start();
+});
+
+after(async () => {
+  await browser?.stop();
+  await program?.stop();
+});
+
+async function open(event) {
+  const visitor = await browser.visitor(program.origin);
+  await visitor.page.goto(`/e/${event.ID}`);
+  return { visitor, page: visitor.page, press: () => visitor.page.getByRole('button', { name: 'Book 1 seat' }).click() };
+}
+
+const done = (page) => page.getByText('Booked. Here is your ticket.').waitFor();
+const kept = (page) => page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('myevents.pending.')).length);
+
+test('a reload after the service has booked, before its answer: one booking, found again', async () => {
+  const event = await program.newEvent({ Name: 'Reload' });
+  const { visitor, page, press } = await open(event);
+  const keys = new Set();
+  const arrived = new Promise((resolve) => {
+    void page.route(
+      '**/bookings',
+      async (route) => {
+        keys.add(route.request().headers()['idempotency-key']);
+        await route.fetch();
+        // The answer is never handed on.
+        resolve();
+      },
+      { times: 1 },
+    );
+  });
+  await press();
+  await arrived;
+  assert.equal(await kept(page), 1, 'it was written down before it was sent');
+  assert.equal((await program.bookings(event)).length, 1);
+  page.on('request', (request) => request.method() === 'POST' && keys.add(request.headers()['idempotency-key']));
+  await page.reload();
+  await done(page);
+  assert.equal((await program.bookings(event)).length, 1);
+  assert.equal(keys.size, 1, 'the retry has the same key');
+  assert.equal(await kept(page), 0);
+  await leave(visitor);
+});
+
+test('a reload before the request has got through: booked once after it', async () => {
+  const event = await program.newEvent({ Name: 'Reload early' });
+  const { visitor, page, press } = await open(event);
+  const held = new Promise((resolve) => {
+    void page.route('**/bookings', () => resolve(), { times: 1 });
+  });
+  await press();
+  await held;
+  assert.equal((await program.bookings(event)).length, 0);
+  await page.reload();
+  await done(page);
+  assert.equal((await program.bookings(event)).length, 1);
+  await leave(visitor);
+});
+
+test('another view takes it up as well, and says so', async () => {
+  const event = await program.newEvent({ Name: 'Elsewhere' });
+  const { visitor, page, press } = await open(event);
+  const held = new Promise((resolve) => {
+    void page.route('**/bookings', () => resolve(), { times: 1 });
+  });
+  await press();
+  await held;
+  await page.goto('/my');
+  await page.getByText('1 seat for Elsewhere is booked.').waitFor();
+  await page.getByRole('link', { name: 'Show ticket' }).click();
+  await page.getByRole('img', { name: 'QR code of this ticket' }).waitFor();
+  assert.equal((await program.bookings(event)).length, 1);
+  await leave(visitor);
+});
+
+test('the service is dead when the button is pressed: booked once it is back', async () => {
+  const event = await program.newEvent({ Name: 'Dead first' });
+  const { visitor, page, press } = await open(event);
+  await page.getByText('10 of 10 seats left').waitFor();
+  await program.kill();
+  await press();
+  await page.getByText('Nobody answers.').waitFor();
+  await page.getByText('nothing is booked twice').waitFor();
+  await program.up();
+  await done(page);
+  assert.equal((await program.bookings(event)).length, 1);
+  await leave(visitor);
+});
+
+test('the service is killed after it has booked and before it has answered: one booking', async () => {
+  const event = await program.newEvent({ Name: 'Dead then' });
+  const { visitor, page, press } = await open(event);
+  await page.route(
+    '**/bookings',
+    async (route) => {
+      await route.fetch();
+      await program.kill();
+      await route.abort('connectionreset');
+    },
+    { times: 1 },
+  );
+  await press();
+  await page.getByText('Nobody answers.').waitFor();
+  await page.reload().catch(() => undefined);
+  await program.up();
+  await page.goto(`/e/${event.ID}`);
+  await done(page);
+  assert.equal((await program.bookings(event)).length, 1);
+  await leave(visitor);
+});
+
+test('a refusal of a retry counts only after the lost try can’t be granted any more', async () => {
+  const event = await program.newEvent({ Name: 'Last seat' }, 1);
+  const { visitor, page, press } = await open(event);
+  const times = [];
+  await page.route('**/bookings', async (route) => {
+    times.push(Date.now());
+    // The first try is lost on its way; meanwhile somebody else takes the seat.
+    if (times.length === 1) {
+      await program.book(event, 1);
+      await route.abort('connectionreset');
+    } else {
+      await route.continue();
+    }
+  });
+  await press();
+  await page.getByText('Your first try is still being decided.').waitFor();
+  await page.getByText('Nothing was booked', { exact: true }).waitFor({ timeout: 30_000 });
+  const waited = times.at(-1) - times[0];
+  assert.ok(waited >= 10_000, `the last try came ${waited} ms after the first`);
+  assert.ok(times.length <= 5, `${times.length} tries`);
+  assert.equal((await program.bookings(event)).length, 1);
+  assert.equal(await kept(page), 0);
+  await leave(visitor);
+});
+
+test('who turns away is told later how it ended', async () => {
+  const event = await program.newEvent({ Name: 'Given up' });
+  const { visitor, page, press } = await open(event);
+  await page.route('**/bookings', async (route) => {
+    await route.fetch();
+    await route.abort('connectionreset');
+  });
+  await press();
+  await page.getByRole('button', { name: 'Stop trying' }).click();
+  await page.getByText('1 seat for Given up is booked.').waitFor();
+  assert.equal((await program.bookings(event)).length, 1);
+  await leave(visitor);
+});
+
+test('what is begun long ago is looked up and not sent again', async () => {
+  const event = await program.newEvent({ Name: 'Long ago' });
+  const { visitor, page } = await open(event);
+  await page.evaluate((id) => {
+    const long = Date.now() - 3_600_000;
+    const about = { id, name: 'Long ago', start: 1, end: 2, zone: 'UTC', place: '' };
+    const pending = { key: 'a-key-of-an-earlier-visit', event: about, body: { id: 'abcdef0123456789abcdef01', seats: 1 }, begun: long, lost: long };
+    localStorage.setItem(`myevents.pending.${pending.key}`, JSON.stringify(pending));
+  }, event.ID);
+  await page.goto('/my');
+  await page.getByText('Your booking for Long ago didn’t go through. Nothing was booked.').waitFor();
+  assert.equal((await program.bookings(event)).length, 0);
+  assert.equal(await kept(page), 0);
+  await leave(visitor);
+});
+
+test('a view that can’t be loaded offers to try again, and works then', async () => {
+  const event = await program.newEvent({ Name: 'Comes back' });
+  const visitor = await browser.visitor(program.origin);
+  const { page } = visitor;
+  await page.goto('/');
+  await page.getByRole('link', { name: 'Comes back' }).waitFor();
+  await page.route(/\/(events|availability)/, (route) => route.abort());
+  await page.getByLabel('Next 30 days').check({ force: true });
+  await page.getByRole('heading', { name: 'The service can’t be reached' }).waitFor();
+  await page.unroute(/\/(events|availability)/);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByRole('link', { name: 'Comes back' }).waitFor();
+  // A problem is shown with its detail, in words.
+  await page.route(`**/events/${event.ID}`, (route) =>
+    route.fulfill({
+      status: 503,
+      headers: { 'content-type': 'application/problem+json', 'retry-after': '1' },
+      body: JSON.stringify({ type: 'urn:myevents:problem:unavailable', title: 't', status: 503, detail: 'nothing was changed', requestId: 'abc' }),
+    }),
+  );
+  await page.goto(`/e/${event.ID}`);
+  await page.getByText('The service can’t answer just now.').waitFor();
+  await page.getByText('nothing was changed').waitFor();
+  assert.equal(await page.getByText('{').count(), 0, 'no raw JSON');
+  await page.unroute(`**/events/${event.ID}`);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Comes back' }).waitFor();
+  await visitor.context.setOffline(true);
+  await page.getByText('You seem to be offline.').waitFor();
+  await visitor.context.setOffline(false);
+  await page.getByText('You seem to be offline.').waitFor({ state: 'detached' });
+  await leave(visitor);
+});

@@ -1,0 +1,62 @@
+/** The tickets that this browser knows: enough of each to show it before, or without, an answer of the services. */
+import { useMemo, useSyncExternalStore } from 'react';
+import type { Booking, Event } from '../api/client';
+import { forget, keep, onChange, recallAll } from '../app/storage';
+
+/** What a ticket has to say of its event. */
+export interface TicketEvent {
+  id: string;
+  name: string;
+  start: number;
+  end: number;
+  zone: string;
+  place: string;
+}
+
+export interface Ticket {
+  id: string;
+  event: TicketEvent;
+  seats: number;
+  state: string;
+  /** When it was booked, Unix seconds. */
+  date: number;
+}
+
+const START = 'ticket.';
+
+export function ticketEvent(event: Event): TicketEvent {
+  return {
+    id: event.ID,
+    name: event.Name,
+    start: event.StartDate,
+    end: event.EndDate,
+    zone: event.Location?.TimeZone ?? 'Etc/UTC',
+    place: event.Location?.Name ?? '',
+  };
+}
+
+export function keepTicket(booking: Booking, event: TicketEvent): void {
+  const ticket: Ticket = { id: booking.ID, event, seats: booking.Seats, state: booking.State, date: booking.Date };
+  keep(START + booking.ID, ticket);
+}
+
+export function forgetTicket(id: string): void {
+  forget(START + id);
+}
+
+let snapshot = '';
+function read(): string {
+  // React compares snapshots by identity, so the text stands for the list.
+  const text = JSON.stringify(recallAll<Ticket>(START));
+  if (text !== snapshot) snapshot = text;
+  return snapshot;
+}
+
+/** All of them, those of the nearest event first. */
+export function useTickets(): Ticket[] {
+  const text = useSyncExternalStore(onChange, read);
+  return useMemo(() => {
+    const tickets = JSON.parse(text) as Ticket[];
+    return tickets.sort((a, b) => a.event.start - b.event.start || b.date - a.date);
+  }, [text]);
+}

@@ -1,0 +1,33 @@
+/** `/organise/…`: the organiser's part, loaded when somebody goes there. */
+import { NavLink, Route, Routes } from 'react-router';
+import { useI18n } from '../i18n';
+import { NotFound } from '../ui/States';
+import { Bookings } from './Bookings';
+import { EditEvent, NewEvent } from './EventEditor';
+import { EditLocation, NewLocation } from './LocationEditor';
+import { Locations } from './Locations';
+import { Sales } from './Sales';
+
+export function Organise() {
+  const { t } = useI18n();
+  return (
+    <div className="organise">
+      <nav className="sub" aria-label={t('organise.nav')}>
+        <NavLink to="/organise" end>
+          {t('organise.sales')}
+        </NavLink>
+        <NavLink to="/organise/locations">{t('organise.locations')}</NavLink>
+      </nav>
+      <Routes>
+        <Route index element={<Sales />} />
+        <Route path="events/new" element={<NewEvent />} />
+        <Route path="events/:id" element={<EditEvent />} />
+        <Route path="events/:id/bookings" element={<Bookings />} />
+        <Route path="locations" element={<Locations />} />
+        <Route path="locations/new" element={<NewLocation />} />
+        <Route path="locations/:id" element={<EditLocation />} />
+        <Route path="*" element={<NotFound />} />
+      </Routes>
+    </div>
+  );
+}

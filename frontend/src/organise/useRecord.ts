@@ -1,0 +1,122 @@
+/** Saving a record from a form: tried until the outcome is known, never over somebody else's change. */
+import { useEffect, useRef, useState } from 'react';
+import { type ApiError, asApiError } from '../api/problem';
+import { newIdentity } from '../bookings/pending';
+import { verdict } from '../bookings/settle';
+import { merge, type Merged } from './merge';
+
+export interface Stored<Rec> {
+  record: Rec;
+  etag: string;
+}
+
+export interface Kind<Rec, Draft> {
+  toDraft: (record: Rec) => Draft;
+  toBody: (draft: Draft, before?: Rec) => Rec;
+  fetch: (id: string) => Promise<Stored<Rec>>;
+  create: (body: Rec, key: string) => Promise<Stored<Rec>>;
+  put: (id: string, body: Rec, etag: string) => Promise<Stored<Rec>>;
+}
+
+export interface Conflict<Rec, Draft> extends Merged<Draft> {
+  theirs: Stored<Rec>;
+  theirDraft: Draft;
+  /** What the person had, to go back to. */
+  mine: Draft;
+}
+
+export type Saving = 'idle' | 'saving' | 'waiting';
+
+interface Options<Rec, Draft> {
+  kind: Kind<Rec, Draft>;
+  id?: string;
+  /** What is stored; nothing for a new record. */
+  stored?: Stored<Rec>;
+  first: Draft;
+  done: (stored: Stored<Rec>) => void;
+}
+
+export function useRecord<Rec, Draft extends object>({ kind, id, stored, first, done }: Options<Rec, Draft>) {
+  const [base, setBase] = useState({ stored, draft: first });
+  const [draft, setDraft] = useState(first);
+  const [saving, setSaving] = useState<Saving>('idle');
+  const [error, setError] = useState<ApiError>();
+  const [conflict, setConflict] = useState<Conflict<Rec, Draft>>();
+  const key = useRef('');
+  const here = useRef(true);
+  useEffect(() => {
+    here.current = true;
+    return () => {
+      here.current = false;
+    };
+  }, []);
+
+  /** Sends it again while nobody says how it ended; under the same key or version that is done once. */
+  async function untilKnown<T>(send: () => Promise<T>): Promise<T> {
+    for (let turn = 0; ; turn += 1) {
+      try {
+        return await send();
+      } catch (thrown) {
+        const wrong = asApiError(thrown);
+        if (verdict(wrong) === 'refused' || !here.current) throw wrong;
+        setSaving('waiting');
+        await new Promise((resolve) => setTimeout(resolve, Math.min(500 * 2 ** turn, 10_000)));
+      }
+    }
+  }
+
+  function finish(saved: Stored<Rec>): void {
+    const next = kind.toDraft(saved.record);
+    setBase({ stored: saved, draft: next });
+    setDraft(next);
+    setConflict(undefined);
+    done(saved);
+  }
+
+  async function compare(): Promise<void> {
+    const theirs = await untilKnown(() => kind.fetch(id ?? ''));
+    const theirDraft = kind.toDraft(theirs.record);
+    const merged = merge(base.draft, theirDraft, draft);
+    // What is stored is what was to be saved: it was our own try whose answer had been lost.
+    if (!merged.changed && merged.taken.length === 0) {
+      finish(theirs);
+      return;
+    }
+    setConflict({ ...merged, theirs, theirDraft, mine: draft });
+    setDraft(merged.draft);
+    setBase({ stored: theirs, draft: theirDraft });
+  }
+
+  async function save(): Promise<void> {
+    if (saving !== 'idle') return;
+    setSaving('saving');
+    setError(undefined);
+    try {
+      const body = kind.toBody(draft, base.stored?.record);
+      if (!id) {
+        key.current ||= newIdentity().key;
+        finish(await untilKnown(() => kind.create(body, key.current)));
+      } else {
+        finish(await untilKnown(() => kind.put(id, body, base.stored?.etag ?? '')));
+      }
+    } catch (thrown) {
+      const wrong = asApiError(thrown);
+      // What was refused is over; another content is another request.
+      key.current = '';
+      if (wrong.status === 412) await compare().catch((again: unknown) => setError(asApiError(again)));
+      else setError(wrong);
+    } finally {
+      if (here.current) setSaving('idle');
+    }
+  }
+
+  /** Forgets the person's changes and shows what is stored. */
+  function discard(): void {
+    setDraft(base.draft);
+    setConflict(undefined);
+    setError(undefined);
+  }
+
+  const changed = JSON.stringify(draft) !== JSON.stringify(base.draft);
+  return { draft, setDraft, saving, error, conflict, changed, save, discard, base };
+}

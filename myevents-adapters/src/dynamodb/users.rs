@@ -1,0 +1,132 @@
+//! Users, and forgetting a person. A removed user's item stays as a mark, against which every booking of theirs is checked.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use myevents_core::domain::{BookingId, UserId, UserRecord};
+use myevents_core::ports::Inserted;
+use myevents_core::{Error, ErrorKind, Result};
+
+use super::client::Query;
+use super::codec::{OF_USER, key, user_from_item, user_to_item};
+use super::error::malformed;
+use super::expression::Expression;
+use super::inbox::Changed;
+use super::item::{Item, bytes, check_size, get_bytes, get_flag};
+use super::names::*;
+use super::store::Shared;
+use super::transact::{Reason, Verdict, transact};
+
+impl Shared {
+    pub(super) async fn add_user(&self, record: UserRecord) -> Result<Inserted<UserRecord>> {
+        let item = user_to_item(&record);
+        check_size("add user", &item)?;
+        let put = Expression::new()
+            .when_absent_or_present(ID, REMOVED)
+            .put(&self.tables.users, item)?;
+        let verdict = transact(&self.clients, "add user", vec![put], self.end_of_patience()).await?;
+        let reasons = match verdict {
+            Verdict::Applied => return Ok(Inserted::New),
+            Verdict::Refused(error) => return Err(error),
+            Verdict::Cancelled(reasons) => reasons,
+        };
+        match reasons.into_iter().next() {
+            Some(Reason::Condition(Some(old))) => {
+                let stored = user_from_item(&old)?;
+                if stored.fingerprint == record.fingerprint {
+                    Ok(Inserted::Existing(stored))
+                } else {
+                    Err(Error::new(
+                        ErrorKind::Conflict,
+                        "add user",
+                        "another user has this id",
+                    ))
+                }
+            }
+            Some(Reason::Invalid(error)) => Err(error),
+            _ => Err(super::store::too_busy("add user")),
+        }
+    }
+
+    pub(super) async fn find_user(&self, id: &UserId) -> Result<Option<UserRecord>> {
+        let item = self
+            .clients
+            .get("find user", &self.tables.users, key(id.as_bytes()))
+            .await?;
+        match item {
+            Some(item) if !get_flag(&item, REMOVED)? => user_from_item(&item).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// First the mark, so that no booking brings the person back; then the bookings; then what the record says of them. A repeat
+    /// after a failure finds the record still there.
+    pub(super) async fn remove_user(&self, id: &UserId) -> Result<bool> {
+        let was_there = self.mark_removed(id).await?;
+        let mut quiet = 0;
+        while quiet < 2 {
+            let mut stripped = false;
+            for booking in self.indexed_bookings(id).await? {
+                stripped |= self.strip_booking(id, &booking).await?;
+            }
+            // What was booked just before the mark may not be in the index yet.
+            if stripped {
+                quiet = 0;
+            } else {
+                quiet += 1;
+            }
+            if quiet < 2 {
+                tokio::time::sleep(self.config.index_patience / 2).await;
+            }
+        }
+        if was_there {
+            let change = OF_USER
+                .iter()
+                .fold(Expression::new(), |change, attribute| change.remove(attribute))
+                .when_present(REMOVED);
+            self.change("remove user", &self.tables.users, key(id.as_bytes()), &change)
+                .await?;
+        }
+        Ok(was_there)
+    }
+
+    /// Sets the mark; answers whether there is a record to remove.
+    async fn mark_removed(&self, id: &UserId) -> Result<bool> {
+        let first = Expression::new()
+            .set(REMOVED, AttributeValue::Bool(true))
+            .when_absent(REMOVED);
+        let table = &self.tables.users;
+        match self
+            .change("remove user", table, key(id.as_bytes()), &first)
+            .await?
+        {
+            // Whether it held a record is read after the mark: nobody removes what is marked but who marks it.
+            Changed::Yes => {
+                let item = self.clients.get("remove user", table, key(id.as_bytes())).await?;
+                Ok(item.is_some_and(|item| holds_record(&item)))
+            }
+            Changed::No(old) => Ok(old.is_some_and(|item| holds_record(&item))),
+        }
+    }
+
+    async fn indexed_bookings(&self, user: &UserId) -> Result<Vec<BookingId>> {
+        let mut query = Query::new(
+            "remove user",
+            &self.tables.bookings,
+            Some(BY_USER),
+            (USER_ID, bytes(user.as_bytes())),
+        );
+        query.only = Some(&[ID]);
+        query
+            .all(&self.clients)
+            .await?
+            .iter()
+            .map(|item| {
+                BookingId::from_bytes(get_bytes(item, ID)?)
+                    .map_err(|_| malformed("the id of a booking is not an id"))
+            })
+            .collect()
+    }
+}
+
+fn holds_record(item: &Item) -> bool {
+    OF_USER.iter().any(|attribute| item.contains_key(*attribute))
+}
