@@ -1,12 +1,12 @@
 //! Holds the service against what the clients counted: sold = Σ confirmed = counted, each accepted id there, outbox empty.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::service::Service;
+use crate::service::{Service, Stored};
 use crate::tally::{Accepted, Tally};
 
 /// What was found.
@@ -62,14 +62,8 @@ pub async fn check(
     let mut more_than_known = 0;
 
     for (index, event) in events.iter().enumerate() {
-        let stored = service.bookings(event).await?;
-        let (capacity, available) = service.availability(event).await?;
-        let sold = capacity - available;
-        let confirmed: u64 = stored
-            .values()
-            .filter(|each| each.confirmed)
-            .map(|each| each.seats)
-            .sum();
+        let (stored, capacity, sold) = at_rest(service, event, outbox).await?;
+        let confirmed = seats(&stored);
         if i64::try_from(confirmed).unwrap_or(i64::MAX) != sold {
             findings.faults.push(format!(
                 "event {event}: the counter says {sold} sold, its bookings hold {confirmed}"
@@ -118,4 +112,31 @@ pub async fn check(
         }
     }
     Ok(findings)
+}
+
+/// An event's bookings, its capacity and the seats that its counter says are sold, once both agree: where a commit is
+/// carried out in steps, what a killed process left half-done is settled by the others some seconds later. What does not
+/// agree within `patience` is given as it is.
+async fn at_rest(
+    service: &Service,
+    event: &str,
+    patience: Duration,
+) -> Result<(HashMap<String, Stored>, i64, i64)> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let stored = service.bookings(event).await?;
+        let (capacity, available) = service.availability(event).await?;
+        let sold = capacity - available;
+        if i64::try_from(seats(&stored)).is_ok_and(|confirmed| confirmed == sold)
+            || Instant::now() >= deadline
+        {
+            return Ok((stored, capacity, sold));
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+fn seats(stored: &HashMap<String, Stored>) -> u64 {
+    let confirmed = stored.values().filter(|each| each.confirmed);
+    confirmed.map(|each| each.seats).sum()
 }
