@@ -107,6 +107,6 @@ export async function shoot(page, name, options = {}) {
 
 /** The pictures of the README; taken over from the test's with UPDATE_DOCS=1. */
 export async function picture(page, name) {
-  const path = await shoot(page, `readme-${name}`);
+  const path = await shoot(page, `readme-${name}`, { fullPage: true });
   if (process.env.UPDATE_DOCS === '1') copyFileSync(path, new URL(`../../docs/images/${name}.png`, import.meta.url));
 }

@@ -44,7 +44,7 @@ before(async () => {
     { name: 'organise', path: '/organise', ready: (page) => page.locator('.sale-bar .meter').first().waitFor() },
     { name: 'organise-new-event', path: '/organise/events/new', ready: (page) => page.locator('form option').nth(1).waitFor({ state: 'attached' }) },
     { name: 'organise-event', path: `/organise/events/${aida.ID}`, ready: (page) => page.locator('form').waitFor() },
-    { name: 'organise-bookings', path: `/organise/events/${aida.ID}/bookings`, ready: (page) => page.locator('.chart-bar').first().waitFor() },
+    { name: 'organise-bookings', path: `/organise/events/${aida.ID}/bookings`, ready: (page) => page.locator('.chart svg').waitFor() },
     { name: 'organise-locations', path: '/organise/locations', ready: (page) => page.locator('.row-card').first().waitFor() },
     { name: 'organise-location', path: `/organise/locations/${location.ID}`, ready: (page) => page.locator('form').waitFor() },
     { name: 'organise-new-location', path: '/organise/locations/new', ready: (page) => page.locator('form').waitFor() },
@@ -99,11 +99,11 @@ for (const { name: look, ...options } of LOOKS) {
 
 test('the pictures of the README', async () => {
   const named = (name) => views.find((view) => view.name === name);
-  const large = await browser.visitor(program.origin, { viewport: { width: 1180, height: 860 } });
-  await show(large.page, named('list'));
-  await picture(large.page, 'list');
+  const large = await browser.visitor(program.origin);
+  await show(large.page, named('event'));
+  await picture(large.page, 'event');
   await leave(large);
-  const small = await browser.visitor(program.origin, { viewport: { width: 390, height: 844 }, colorScheme: 'dark' });
+  const small = await browser.visitor(program.origin, { viewport: PHONE });
   await show(small.page, named('ticket'));
   await picture(small.page, 'ticket');
   await leave(small);
