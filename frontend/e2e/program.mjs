@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const BINARY = process.env.MYEVENTS_BINARY ?? new URL('../../target/debug/myevents', import.meta.url).pathname;
+const BINARY = process.env.PAGE_TEST_PROGRAM ?? new URL('../../target/debug/myevents', import.meta.url).pathname;
 
 async function freePort() {
   const server = createServer();

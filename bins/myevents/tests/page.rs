@@ -237,7 +237,7 @@ fn people_use_the_page_in_a_real_browser() {
     let run = Command::new("npm")
         .current_dir(frontend())
         .args(["run", "--silent", "e2e"])
-        .env("MYEVENTS_BINARY", BINARY)
+        .env("PAGE_TEST_PROGRAM", BINARY)
         .env("CHROMIUM", chromium)
         .output()
         .unwrap();
