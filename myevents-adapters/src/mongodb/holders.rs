@@ -55,12 +55,14 @@ pub(super) enum Room {
 }
 
 impl Holder {
-    /// What the person has, reservations included.
-    fn tally(&self) -> Tally {
-        Tally {
-            seats: self.entries.iter().map(|held| u64::from(held.seats)).sum(),
-            bookings: self.entries.len() as u64,
+    /// What the person has beside `booking`, reservations included.
+    fn tally_without(&self, booking: &BookingId) -> Tally {
+        let mut tally = Tally::default();
+        for held in self.entries.iter().filter(|held| held.booking != *booking) {
+            tally.seats += u64::from(held.seats);
+            tally.bookings += 1;
         }
+        tally
     }
 
     /// Room for `seats` of `booking`. The same id with other seats is another wish, of which one at most will be booked:
@@ -72,9 +74,15 @@ impl Holder {
                 return Room::Full;
             }
             let before = std::mem::replace(&mut held.token, token.to_owned());
-            return Room::Renewed(with, before);
+            // The limit may have been another when it was made.
+            let within = self.tally_without(booking).allows(seats, limits);
+            return if within {
+                Room::Renewed(with, before)
+            } else {
+                Room::Full
+            };
         }
-        if !self.tally().allows(seats, limits) {
+        if !self.tally_without(booking).allows(seats, limits) {
             return Room::Full;
         }
         with.entries.push(Held {
@@ -291,6 +299,11 @@ mod tests {
         };
         assert_eq!((with.entries[0].token.as_str(), before.as_str()), ("new", "old"));
         assert_eq!(full.room(&booking(1), 1, "new", LIMITS), Room::Full);
+        let lowered = PersonLimits {
+            seats: Some(4),
+            bookings: None,
+        };
+        assert_eq!(full.room(&booking(1), 5, "new", lowered), Room::Full);
     }
 
     fn stored(number: u8, state: &str, holder: [u8; 12], seats: i64) -> (BookingId, RawDocumentBuf) {
