@@ -156,7 +156,8 @@ pub struct BookOptions {
 pub struct BookingRequest {
     /// The booking as it is stored when granted: confirmed, version 1.
     pub booking: Booking,
-    /// What its person may book of this event. With a limit, `booking.person` is there.
+    /// What its person may book of this event, the same for all wishes of one version of it. With a limit,
+    /// `booking.person` is there.
     pub limits: PersonLimits,
     /// The message that announces it.
     pub message: Envelope,

@@ -349,7 +349,9 @@ impl ServiceSettings {
     /// Reads what only some backends use, so that a wrong value is told whatever backend is in force.
     fn checked(self, values: &mut Values<'_>) -> Self {
         for key in keys::KEYS.iter().filter(|key| key.scope == Scope::Service) {
-            if let Some(text) = values.optional(key.name)
+            let told = values.faults.iter().any(|fault| fault.key == key.name);
+            if !told
+                && let Some(text) = values.optional(key.name)
                 && let Err(message) = check(key, &text)
             {
                 values.fault(key.name, message);
