@@ -199,7 +199,10 @@ impl Inner {
             .filter(|(user, _)| removed.contains(user))
             .map(|(_, booking)| booking)
             .collect();
-        let filter = doc! { "_id": { "$in": theirs.iter().map(booking_id).collect::<Vec<_>>() } };
+        // An id that lost against another try names a stored booking that may be somebody else's.
+        let users: Vec<Bson> = removed.iter().map(|user| id(user.as_bytes())).collect();
+        let ids: Vec<Bson> = theirs.iter().map(booking_id).collect();
+        let filter = doc! { "_id": { "$in": ids }, "userid": { "$in": users } };
         let update = doc! { "$unset": person_fields() };
         link.update_all(
             "forget a removed person",

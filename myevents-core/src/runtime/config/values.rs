@@ -125,7 +125,10 @@ impl Values<'_> {
 
     /// A number that can't be 0.
     pub(super) fn count(&mut self, key: &str) -> u32 {
+        let faults = self.faults.len();
         match u32::try_from(self.number(key)) {
+            // What is no number at all was told already.
+            Ok(0) if self.faults.len() > faults => 1,
             Ok(0) => {
                 self.fault(key, "must be at least 1".into());
                 1
