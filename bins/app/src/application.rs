@@ -10,7 +10,7 @@ use myevents_adapters::connect::{OpenBroker, OpenStore};
 use myevents_core::dispatch::{Dispatch, DispatchOptions};
 use myevents_core::metrics::PrometheusObserver;
 use myevents_core::observe::{NoObserver, Observer};
-use myevents_core::ports::{EventListener, Outbox, RandomIds, SystemClock};
+use myevents_core::ports::{EventListener, Outbox, RandomIds, StartFrom, SystemClock};
 use myevents_core::projection;
 use myevents_core::relay::{Handover, HandoverReceiver, Relay, RelayOptions, handover};
 use myevents_core::rest::Readiness;
@@ -412,6 +412,12 @@ fn projection_dispatch(
         max_attempts: settings.max_attempts,
         handler_timeout: settings.handler_timeout,
         shutdown_timeout: Duration::from_secs(5),
+        // A log has what was announced before this service was there.
+        from: if broker.listener.capabilities().replay {
+            StartFrom::Beginning
+        } else {
+            StartFrom::Now
+        },
         ..DispatchOptions::default()
     };
     let builder = projection::register(Dispatch::builder(group), open.store.clone());
