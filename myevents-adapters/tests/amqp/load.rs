@@ -21,7 +21,6 @@ const BATCH: usize = 20;
 
 /// A load at work.
 pub(crate) struct Load {
-    since: Instant,
     stop: Arc<AtomicBool>,
     publishers: Vec<JoinHandle<usize>>,
     seen: Arc<Mutex<HashMap<String, usize>>>,
@@ -67,7 +66,6 @@ impl Load {
             })
             .collect();
         Self {
-            since: Instant::now(),
             stop,
             publishers,
             seen,
@@ -89,7 +87,8 @@ impl Load {
     /// Waits until the queue is some seconds old: RabbitMQ writes the directory of its quorum queues now and then only, and
     /// one that is killed before it did does not find a new queue's leader again.
     pub(crate) async fn queue_has_settled(&self) {
-        tokio::time::sleep(Duration::from_secs(4).saturating_sub(self.since.elapsed())).await;
+        self.flows(1).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
     }
 
     /// Ends it; everything that was published must have come by `within` from now.
