@@ -28,11 +28,6 @@ async fn rabbitmq_passes_the_broker_suite() {
         port: server.port(),
         queue_type: QueueType::Quorum,
     };
-    let chosen = std::env::var("SUITE_CASES").unwrap_or_default();
-    if !chosen.is_empty() {
-        let chosen: Vec<&str> = chosen.split(',').collect();
-        return passed(run_broker_cases(&quorum, &chosen).await);
-    }
     passed(run_broker_suite(&quorum).await);
     // A classic queue does not count deliveries, so C07 is for quorum queues.
     let classic = Rabbit {

@@ -135,7 +135,6 @@ fn a_store_is_checked_and_a_damaged_one_is_told() {
     assert_eq!(said.trim_end(), "bookingservice: sound: 0 counters checked");
     for (command, expected) in [
         (&["outbox"][..], "bookingservice: 0 waiting"),
-        (&["dead-letters"], "0 dead letters"),
         (&["backup", "copy"], "bookingservice.db"),
         (&["restore", "copy"], "bookingservice.db"),
     ] {
@@ -145,6 +144,11 @@ fn a_store_is_checked_and_a_damaged_one_is_told() {
             "{command:?}: {said}"
         );
     }
+    // Dead letters are kept by the broker, which is not there.
+    let nowhere = [("AMQP_URL", "amqp://me:geheim@127.0.0.1:1")];
+    let (output, said) = run(folder.path(), &["dead-letters"], &nowhere);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("127.0.0.1:1") && !said.contains("geheim"), "{said}");
     let (output, said) = run(folder.path(), &["republish"], &[]);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("run this with"), "{said}");
