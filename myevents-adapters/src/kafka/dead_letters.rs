@@ -86,6 +86,17 @@ impl KafkaDeadLetters {
     }
 }
 
+impl Drop for KafkaDeadLetters {
+    /// In a thread that may wait for librdkafka's.
+    fn drop(&mut self) {
+        let unused = self.log.try_lock().is_some_and(|log| log.is_none());
+        if !unused {
+            let log = std::mem::take(&mut self.log);
+            std::thread::spawn(move || drop(log));
+        }
+    }
+}
+
 /// Twelve digits, so that ids sort as their letters.
 fn id_of(offset: i64) -> DeadLetterId {
     DeadLetterId(format!("{offset:012}").into())

@@ -155,6 +155,15 @@ impl<C: ClientContext + 'static> KafkaEmitter<C> {
     }
 }
 
+impl<C: ClientContext + 'static> Drop for KafkaEmitter<C> {
+    /// Not closed: what is under way is dropped, in a thread that may wait for librdkafka's.
+    fn drop(&mut self) {
+        if let Some(producer) = self.producer.get_mut().take() {
+            std::thread::spawn(move || drop(producer));
+        }
+    }
+}
+
 fn closed(operation: &'static str) -> Error {
     Error::new(ErrorKind::Closed, operation, "the emitter is closed")
 }

@@ -1,27 +1,22 @@
 //! What a subscription holds: its partitions' lines, how much is handed out, and how deliveries are settled.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Message as _, Offset, TopicPartitionList};
+use rdkafka::message::OwnedMessage;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::codec;
 use super::consumer::Context;
 use super::letters::Letters;
-use super::line::{Line, Next, Waiting};
+use super::partition::{Bounds, Partition, Place, Turn};
+use super::settlement::KafkaSettlement;
 use myevents_core::contract::MessageName;
-use myevents_core::ports::{Delivery, Settlement};
+use myevents_core::ports::{Delivery, Settlement as _};
 use myevents_core::{Error, ErrorKind, Result};
-
-/// Records that nobody wants, passed over in one go before others get their turn.
-const SKIPS: usize = 256;
 
 /// How far a subscription is with its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,50 +53,6 @@ struct State {
     complete: bool,
 }
 
-/// A partition while it is ours.
-struct Partition {
-    topic: Arc<str>,
-    number: i32,
-    /// Tells this time that it is ours from others.
-    assigned: u64,
-    queue: PartitionQueue<Context>,
-    /// Something may be in the queue.
-    stirred: Arc<AtomicBool>,
-    line: Line,
-    /// What the consumer was told to commit.
-    stored: Option<i64>,
-    /// The part that is read, if not all.
-    bounds: Option<Bounds>,
-}
-
-/// A part of a partition.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) begin: i64,
-    /// One past the last offset.
-    pub(super) end: i64,
-    /// Whether all of it was read.
-    pub(super) reached: bool,
-}
-
-/// Which record of which assignment.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    assigned: u64,
-    offset: i64,
-}
-
-/// What the stream is to do.
-enum Turn {
-    Deliver(Place, String, Waiting),
-    /// A record that is no message goes to the dead letters.
-    Bury(Place, String, Box<rdkafka::message::OwnedMessage>, String),
-    /// Others first; there is more.
-    Yield,
-    Wait(Option<Instant>),
-    End,
-}
-
 impl Hands {
     pub(super) fn new(
         group: String,
@@ -134,8 +85,7 @@ impl Hands {
             let turn = self.turn();
             match turn {
                 Turn::Deliver(place, origin, waiting) => {
-                    let settlement = self.settlement(place, waiting.attempt);
-                    let settlement = Box::new(settlement);
+                    let settlement = KafkaSettlement::new(self, place, waiting.attempt);
                     return Some(Delivery::new(
                         waiting.envelope,
                         waiting.attempt,
@@ -154,15 +104,6 @@ impl Hands {
                 }
                 Turn::End => return None,
             }
-        }
-    }
-
-    fn settlement(self: &Arc<Self>, place: Place, attempt: u32) -> KafkaSettlement {
-        KafkaSettlement {
-            hands: Arc::clone(self),
-            place,
-            attempt,
-            settled: false,
         }
     }
 
@@ -205,14 +146,8 @@ impl Hands {
     }
 
     /// Puts a record that is no message into the dead letters; until it is there it counts as handed out.
-    fn bury(
-        self: &Arc<Self>,
-        place: Place,
-        origin: String,
-        record: rdkafka::message::OwnedMessage,
-        why: String,
-    ) {
-        let mut settlement = Box::new(self.settlement(place, 1));
+    fn bury(self: &Arc<Self>, place: Place, origin: String, record: OwnedMessage, why: String) {
+        let mut settlement = KafkaSettlement::new(self, place, 1);
         let Some(letters) = self.letters.clone() else {
             tracing::warn!(
                 group = self.group,
@@ -247,7 +182,8 @@ impl Hands {
         });
     }
 
-    fn with<T>(&self, place: Place, act: impl FnOnce(&mut Partition) -> T) -> Result<T> {
+    /// Does something with the partition that a record is of, while it is ours.
+    pub(super) fn with<T>(&self, place: Place, act: impl FnOnce(&mut Partition) -> T) -> Result<T> {
         let mut state = self.state.lock();
         let phase = state.phase;
         let partition = state
@@ -270,7 +206,7 @@ impl Hands {
     }
 
     /// One less is handed out.
-    fn back(&self) {
+    pub(super) fn back(&self) {
         let mut state = self.state.lock();
         state.out = state.out.saturating_sub(1);
         drop(state);
@@ -304,29 +240,14 @@ impl Hands {
         self: &Arc<Self>,
         topic: &str,
         number: i32,
-        mut queue: PartitionQueue<Context>,
+        queue: PartitionQueue<Context>,
         bounds: Option<Bounds>,
     ) {
-        let stirred = Arc::new(AtomicBool::new(true));
-        let (stir, changed) = (Arc::clone(&stirred), Arc::clone(&self.changed));
-        // Called with librdkafka's lock on the queue held, so it takes none of ours.
-        queue.set_nonempty_callback(move || {
-            stir.store(true, Ordering::Release);
-            changed.notify_one();
-        });
+        let changed = Arc::clone(&self.changed);
         let mut state = self.state.lock();
         state.assigned += 1;
-        let assigned = state.assigned;
-        state.partitions.push(Partition {
-            topic: topic.into(),
-            number,
-            assigned,
-            queue,
-            stirred,
-            line: Line::default(),
-            stored: None,
-            bounds,
-        });
+        let partition = Partition::new((topic, number), state.assigned, queue, bounds, changed);
+        state.partitions.push(partition);
         drop(state);
         self.changed.notify_one();
     }
@@ -372,174 +293,6 @@ impl Hands {
     pub(super) fn store(&self, consumer: &BaseConsumer<Context>) {
         for partition in &mut self.state.lock().partitions {
             partition.store(consumer);
-        }
-    }
-}
-
-impl Partition {
-    fn turn(&mut self, names: &[MessageName], most_waiting: usize, now: Instant) -> Turn {
-        let waits = match self.line.next(now) {
-            Next::Ready(offset, waiting) => return self.deliver(offset, waiting),
-            Next::NotBefore(due) => due,
-        };
-        for _ in 0..SKIPS {
-            // Enough of them wait behind others of their key.
-            if self.line.waiting() >= most_waiting
-                || self.is_at_end()
-                || !self.stirred.swap(false, Ordering::AcqRel)
-            {
-                return Turn::Wait(waits);
-            }
-            let record = match self.queue.poll(Duration::ZERO) {
-                None => return Turn::Wait(waits),
-                Some(Ok(record)) => record,
-                Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => {
-                    // Only readers up to an end ask for these.
-                    if let Some(bounds) = &mut self.bounds {
-                        bounds.reached = true;
-                    }
-                    self.stirred.store(true, Ordering::Release);
-                    continue;
-                }
-                Some(Err(error)) => {
-                    tracing::warn!(topic = &*self.topic, partition = self.number, %error, "reading a partition");
-                    self.stirred.store(true, Ordering::Release);
-                    continue;
-                }
-            };
-            // There may be more.
-            self.stirred.store(true, Ordering::Release);
-            let offset = record.offset();
-            if let Some(bounds) = &mut self.bounds {
-                bounds.reached = offset + 1 >= bounds.end;
-                if offset >= bounds.end {
-                    return Turn::Yield;
-                }
-            }
-            match codec::decode(&record, None) {
-                Ok(envelope) if !names.is_empty() && !names.contains(envelope.name()) => {
-                    self.line.skip(offset)
-                }
-                Ok(envelope) => {
-                    if let Some(ready) = self.line.read(offset, envelope, now) {
-                        return self.deliver(offset, ready);
-                    }
-                }
-                Err(unreadable) => {
-                    self.line.set_aside(offset);
-                    let record = record.detach();
-                    let place = Place {
-                        assigned: self.assigned,
-                        offset,
-                    };
-                    return Turn::Bury(
-                        place,
-                        self.origin(offset),
-                        Box::new(record),
-                        unreadable.0.into_owned(),
-                    );
-                }
-            }
-        }
-        Turn::Yield
-    }
-
-    fn is_at_end(&self) -> bool {
-        self.bounds.is_some_and(|bounds| bounds.reached)
-    }
-
-    /// Nothing of it will be handed out any more.
-    fn is_over(&self) -> bool {
-        self.is_at_end() && self.line.waiting() == 0
-    }
-
-    fn done(&self) -> i64 {
-        self.bounds.map_or(0, |bounds| {
-            // A compacted end has no last record to be done with.
-            let at = match self.line.committable() {
-                Some(at) if !bounds.reached || self.line.is_open() => at,
-                None if !bounds.reached => bounds.begin,
-                _ => bounds.end,
-            };
-            at - bounds.begin
-        })
-    }
-
-    fn deliver(&self, offset: i64, waiting: Waiting) -> Turn {
-        let place = Place {
-            assigned: self.assigned,
-            offset,
-        };
-        Turn::Deliver(place, self.origin(offset), waiting)
-    }
-
-    fn origin(&self, offset: i64) -> String {
-        format!("{}/{}/{offset}", self.topic, self.number)
-    }
-
-    fn store(&mut self, consumer: &BaseConsumer<Context>) {
-        let committable = self.line.committable();
-        let Some(offset) = committable.filter(|_| committable > self.stored && self.bounds.is_none()) else {
-            return;
-        };
-        let mut list = TopicPartitionList::new();
-        let stored = list
-            .add_partition_offset(&self.topic, self.number, Offset::Offset(offset))
-            .and_then(|()| consumer.store_offsets(&list));
-        match stored {
-            Ok(()) => self.stored = committable,
-            // Lost to another meanwhile, who goes on from what was committed before.
-            Err(error) => {
-                tracing::debug!(topic = &*self.topic, partition = self.number, %error, "an offset was not stored");
-            }
-        }
-    }
-}
-
-/// Settles one delivery; dropped unsettled, it is given back.
-struct KafkaSettlement {
-    hands: Arc<Hands>,
-    place: Place,
-    attempt: u32,
-    settled: bool,
-}
-
-impl KafkaSettlement {
-    fn settle(&mut self, delay: Option<Duration>) -> Result<()> {
-        self.settled = true;
-        let (offset, attempt) = (self.place.offset, self.attempt.saturating_add(1));
-        let result = self.hands.with(self.place, |partition| match delay {
-            None => {
-                partition.line.settle(offset);
-            }
-            Some(delay) => partition.line.give_back(offset, attempt, Instant::now() + delay),
-        });
-        self.hands.back();
-        result
-    }
-}
-
-#[async_trait]
-impl Settlement for KafkaSettlement {
-    async fn ack(mut self: Box<Self>) -> Result<()> {
-        self.settle(None)
-    }
-
-    async fn nack(mut self: Box<Self>, delay: Duration) -> Result<()> {
-        self.settle(Some(delay))
-    }
-
-    /// Nothing has to be done: the consumer stays in its group however long a handler takes.
-    async fn extend(&mut self, _hold: Duration) -> Result<()> {
-        self.hands.with(self.place, |_| ())
-    }
-}
-
-impl Drop for KafkaSettlement {
-    fn drop(&mut self) {
-        if !self.settled {
-            // Given back, or void already.
-            let _void = self.settle(Some(Duration::ZERO));
         }
     }
 }

@@ -188,6 +188,15 @@ impl Letters {
     }
 }
 
+impl Drop for Letters {
+    /// In a thread that may wait for librdkafka's.
+    fn drop(&mut self) {
+        if let Some(producer) = self.producer.take() {
+            std::thread::spawn(move || drop(producer));
+        }
+    }
+}
+
 fn about(mut headers: OwnedHeaders, about: &About<'_>) -> OwnedHeaders {
     let (attempts, at) = (about.attempts.to_string(), time(about.at));
     for (key, value) in [

@@ -16,7 +16,9 @@ mod letters;
 mod line;
 mod listener;
 mod offsets;
+mod partition;
 mod replay;
+mod settlement;
 mod topology;
 
 use std::sync::Arc;

@@ -12,8 +12,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::config::KafkaConfig;
 use super::consumer::{Context, Finished};
-use super::hands::{Bounds, Hands, Phase};
+use super::hands::{Hands, Phase};
 use super::listener::{Stream, closed, deliveries, thread};
+use super::partition::Bounds;
 use super::{capabilities, error, group};
 use crate::connect::ReplayProgress;
 use myevents_core::ports::{BrokerCapabilities, DeliveryStream, EventListener, StartFrom, Subscription};
