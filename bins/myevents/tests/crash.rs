@@ -12,7 +12,6 @@ use loadtest::check::check;
 use loadtest::program::{Program, Running};
 use loadtest::service::event_body;
 use loadtest::tally::{Accepted, Tally};
-use myevents_servers::skip::full_scale;
 
 use crate::common::{Place, addresses, new_event, scattered, start_all, stop_all};
 

@@ -34,7 +34,7 @@ pub(super) async fn run(settings: &Settings) -> Result<ExitCode> {
     let options = brokers::options(settings, service);
     let broker = connect::broker(&options, Arc::new(NoObserver)).await?;
     let replay = broker.tools.replay()?;
-    stores::with_open(settings, async |stores| {
+    stores::with_open(settings, true, async |stores| {
         let (_, open) = stores
             .iter()
             .find(|(name, _)| *name == ServiceName::Booking)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use loadtest::booker::{Booker, Order, Outcome};
+use loadtest::booker::{Booker, Holder, Order, Outcome};
 use loadtest::check::check;
 use loadtest::http::{Connection, request};
 use loadtest::service::{Service, event_body};
@@ -80,6 +80,7 @@ async fn customer(market: Arc<Market>, number: u64) -> Tally {
             event: market.events.lock()[event].clone(),
             seats: u32::try_from(1 + (turn + number) % 4).unwrap(),
             key: format!("customer-{number:05}-{turn:010}"),
+            holder: Holder::Nobody,
         };
         let deadline = Instant::now() + PATIENCE;
         match booker.book(&order, deadline).await {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use loadtest::booker::{Booker, Order, Outcome};
+use loadtest::booker::{Booker, Holder, Order, Outcome};
 use loadtest::service::{ask, event_body};
 use loadtest::single::Single;
 use myevents_adapters::amqp::{AmqpBroker, AmqpConfig, AmqpUrl};
@@ -32,6 +32,7 @@ fn order(event: &str, seats: u32, number: u32) -> Order {
         event: event.to_owned(),
         seats,
         key: format!("a-customer-of-this-test-{number}"),
+        holder: Holder::Nobody,
     }
 }
 
