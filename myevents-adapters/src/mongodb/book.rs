@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mongodb::bson::RawDocumentBuf;
 use myevents_core::counter::{self, Counter, Tally};
-use myevents_core::domain::{BookingId, EventId, PersonLimits};
+use myevents_core::domain::{BookingId, EventId, Person, PersonLimits};
 use myevents_core::ports::{BookOptions, BookingRequest, Committed, Outcome};
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::time::{Instant, timeout_at};
@@ -354,6 +354,9 @@ impl Batch {
         // Whether the id was granted in this round: a second wish with it waits for the first, and if that was not granted
         // nothing behind the second may overtake it.
         let mut planned: HashMap<BookingId, bool> = HashMap::new();
+        // Who has a wish that is told only after this commit. `plan` keeps its seats, and no other wish of theirs may
+        // overtake it.
+        let mut behind: HashSet<Person> = HashSet::new();
         for at in 0..self.wishes.len() {
             let wish = &self.wishes[at];
             if !wish.is_open() {
@@ -365,6 +368,7 @@ impl Batch {
                 None => {}
             }
             let (id, limited) = (wish.id().clone(), wish.request.limits.any());
+            let person = wish.request.booking.person.clone().filter(|_| limited);
             let before = plan;
             let fits = counter::take(
                 Some(&mut plan),
@@ -375,16 +379,22 @@ impl Batch {
             );
             let refusal = match fits {
                 Ok(()) if !limited => None,
+                Ok(()) if person.as_ref().is_some_and(|person| behind.contains(person)) => {
+                    planned.insert(id, false);
+                    continue;
+                }
                 Ok(()) => match self.reserve(at, &counter, seen, &commit).await? {
                     Held::Within => None,
                     Held::Again(next) => return Ok(next),
                     Held::Behind => {
-                        plan = before;
+                        behind.extend(person);
                         planned.insert(id, false);
                         continue;
                     }
                     Held::Reached => Some(Outcome::LimitReached),
                 },
+                // It may fit once those are told.
+                Err(_) if !behind.is_empty() => break,
                 Err(_) if seen.is_none() => return Ok(Next::Look),
                 Err(Outcome::SoldOut { .. }) if limited && !self.wishes[at].within_limits => {
                     match self.is_within_limits(at, &counter, seen, &commit).await? {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::StoreBed;
 use super::tools::{at_rest, available, book, book_batch, book_with, drain, open_event, settle};
-use crate::domain::{Capacity, EventId, Version};
+use crate::domain::{Capacity, EventId, PersonLimits, Version};
 use crate::error::ErrorKind;
 use crate::ports::{BookOptions, CancelOutcome, Outcome, Store, UnknownCapacity};
 use crate::testkit::{CaseResult, Failure, Finding, ensure, fixture};
@@ -28,6 +28,7 @@ pub async fn s13b_histories(bed: &dyn StoreBed) -> CaseResult {
     foreign_wishes(store).await?;
     past_the_deadline(store).await?;
     rules_of_an_older_copy(store).await?;
+    limits_of_a_removed_user(store).await?;
     if let Some(second) = second {
         two_processes(store, second.as_ref()).await?;
     }
@@ -407,6 +408,31 @@ async fn rules_of_an_older_copy(store: &dyn Store) -> Result<(), Failure> {
     );
     let outcome = book_with(store, &batch[1], seen(2)).await?;
     ensure!(is_booked(&outcome), "under the new version: {outcome:?}");
+    at_rest(store, &event).await?;
+    Ok(())
+}
+
+/// A person is removed while wishes under limits are on their way: what is booked with them counts for nobody, so all
+/// fit, and still none of the batch may overtake another.
+async fn limits_of_a_removed_user(store: &dyn Store) -> Result<(), Failure> {
+    let event = open_event(store, Some(10)).await?;
+    let limits = PersonLimits {
+        seats: Some(5),
+        bookings: None,
+    };
+    let user = fixture::user_id();
+    store.remove_user(&user).await?;
+    let wish = |seats, person: &str| {
+        let mut request = fixture::limited_request(&event, seats, person, limits);
+        request.booking.user = (person == "gone").then(|| user.clone());
+        request
+    };
+    let batch = [wish(3, "ada"), wish(2, "gone"), wish(4, "gone"), wish(2, "bob")];
+    let outcomes = book_batch(store, &batch, BookOptions::default()).await?;
+    ensure!(
+        outcomes[..3].iter().all(is_booked) && outcomes[3] == Outcome::SoldOut { available: 1 },
+        "3, 2 and 4 for one who is gone, and 2 of 10 seats: {outcomes:?}"
+    );
     at_rest(store, &event).await?;
     Ok(())
 }
