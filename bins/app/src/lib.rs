@@ -66,7 +66,9 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
     let serving = matches!(invocation.command, Command::Serve);
     // Commands print their answer; their log would only stand between its lines.
     let log = if serving { settings.log.as_str() } else { "warn" };
-    telemetry::start(log, &settings.log_format)?;
+    // The AMQP client calls what is expected an error and prints whole messages; the adapter says what matters in lines of its
+    // own. A directive for it in the settings wins.
+    telemetry::start(&format!("lapin=off,{log}"), &settings.log_format)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
