@@ -108,9 +108,10 @@ impl Load {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let seen = self.seen.lock();
-        let repeats = seen.values().sum::<usize>() - seen.len();
-        drop(seen);
+        let repeats = {
+            let seen = self.seen.lock();
+            seen.values().sum::<usize>() - seen.len()
+        };
         self.consumer.abort();
         self.broker.emitter().close().await.unwrap();
         Counts {

@@ -185,9 +185,10 @@ async fn kills_of_services_and_broker_lose_nothing() {
         .map(|accepted| accepted.id.clone())
         .collect();
     loop {
-        let announced = pair.announced.lock();
-        let missing = accepted.iter().filter(|id| !announced.contains_key(*id)).count();
-        drop(announced);
+        let missing = {
+            let announced = pair.announced.lock();
+            accepted.iter().filter(|id| !announced.contains_key(*id)).count()
+        };
         if missing == 0 {
             break;
         }
