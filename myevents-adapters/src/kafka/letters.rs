@@ -223,8 +223,7 @@ fn time(at: UnixMillis) -> String {
 /// The record's headers but for those of a letter.
 fn without_about(record: &OwnedMessage) -> OwnedHeaders {
     let mut kept = OwnedHeaders::new();
-    let headers = record.headers();
-    for header in headers.iter().flat_map(|headers| headers.iter()) {
+    for header in codec::headers(record) {
         if !header.key.starts_with(PREFIX) {
             kept = kept.insert(header);
         }
