@@ -32,7 +32,7 @@ impl Kind {
     ];
 
     /// Those that tests of this repository talk to now. `cargo xtask test` and `cargo xtask backends up` start these.
-    pub const NEEDED: [Self; 2] = [Self::Mongodb, Self::Dynamodb];
+    pub const NEEDED: [Self; 4] = [Self::Mongodb, Self::Dynamodb, Self::Sqs, Self::Sns];
 
     /// The backend's one word: its feature, its folder, its test file.
     #[must_use]
