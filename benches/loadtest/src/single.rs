@@ -77,6 +77,16 @@ impl Single {
         self.start()?.ready(self.address).await
     }
 
+    /// Starts a sub-command with the same settings and does not wait.
+    ///
+    /// # Errors
+    /// When the executable cannot be started.
+    pub fn start_command(&self, arguments: &[&str]) -> Result<Running> {
+        let mut command = self.prepared();
+        command.args(arguments);
+        Running::spawn(command).with_context(|| format!("starting {}", self.binary.display()))
+    }
+
     /// Runs a sub-command with the same settings to its end: whether it succeeded and all that it printed.
     ///
     /// # Errors

@@ -73,6 +73,8 @@ pub(crate) enum Command {
     CheckStore,
     /// Print the OpenAPI document
     Openapi,
+    /// Print the AsyncAPI document of the messages it sends and receives
+    Asyncapi,
     /// Messages a consumer gave up on
     DeadLetters {
         #[command(subcommand)]

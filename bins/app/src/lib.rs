@@ -59,6 +59,7 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
     match invocation.command {
         Command::CheckConfig => return commands::check_config::run(&settings),
         Command::Openapi => return commands::openapi::run(program),
+        Command::Asyncapi => return commands::asyncapi::run(program),
         Command::Health { .. } => return commands::health::run(&commands::health::own_url(&settings)?),
         _ => {}
     }

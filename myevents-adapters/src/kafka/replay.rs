@@ -1,5 +1,6 @@
 //! `KafkaReplay`: the log as it is now, from its beginning or a point, as a listener whose streams end there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -28,6 +29,8 @@ const POLL: Duration = Duration::from_millis(50);
 /// `StartFrom::Now` is taken as the beginning: there is nothing to replay from now on.
 pub struct KafkaReplay {
     config: Arc<KafkaConfig>,
+    /// Where to begin in which partition.
+    offsets: Arc<BTreeMap<i32, i64>>,
     progress: watch::Sender<ReplayProgress>,
     state: Mutex<State>,
 }
@@ -50,9 +53,18 @@ impl KafkaReplay {
     pub(super) fn new(config: Arc<KafkaConfig>) -> Self {
         Self {
             config,
+            offsets: Arc::default(),
             progress: watch::Sender::new(ReplayProgress::default()),
             state: Mutex::default(),
         }
+    }
+
+    /// Begins at these offsets of these partitions, as the origin of a message or a dead letter tells them
+    /// (`topic/partition/offset`); what the log has forgotten is passed over. Other partitions begin as the subscription says.
+    #[must_use]
+    pub fn starting_at(mut self, offsets: BTreeMap<i32, i64>) -> Self {
+        self.offsets = Arc::new(offsets);
+        self
     }
 
     /// How far the last stream is.
@@ -87,6 +99,7 @@ impl EventListener for KafkaReplay {
             config: Arc::clone(&self.config),
             hands: Arc::clone(&hands),
             from: subscription.from,
+            offsets: Arc::clone(&self.offsets),
             progress: self.progress.clone(),
         };
         let (started, starting) = oneshot::channel();
@@ -112,6 +125,7 @@ struct Reading {
     config: Arc<KafkaConfig>,
     hands: Arc<Hands>,
     from: StartFrom,
+    offsets: Arc<BTreeMap<i32, i64>>,
     progress: watch::Sender<ReplayProgress>,
 }
 
@@ -162,6 +176,8 @@ impl Reading {
             from => from,
         };
         let begins = group::offsets(&consumer, topic, &partitions, from, within).map_err(failed)?;
+        let kept =
+            group::offsets(&consumer, topic, &partitions, StartFrom::Beginning, within).map_err(failed)?;
         let ends = group::offsets(&consumer, topic, &partitions, StartFrom::Now, within).map_err(failed)?;
         let mut list = TopicPartitionList::new();
         let mut total = 0;
@@ -170,7 +186,7 @@ impl Reading {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
             };
-            let (Some(begin), Some(end)) = (at(&begins), at(&ends)) else {
+            let (Some(begin), Some(kept), Some(end)) = (at(&begins), at(&kept), at(&ends)) else {
                 return Err(Error::new(
                     ErrorKind::Unavailable,
                     "replay",
@@ -178,6 +194,10 @@ impl Reading {
                 )
                 .with("partition", partition));
             };
+            let begin = self
+                .offsets
+                .get(&partition)
+                .map_or(begin, |wanted| kept.max(*wanted));
             if begin >= end {
                 continue;
             }

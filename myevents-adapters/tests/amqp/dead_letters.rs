@@ -110,7 +110,7 @@ pub(crate) async fn are_kept_listed_sent_back_and_dropped(port: u16) {
         let sent = letter(100).envelope;
         broker
             .emitter()
-            .emit(&[sent.clone()])
+            .emit(std::slice::from_ref(&sent))
             .await
             .pop()
             .unwrap()
@@ -139,7 +139,7 @@ pub(crate) async fn the_brokers_own_limit_loses_nothing(port: u16) {
     let sent = letter(1).envelope;
     broker
         .emitter()
-        .emit(&[sent.clone()])
+        .emit(std::slice::from_ref(&sent))
         .await
         .pop()
         .unwrap()

@@ -108,9 +108,7 @@ impl Load {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let seen = self.seen.lock();
-        let repeats = seen.values().sum::<usize>() - seen.len();
-        drop(seen);
+        let repeats = repeats(&self.seen);
         self.consumer.abort();
         self.broker.emitter().close().await.unwrap();
         Counts {
@@ -119,6 +117,11 @@ impl Load {
             repeats,
         }
     }
+}
+
+fn repeats(seen: &Mutex<HashMap<String, usize>>) -> usize {
+    let seen = seen.lock();
+    seen.values().sum::<usize>() - seen.len()
 }
 
 /// Publishes until it is told to stop, each message until the broker took it. Answers how many publishes were repeats.

@@ -87,7 +87,7 @@ async fn a_foreign_sdk_reads_our_messages() -> Result<()> {
         result?;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/read_events.py");
-    let (address, topic) = (kafka.address().to_string(), config.topic.clone());
+    let (address, topic) = (kafka.address().to_owned(), config.topic.clone());
     let said = tokio::task::spawn_blocking(move || {
         run(Command::new(python).arg(script).args([&address, &topic, "2"]))
     })

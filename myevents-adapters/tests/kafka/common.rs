@@ -2,9 +2,8 @@
 #![allow(dead_code, reason = "two test programs share this, and each uses a part")]
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -19,9 +18,8 @@ use myevents_core::ports::{
 };
 use myevents_core::testkit::FaultProxy;
 use myevents_core::testkit::broker::{BrokerFixture, BrokerPlace, BrokerTimes};
-use myevents_servers::{Kind, Server};
+use myevents_servers::{Kind, Server, require};
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
 
 /// How long a consumer may be silent, and between two polls.
 pub(crate) const HOLD: Duration = Duration::from_millis(1_500);
@@ -29,12 +27,15 @@ pub(crate) const HOLD: Duration = Duration::from_millis(1_500);
 pub(crate) const DELIVERY: Duration = Duration::from_secs(3);
 
 static PLACES: AtomicU32 = AtomicU32::new(0);
+/// Tells this run's topics from those of other runs on the shared server.
+static RUN: LazyLock<u64> = LazyLock::new(rand::random);
 
-/// One node. A test's own has its clients come through a proxy.
+/// One node: a test's own, whose clients come through a proxy, or the shared one.
 #[derive(Debug)]
 pub(crate) struct Kafka {
-    server: parking_lot::Mutex<Server>,
-    proxy: Option<Arc<FaultProxy>>,
+    /// How clients name it.
+    address: String,
+    own: Option<(parking_lot::Mutex<Server>, Arc<FaultProxy>)>,
 }
 
 impl Kafka {
@@ -51,46 +52,37 @@ impl Kafka {
             })?;
             Ok(server.zip(proxy).map(|(server, proxy)| {
                 Arc::new(Self {
-                    server: parking_lot::Mutex::new(server),
-                    proxy: Some(Arc::new(proxy)),
+                    address: proxy.address().to_string(),
+                    own: Some((parking_lot::Mutex::new(server), Arc::new(proxy))),
                 })
             }))
         })
         .await?
     }
 
-    /// The one that all tests of this program share. It goes when the program ends.
+    /// The one that all tests share, whoever runs it; none is noted as a skip.
     pub(crate) async fn shared(test: &'static str) -> Result<Option<Arc<Self>>> {
-        static SHARED: OnceCell<Option<Arc<Kafka>>> = OnceCell::const_new();
-        let shared = SHARED.get_or_try_init(|| async {
-            let server =
-                tokio::task::spawn_blocking(move || Server::start_or_skip(test, Kind::Kafka)).await??;
-            anyhow::Ok(server.map(|server| {
-                Arc::new(Self {
-                    server: parking_lot::Mutex::new(server),
-                    proxy: None,
-                })
-            }))
-        });
-        Ok(shared.await?.clone())
+        let url = tokio::task::spawn_blocking(move || require(test, Kind::Kafka)).await?;
+        Ok(url.map(|address| Arc::new(Self { address, own: None })))
+    }
+
+    fn own(&self) -> &(parking_lot::Mutex<Server>, Arc<FaultProxy>) {
+        self.own.as_ref().expect("faults are for a test's own Kafka")
     }
 
     pub(crate) fn proxy(&self) -> Arc<FaultProxy> {
-        Arc::clone(self.proxy.as_ref().expect("a test's own Kafka has a proxy"))
+        Arc::clone(&self.own().1)
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        match &self.proxy {
-            Some(proxy) => proxy.address(),
-            None => SocketAddr::from((Ipv4Addr::LOCALHOST, self.server.lock().port())),
-        }
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Client settings with short times.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();
         client
-            .set("bootstrap.servers", self.address().to_string())
+            .set("bootstrap.servers", self.address())
             .set("session.timeout.ms", HOLD.as_millis().to_string())
             .set("max.poll.interval.ms", HOLD.as_millis().to_string())
             .set("heartbeat.interval.ms", "200");
@@ -125,14 +117,14 @@ impl Kafka {
 
     async fn on_server(self: &Arc<Self>, act: fn(&mut Server) -> Result<()>) -> Result<()> {
         let this = Arc::clone(self);
-        tokio::task::spawn_blocking(move || act(&mut this.server.lock())).await?
+        tokio::task::spawn_blocking(move || act(&mut this.own().0.lock())).await?
     }
 }
 
 /// A topic's name that nobody else has.
 pub(crate) fn new_topic() -> String {
     let number = PLACES.fetch_add(1, Ordering::SeqCst);
-    format!("t{}-{number}", std::process::id())
+    format!("t{:x}-{number}", *RUN)
 }
 
 /// The broker suite's view of it.

@@ -1,6 +1,6 @@
 //! The log read again, as it is: everything, once, to the end; no group is disturbed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,5 +88,57 @@ async fn a_replay_gives_the_whole_log_and_ends() -> Result<()> {
     assert_eq!(heard, 403);
     nothing(&mut group).await;
     listener.close().await?;
+    Ok(())
+}
+
+/// From offsets: those of two partitions, one of them beyond the end, one before the log's beginning; the third from a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_begins_at_given_offsets() -> Result<()> {
+    let Some(kafka) = Kafka::shared("a_replay_begins_at_given_offsets").await? else {
+        return Ok(());
+    };
+    let broker = KafkaBroker::new(kafka.config(4))?;
+    let emitter = Arc::new(broker.emitter()?);
+    let sent = |numbers: std::ops::Range<usize>| {
+        numbers
+            .map(|number| message(&format!("k{}", number % 40), number))
+            .collect()
+    };
+    publish(emitter.clone(), sent(0..200), Duration::ZERO).await?;
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let middle = SystemClock.now();
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    publish(emitter, sent(200..240), Duration::ZERO).await?;
+    let read = async |broker: &KafkaBroker, offsets, from| {
+        let replay = broker.replay().starting_at(offsets);
+        let subscription = Subscription {
+            from,
+            ..everything("copy", 16)
+        };
+        let mut stream = replay.subscribe(subscription).await?;
+        let mut seen: BTreeMap<i32, Vec<(i64, usize)>> = BTreeMap::new();
+        while let Some(delivery) = tokio::time::timeout(PATIENCE, stream.next()).await? {
+            let mut origin = delivery.origin.rsplit('/');
+            let (offset, partition) = (origin.next().unwrap().parse()?, origin.next().unwrap().parse()?);
+            seen.entry(partition)
+                .or_default()
+                .push((offset, number(&delivery.envelope)));
+            delivery.ack().await?;
+        }
+        anyhow::Ok(seen)
+    };
+    let whole = read(&broker, BTreeMap::new(), StartFrom::Beginning).await?;
+    assert_eq!(whole.len(), 4, "40 keys are in all partitions");
+    let offsets = BTreeMap::from([(0, 7), (1, 1_000), (2, -5)]);
+    let part = read(&broker, offsets, StartFrom::Time(middle)).await?;
+    assert_eq!(part.get(&0).unwrap()[..], whole[&0][7..]);
+    assert_eq!(part.get(&1), None);
+    assert_eq!(part.get(&2), whole.get(&2));
+    let late: Vec<_> = whole[&3]
+        .iter()
+        .copied()
+        .filter(|(_, number)| *number >= 200)
+        .collect();
+    assert_eq!(part.get(&3), Some(&late));
     Ok(())
 }

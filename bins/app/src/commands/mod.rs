@@ -1,5 +1,6 @@
 //! The operators' commands, one file each.
 
+pub(crate) mod asyncapi;
 pub(crate) mod check_config;
 mod check_store;
 mod copies;

@@ -1,34 +1,112 @@
-//! Two services, a broker of the test's own, and a listener beside them that notes what is announced.
+//! Services in processes of their own, a broker of the test's own, and a listener beside them that notes what is announced.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use loadtest::program::Running;
 use loadtest::service::Service;
-use loadtest::single::Single;
 use myevents_adapters::amqp::{AmqpBroker, AmqpConfig, AmqpUrl};
 use myevents_core::contract::{Envelope, EventBooked, Message as _, MessageId, MessageName};
-use myevents_core::ports::{EventEmitter as _, EventListener as _, StartFrom, Subscription};
+use myevents_core::dispatch::{Context, Dispatch};
+use myevents_core::memory::MemoryStore;
+use myevents_core::ports::{
+    BrokerCapabilities, DeliveryStream, EventEmitter as _, EventListener, Subscription, SystemClock,
+};
 use myevents_servers::{Kind, Server};
 use parking_lot::Mutex;
-use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// How often each booking was announced.
-pub(crate) type Announced = Arc<Mutex<HashMap<String, usize>>>;
+use crate::common::{Process, Stores};
+
+/// How often the announcement of each booking came, and how often it was handled.
+#[derive(Debug, Default)]
+pub(crate) struct Announced {
+    came: Mutex<HashMap<String, usize>>,
+    handled: Mutex<HashMap<String, usize>>,
+}
+
+impl Announced {
+    /// Whether this booking's announcement was handled.
+    pub(crate) fn has(&self, booking: &str) -> bool {
+        self.handled.lock().contains_key(booking)
+    }
+
+    /// Waits until all of these bookings are announced, and holds against "handled once". Answers how many announcements
+    /// came again.
+    pub(crate) async fn all(&self, bookings: &[&str], within: Duration) -> usize {
+        let start = Instant::now();
+        loop {
+            let missing = self.missing(bookings);
+            if missing == 0 {
+                break;
+            }
+            assert!(
+                start.elapsed() < within,
+                "{missing} of {} bookings were not announced",
+                bookings.len()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(self.handled_again(), None);
+        self.came.lock().values().map(|times| times - 1).sum()
+    }
+
+    fn missing(&self, bookings: &[&str]) -> usize {
+        let handled = self.handled.lock();
+        bookings.iter().filter(|id| !handled.contains_key(**id)).count()
+    }
+
+    fn handled_again(&self) -> Option<(String, usize)> {
+        let handled = self.handled.lock();
+        let again = handled.iter().find(|(_, times)| **times > 1);
+        again.map(|(id, times)| (id.clone(), *times))
+    }
+}
+
+/// Notes what comes, repeats included, before the inbox absorbs them.
+#[derive(Debug)]
+struct Noting {
+    inner: Arc<dyn EventListener>,
+    announced: Arc<Announced>,
+}
+
+#[async_trait]
+impl EventListener for Noting {
+    fn capabilities(&self) -> BrokerCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn subscribe(&self, subscription: Subscription) -> myevents_core::Result<DeliveryStream> {
+        let announced = Arc::clone(&self.announced);
+        let noting = self
+            .inner
+            .subscribe(subscription)
+            .await?
+            .inspect(move |delivery| {
+                if let Ok(booked) = EventBooked::decode(&delivery.envelope)
+                    && let Some(id) = booked.0.booking_id
+                {
+                    *announced.came.lock().entry(id).or_default() += 1;
+                }
+            });
+        Ok(Box::pin(noting))
+    }
+
+    async fn close(&self) -> myevents_core::Result<()> {
+        self.inner.close().await
+    }
+}
 
 pub(crate) struct Pair {
     pub(crate) server: Server,
-    pub(crate) events: Single,
-    pub(crate) bookings: Single,
-    pub(crate) running_events: Running,
-    pub(crate) running_bookings: Running,
-    pub(crate) service: Service,
-    pub(crate) announced: Announced,
+    pub(crate) events: Vec<Process>,
+    pub(crate) bookings: Vec<Process>,
+    pub(crate) announced: Arc<Announced>,
     audit: AmqpBroker,
-    _folder: TempDir,
+    _auditing: DropGuard,
+    _stores: Stores,
 }
 
 /// Does something to the server that takes its time.
@@ -46,43 +124,46 @@ pub(crate) async fn with(
         .expect("a task that only waits")
 }
 
-fn folder(of: &TempDir, name: &str) -> PathBuf {
-    let folder = of.path().join(name);
-    std::fs::create_dir(&folder).unwrap();
-    folder
+/// A RabbitMQ of the test's own. `None` where there is none to start, which is noted.
+pub(crate) async fn rabbitmq(test: &'static str) -> Option<Server> {
+    let starting = move || Server::start_or_skip(test, Kind::Amqp).expect("RabbitMQ starts");
+    tokio::task::spawn_blocking(starting).await.unwrap()
 }
 
 impl Pair {
-    /// Both services started and ready. `None` where there is no RabbitMQ to start, which is noted.
-    pub(crate) async fn start(test: &'static str) -> Option<Self> {
-        let starting = move || Server::start_or_skip(test, Kind::Amqp).expect("RabbitMQ starts");
-        let server = tokio::task::spawn_blocking(starting).await.unwrap()?;
-        let folders = tempfile::tempdir().unwrap();
-        let own = env!("CARGO_BIN_EXE_bookingservice");
-        let mut events = Single::beside(own, "eventservice", &folder(&folders, "events")).unwrap();
-        let mut bookings = Single::beside(own, "bookingservice", &folder(&folders, "bookings")).unwrap();
-        for single in [&mut events, &mut bookings] {
-            single
-                .environment
-                .push(("AMQP_BROKER_URL".into(), server.url().into()));
+    /// So many processes of each service, started and ready. The broker may be away; then only [`Pair::audit`] waits for it.
+    pub(crate) async fn start(server: Server, stores: Stores, processes: usize) -> Self {
+        let broker = vec![("AMQP_BROKER_URL", server.url().to_owned())];
+        let (audit, announced, auditing) = audit(&server);
+        let (mut events, mut bookings) = (Vec::new(), Vec::new());
+        for _ in 0..processes {
+            events.push(Process::start(stores.event_service(&broker)).await);
+            bookings.push(Process::start(stores.booking_service(&broker)).await);
         }
-        let service = Service {
-            events: events.address,
-            bookings: bookings.address,
-            metrics: Some(bookings.metrics),
-        };
-        let (audit, announced) = audit(&server).await;
-        Some(Self {
-            running_events: events.start_ready().await.unwrap(),
-            running_bookings: bookings.start_ready().await.unwrap(),
+        Self {
             server,
             events,
             bookings,
-            service,
             announced,
             audit,
-            _folder: folders,
-        })
+            _auditing: auditing,
+            _stores: stores,
+        }
+    }
+
+    /// The event and booking services of this number.
+    pub(crate) fn service(&self, number: usize) -> Service {
+        Service {
+            events: self.events[number].single.address,
+            bookings: self.bookings[number].single.address,
+            metrics: Some(self.bookings[number].single.metrics),
+        }
+    }
+
+    /// Waits until the queues are some seconds old: RabbitMQ writes the directory of its quorum queues now and then only, and
+    /// one that is killed before it did does not find a new queue's leader again.
+    pub(crate) async fn queues_have_settled(&self) {
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 
     /// Waits until the broker takes messages: from then on there is rest, if nobody kills anything.
@@ -104,28 +185,50 @@ impl Pair {
             );
         }
     }
+
+    /// What the services printed, for a test that fails.
+    pub(crate) fn logs(&self) -> String {
+        let processes = self.events.iter().chain(&self.bookings);
+        let logs: Vec<String> = processes.map(|process| process.running.log()).collect();
+        logs.join("\n")
+    }
+
+    /// Stops all services, which has to go well.
+    pub(crate) async fn stop(self) {
+        for process in self.events.into_iter().chain(self.bookings) {
+            process.running.stop().await.unwrap();
+        }
+    }
 }
 
-/// Subscribes to the bookings that are announced, with a queue of its own.
-async fn audit(server: &Server) -> (AmqpBroker, Announced) {
+/// Handles the bookings that are announced, each once, with a queue of its own.
+fn audit(server: &Server) -> (AmqpBroker, Arc<Announced>, DropGuard) {
     let urls = vec![AmqpUrl::parse(server.url()).unwrap()];
     let audit = AmqpBroker::connect(AmqpConfig::new(urls, "audit", "audit")).unwrap();
-    let subscription = Subscription {
-        group: "audit".to_owned(),
-        names: vec![EventBooked::name()],
-        prefetch: 256,
-        from: StartFrom::Now,
-    };
-    let mut stream = audit.listener().subscribe(subscription).await.unwrap();
-    let announced = Announced::default();
+    let announced = Arc::new(Announced::default());
     let noting = Arc::clone(&announced);
-    tokio::spawn(async move {
-        while let Some(delivery) = stream.next().await {
-            let booked = EventBooked::decode(&delivery.envelope).unwrap().0;
-            *noting.lock().entry(booked.booking_id.unwrap()).or_default() += 1;
-            // A lost acknowledgement brings it again.
-            let _ = delivery.ack().await;
-        }
+    let handler = move |booked: EventBooked, _: Context| {
+        *noting
+            .handled
+            .lock()
+            .entry(booked.0.booking_id.unwrap())
+            .or_default() += 1;
+        std::future::ready(Ok(()))
+    };
+    let inbox = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+    let dispatch = Dispatch::builder("audit")
+        .on(handler)
+        .with_inbox(inbox, Duration::from_secs(60))
+        .dead_letters(audit.dead_letters("audit"))
+        .build()
+        .unwrap();
+    audit.declare("audit", &[EventBooked::name()]);
+    let listener = Arc::new(Noting {
+        inner: audit.listener(),
+        announced: Arc::clone(&announced),
     });
-    (audit, announced)
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move { dispatch.run(listener, stopping).await });
+    (audit, announced, stop.drop_guard())
 }
