@@ -194,7 +194,7 @@ pub(super) fn as_it_is(record: &impl Message, key: &str) -> Envelope {
 }
 
 /// The headers of a record that can be read.
-pub(super) fn headers(record: &impl Message) -> impl Iterator<Item = Header<'_, &[u8]>> {
+pub(super) fn headers_of(record: &impl Message) -> impl Iterator<Item = Header<'_, &[u8]>> {
     record.headers().into_iter().flat_map(readable)
 }
 
@@ -208,7 +208,7 @@ fn readable(headers: &impl Headers) -> impl Iterator<Item = Header<'_, &[u8]>> {
 
 /// The text of a header.
 pub(super) fn text<'a>(record: &'a impl Message, name: &str) -> Option<&'a str> {
-    let found = headers(record).find(|header| header.key == name)?;
+    let found = headers_of(record).find(|header| header.key == name)?;
     std::str::from_utf8(found.value?).ok()
 }
 
@@ -223,7 +223,7 @@ struct Meta<'a> {
 impl<'a> Meta<'a> {
     fn read(record: &'a impl Message) -> Self {
         let mut meta = Self::default();
-        for found in headers(record) {
+        for found in headers_of(record) {
             let value = String::from_utf8_lossy(found.value.unwrap_or_default());
             let text = found.value.and_then(|value| std::str::from_utf8(value).ok());
             match found.key {

@@ -223,7 +223,7 @@ fn time(at: UnixMillis) -> String {
 /// The record's headers but for those of a letter.
 fn without_about(record: &OwnedMessage) -> OwnedHeaders {
     let mut kept = OwnedHeaders::new();
-    for header in codec::headers(record) {
+    for header in codec::headers_of(record) {
         if !header.key.starts_with(PREFIX) {
             kept = kept.insert(header);
         }
