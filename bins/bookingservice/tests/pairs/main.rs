@@ -28,6 +28,15 @@ macro_rules! with_broker {
 
 with_broker! {
     every_store_with_rabbitmq: Amqp, |url| vec![("AMQP_BROKER_URL", url.to_owned())];
+    every_store_with_sqs: Sqs, |url| vec![
+        ("SQS_QUEUE", "events.fifo".to_owned()),
+        ("MYEVENTS_SQS_WAIT_TIME", "1s".to_owned()),
+        // DynamoDB has an endpoint of its own.
+        ("AWS_ENDPOINT_URL_SQS", url.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("AWS_REGION", "eu-central-1".to_owned()),
+    ];
 }
 
 /// Makes the stores of a pair on a server.
