@@ -36,10 +36,11 @@ with_broker! {
 fn sqs(url: &str, queue: &str) -> Settings {
     let variables = [
         ("SQS_QUEUE", queue),
-        ("AWS_ENDPOINT_URL", url),
+        // DynamoDB has an endpoint of its own.
+        ("AWS_ENDPOINT_URL_SQS", url),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_REGION", "us-east-1"),
+        ("AWS_REGION", "eu-central-1"),
         ("MYEVENTS_SQS_WAIT_TIME", "1s"),
     ];
     variables.map(|(name, value)| (name, value.to_owned())).into()
