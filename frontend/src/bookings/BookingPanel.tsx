@@ -71,7 +71,7 @@ export function BookingPanel({ event, seats, refresh }: { event: Event; seats: S
 
   const submit = (wish: Wish) => {
     // A second click comes before the page has been drawn anew.
-    if (busy || identity.current) return;
+    if (busy || undecided || identity.current) return;
     if (key) dismiss(key);
     identity.current = newIdentity();
     start(newPending(identity.current, ticketEvent(event), wish, Date.now()));
@@ -108,6 +108,7 @@ export function BookingPanel({ event, seats, refresh }: { event: Event; seats: S
       {sale.kind === 'open' && seats.kind === 'unknown' && !open && <Alert variant="secondary">{t('book.unknown')}</Alert>}
       <div aria-live="assertive">{attempt && <Refused attempt={attempt} retry={(seats) => submit({ ...attempt.pending.body, seats })} />}</div>
       {busy && <Progress attempt={attempt} />}
+      {undecided && <p className="muted">{t('book.undecided')}</p>}
       {/* It stays while nothing can be booked, so that what was typed is still there when a seat comes back. */}
       <div hidden={!open || seats.kind === 'loading'}>
         <BookingForm limits={limits} first={wish} busy={busy} submit={submit} />
