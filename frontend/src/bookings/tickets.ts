@@ -11,6 +11,8 @@ export interface TicketEvent {
   end: number;
   zone: string;
   place: string;
+  /** The event was called off. */
+  cancelled?: boolean;
 }
 
 export interface Ticket {
@@ -32,6 +34,7 @@ export function ticketEvent(event: Event): TicketEvent {
     end: event.EndDate,
     zone: event.Location?.TimeZone ?? 'Etc/UTC',
     place: event.Location?.Name ?? '',
+    ...(event.Cancelled && { cancelled: true }),
   };
 }
 

@@ -142,6 +142,7 @@ export const de: Messages = {
   'ticket.cancel.yes': 'Endgültig stornieren',
   'ticket.gone': 'Diese Buchung wurde storniert. Sie gilt nicht mehr am Einlass.',
   'ticket.eventCancelled': 'Die Veranstaltung wurde abgesagt. Bitte fragen Sie den Veranstalter, was das für Ihr Ticket bedeutet.',
+  'ticket.stale': 'Der Dienst ist nicht erreichbar. Das hat dieser Browser von Ihrem Ticket behalten; es kann veraltet sein.',
   'ticket.notFound': 'Kein solches Ticket',
   'ticket.notFound.text': 'Keine Buchung hat diese Nummer. Prüfen Sie, ob Sie die ganze Adresse kopiert haben.',
 
@@ -151,6 +152,7 @@ export const de: Messages = {
   'my.empty.text': 'Was Sie in diesem Browser buchen, erscheint hier.',
   'my.coming': 'Demnächst',
   'my.past': 'Vergangen und storniert',
+  'my.removed': 'Das Ticket für {event} steht nicht mehr in dieser Liste.',
   'my.remove.label': 'Das Ticket für {event} aus der Liste entfernen',
 
   'organise.title': 'Veranstalten',

@@ -142,6 +142,7 @@ export const en = {
   'ticket.cancel.yes': 'Cancel for good',
   'ticket.gone': 'This booking was cancelled. It doesn’t admit anybody.',
   'ticket.eventCancelled': 'The event was cancelled. Please ask the organiser what that means for your ticket.',
+  'ticket.stale': 'The service can’t be reached. This is what this browser has kept of your ticket; it may be out of date.',
   'ticket.notFound': 'No such ticket',
   'ticket.notFound.text': 'No booking has this number. Check that you have copied the whole address.',
 
@@ -151,6 +152,7 @@ export const en = {
   'my.empty.text': 'What you book in this browser appears here.',
   'my.coming': 'Coming up',
   'my.past': 'Past and cancelled',
+  'my.removed': 'The ticket for {event} is no longer in this list.',
   'my.remove.label': 'Remove the ticket for {event} from this list',
 
   'organise.title': 'Organise',
