@@ -1,10 +1,12 @@
 /** Beside an event: what is left, whether it is on sale, the form, and the booking on its way. */
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Alert, Button } from 'react-bootstrap';
 import { useNavigate } from 'react-router';
 import type { Event } from '../api/client';
 import { useConfig } from '../app/config';
-import { mostSeats, needsPerson, saleOf, type Seats } from '../events/sale';
+import { lasting } from '../app/storage';
+import { mostSeats, needsPerson, type Seats } from '../events/sale';
+import { useSale } from '../events/useSale';
 import { short, zoneOf } from '../events/when';
 import { useI18n } from '../i18n';
 import { Bone, Failure, ProblemText } from '../ui/States';
@@ -50,7 +52,11 @@ export function BookingPanel({ event, seats, refresh }: { event: Event; seats: S
   const navigate = useNavigate();
   const attempts = useAttempts();
   const identity = useRef<Identity>(null);
-  const attempt = attempts.find((each) => each.pending.event.id === event.ID && !each.pending.left);
+  const [lasts] = useState(lasting);
+  const here = attempts.filter((each) => each.pending.event.id === event.ID);
+  const attempt = here.find((each) => !each.pending.left);
+  // A first try that was given up may still be granted: another one under a new key could book twice.
+  const undecided = here.some((each) => each.pending.left && !each.ended);
   const ended = attempt?.ended;
   // A booking that was made stays busy: the ticket's view is on its way, and the form must not be sent again meanwhile.
   const busy = attempt !== undefined && (ended === undefined || ended.kind === 'booked');
@@ -114,7 +120,7 @@ export function BookingPanel({ event, seats, refresh }: { event: Event; seats: S
       <div hidden={!open}>
         <BookingForm limits={limits} first={wish} busy={busy} submit={submit} />
         {event.SalesEnd != null && <p className="field-help">{t('sale.until', { date: short(event.SalesEnd, zone, locale) })}</p>}
-        <p className="panel-foot">{t('book.privacy')}</p>
+        <p className="panel-foot">{t('book.noAccount')} {t(lasts ? 'book.kept' : 'book.notKept')}</p>
       </div>
     </section>
   );

@@ -5,6 +5,7 @@ import { Link, useLocation, useParams } from 'react-router';
 import type { Booking, Event } from '../api/client';
 import { asApiError } from '../api/problem';
 import { useBooking, useEvent } from '../api/queries';
+import { lasting } from '../app/storage';
 import { CalendarButton } from '../events/EventPage';
 import { Poster } from '../events/Poster';
 import { longDay, short, timeRange, zoneName, zoneOf } from '../events/when';
@@ -93,6 +94,7 @@ export function TicketPage() {
   const booking = asked.data ?? (stale ? bookingOf(kept) : undefined);
   const event = about.data?.event ?? (kept && eventOf(kept));
   const cancel = useCancel();
+  const [lasts] = useState(lasting);
   const [asking, setAsking] = useState(false);
   const fresh = (location.state as { fresh?: boolean } | null)?.fresh === true;
   const known = kept !== undefined;
@@ -153,7 +155,7 @@ export function TicketPage() {
       </div>
       {!cancelled && (
         <p className="muted no-print">
-          {t('ticket.secret')} {known && t('ticket.kept')}
+          {t('ticket.secret')} {known && t(lasts ? 'ticket.kept' : 'ticket.notKept')}
         </p>
       )}
       {asking && (

@@ -108,6 +108,7 @@ export const de: Messages = {
   'book.busy': 'Gerade buchen viele. Wir versuchen es gleich noch einmal.',
   'book.deciding': 'Über Ihren ersten Versuch wird noch entschieden. Das dauert ein paar Sekunden.',
   'book.safe': 'Sie können diese Seite schließen oder neu laden: Nichts wird doppelt gebucht, und wir sehen nach, wenn Sie wieder da sind.',
+  'book.unsafe': 'Bitte lassen Sie diese Seite offen: Dieser Browser behält für sie nichts, nach einem Neuladen sähe niemand nach Ihrer Buchung.',
   'book.now': 'Jetzt noch einmal fragen',
   'book.leave': 'Nicht weiter versuchen',
   'book.undecided': 'Sobald das bekannt ist, können Sie wieder buchen.',
@@ -117,7 +118,9 @@ export const de: Messages = {
   'book.looking': 'Wir sehen nach, ob Ihre Buchung für {event} zustande kam…',
   'book.found': { one: '{n} Platz für {event} ist gebucht.', other: '{n} Plätze für {event} sind gebucht.' },
   'book.show': 'Ticket zeigen',
-  'book.privacy': 'Kein Konto nötig. Ihr Ticket bleibt in diesem Browser.',
+  'book.noAccount': 'Kein Konto nötig.',
+  'book.kept': 'Ihr Ticket bleibt in diesem Browser.',
+  'book.notKept': 'Dieser Browser behält für diese Seite nichts: Drucken Sie Ihr Ticket, oder notieren Sie seine Adresse.',
 
   'ticket.title': 'Ihr Ticket',
   'ticket.seats': { one: '{n} Platz', other: '{n} Plätze' },
@@ -132,6 +135,7 @@ export const de: Messages = {
   'ticket.print': 'Drucken',
   'ticket.keep': 'In diesem Browser behalten',
   'ticket.kept': 'Liegt in diesem Browser unter „Meine Tickets“.',
+  'ticket.notKept': 'Dieser Browser merkt es sich nicht: Drucken Sie es, oder notieren Sie die Adresse dieser Seite.',
   'ticket.cancel': 'Buchung stornieren',
   'ticket.cancel.title': 'Diese Buchung stornieren?',
   'ticket.cancel.text': {

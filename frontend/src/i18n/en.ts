@@ -108,6 +108,7 @@ export const en = {
   'book.busy': 'Many people are booking right now. We try again in a moment.',
   'book.deciding': 'Your first try is still being decided. This takes a few seconds.',
   'book.safe': 'You may close or reload this page: nothing is booked twice, and we look again when you are back.',
+  'book.unsafe': 'Please leave this page open: this browser keeps nothing for this site, so after a reload nobody would look for your booking.',
   'book.now': 'Ask again now',
   'book.leave': 'Stop trying',
   'book.undecided': 'You can book again as soon as that is known.',
@@ -117,7 +118,9 @@ export const en = {
   'book.looking': 'Finding out whether your booking for {event} went through…',
   'book.found': { one: '{n} seat for {event} is booked.', other: '{n} seats for {event} are booked.' },
   'book.show': 'Show ticket',
-  'book.privacy': 'No account needed. Your ticket is kept in this browser.',
+  'book.noAccount': 'No account needed.',
+  'book.kept': 'Your ticket is kept in this browser.',
+  'book.notKept': 'This browser keeps nothing for this site: print your ticket, or note its address.',
 
   'ticket.title': 'Your ticket',
   'ticket.seats': { one: '{n} seat', other: '{n} seats' },
@@ -132,6 +135,7 @@ export const en = {
   'ticket.print': 'Print',
   'ticket.keep': 'Keep in this browser',
   'ticket.kept': 'Kept under “My tickets” in this browser.',
+  'ticket.notKept': 'This browser won’t remember it: print it, or note the address of this page.',
   'ticket.cancel': 'Cancel booking',
   'ticket.cancel.title': 'Cancel this booking?',
   'ticket.cancel.text': {
