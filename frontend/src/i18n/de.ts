@@ -18,7 +18,7 @@ export const de: Messages = {
 
   'state.error': 'Das hat nicht geklappt',
   'state.silence': 'Der Dienst ist nicht erreichbar',
-  'state.silence.text': 'Prüfen Sie Ihre Verbindung. Nichts ist verloren; es geht weiter, sobald der Dienst antwortet.',
+  'state.silence.text': 'Prüfen Sie Ihre Verbindung. Nichts ist verloren; sobald der Dienst antwortet, geht es hier wieder.',
   'state.retry': 'Noch einmal versuchen',
   'state.notFound': 'Hier ist nichts',
   'state.notFound.text': 'Vielleicht ist die Adresse vertippt, oder was hier war, gibt es nicht mehr.',
