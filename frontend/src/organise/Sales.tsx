@@ -115,6 +115,7 @@ export function Sales() {
       ) : (
         <>
           {events.length > 0 && <Tiles events={events} left={left.data} />}
+          {list.hasNextPage && <p className="muted">{t('sales.shown', { n: events.length })}</p>}
           <Form.Check id="past" type="switch" className="past" label={t('sales.past')} checked={past} onChange={(event) => setPast(event.target.checked)} />
           {events.length === 0 ? (
             <Notice icon="calendar" title={t('sales.empty')} text={t('sales.empty.text')}>
