@@ -36,11 +36,10 @@ with_broker! {
 fn sqs(url: &str, queue: &str) -> Settings {
     let variables = [
         ("SQS_QUEUE", queue),
-        // DynamoDB has an endpoint of its own.
-        ("AWS_ENDPOINT_URL_SQS", url),
+        ("AWS_ENDPOINT_URL", url),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_REGION", "eu-central-1"),
+        ("AWS_REGION", "us-east-1"),
         ("MYEVENTS_SQS_WAIT_TIME", "1s"),
     ];
     variables.map(|(name, value)| (name, value.to_owned())).into()
