@@ -177,6 +177,7 @@ async fn handle(
     let core = &run.core;
     let envelope = held.delivery().envelope.clone();
     let span = trace::span(&core.group, &envelope, attempt);
+    let exported = crate::trace::process(&core.group, &envelope, attempt);
     let cancelled = run.deadline.child_token();
     let context = Context {
         envelope: envelope.clone(),
@@ -197,7 +198,11 @@ async fn handle(
         cancelled.cancel();
         work.await
     };
-    let result = held.during(bounded.instrument(span)).await;
+    let bounded = bounded.instrument(span).instrument(exported.clone());
+    let result = held.during(bounded).await;
+    if let Ok(Err(error)) = &result {
+        crate::trace::failed(&exported, error);
+    }
     match result {
         Ok(Ok(())) => {
             core.observer.observe(&Observation::MessageHandled {

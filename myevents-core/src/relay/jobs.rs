@@ -10,6 +10,7 @@ use crate::crash;
 use crate::error::{Error, Result};
 use crate::ports::{Claim, EventEmitter, Outbox, OutboxDepth, OutboxRow, RowId};
 use crate::relay::lanes::OpenRow;
+use crate::trace;
 
 pub(super) type Job = BoxFuture<'static, Answer>;
 
@@ -32,6 +33,11 @@ pub(super) enum Answer {
 pub(super) fn emit(emitter: Arc<dyn EventEmitter>, open: Vec<OpenRow>) -> Job {
     Box::pin(async move {
         let messages: Vec<_> = open.iter().map(|open| open.held.row.envelope.clone()).collect();
+        let mut spans = match trace::is_wanted() {
+            true => messages.iter().map(trace::publish).collect(),
+            false => Vec::new(),
+        }
+        .into_iter();
         let mut results = emitter.emit(&messages).await.into_iter();
         let answered = open
             .into_iter()
@@ -43,6 +49,9 @@ pub(super) fn emit(emitter: Arc<dyn EventEmitter>, open: Vec<OpenRow>) -> Job {
                         "the emitter answered fewer results than messages",
                     ))
                 });
+                if let (Some(span), Err(error)) = (spans.next(), &result) {
+                    trace::failed(&span, error);
+                }
                 (open, result)
             })
             .collect();

@@ -65,7 +65,7 @@ pub(super) fn context(parts: &Parts) -> RequestContext {
 }
 
 /// The [W3C trace context](https://www.w3.org/TR/trace-context/), if it is well-formed; what is not is dropped.
-fn traceparent(headers: &HeaderMap) -> Option<String> {
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let mut parts = text.split('-');
     let hex = |part: Option<&str>, length: usize| {

@@ -14,13 +14,17 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tower::{Layer, Service};
+use tracing::{Instrument as _, Span};
 
 use crate::observe::{Observation, Observer};
 use crate::rest::answer;
+use crate::rest::head::traceparent;
 use crate::rest::problem::Problem;
 use crate::rest::settings::{CorsOrigins, RestSettings};
+use crate::trace;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const ALLOWED_METHODS: &str = "GET, POST, PUT, DELETE";
 const ALLOWED_HEADERS: &str =
     "content-type, authorization, idempotency-key, if-match, if-none-match, traceparent";
@@ -75,7 +79,7 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         // The one that was polled ready is used; its copy waits for the next call.
         let copy = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, copy);
@@ -86,11 +90,16 @@ where
             let route = request.extensions().get::<MatchedPath>().cloned();
             let request_id = request_id(request.headers());
             let origin = shared.origin(request.headers());
+            let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+            let span = match trace::is_wanted() {
+                true => traced(&mut request, route),
+                false => Span::none(),
+            };
 
             let answered = if is_preflight(&request) {
                 Ok(Ok(preflight(request.headers())))
             } else {
-                AssertUnwindSafe(async { inner.call(request).await })
+                AssertUnwindSafe(async { inner.call(request).await }.instrument(span.clone()))
                     .catch_unwind()
                     .await
             };
@@ -103,9 +112,10 @@ where
             };
             let mut response = with_problem_body(response, &request_id);
             shared.finish(response.headers_mut(), request_id, origin);
+            trace::answered(&span, response.status().as_u16());
             shared.observer.observe(&Observation::HttpRequest {
                 method: known_method(&method),
-                route: route.as_ref().map_or("unmatched", MatchedPath::as_str),
+                route,
                 status: response.status().as_u16(),
                 elapsed: begun.elapsed(),
             });
@@ -139,6 +149,19 @@ impl Shared {
             headers.append(header::VARY, HeaderValue::from_static("origin"));
         }
     }
+}
+
+/// The request's own span, which what comes of it continues instead of the caller's. Probes and preflights have none.
+fn traced(request: &mut Request, route: &str) -> Span {
+    if matches!(route, "/healthz" | "/readyz") || is_preflight(request) {
+        return Span::none();
+    }
+    let caller = traceparent(request.headers());
+    let span = trace::request(known_method(request.method()), route, caller.as_deref());
+    if let Some(own) = trace::context(&span) {
+        request.headers_mut().insert(TRACEPARENT, answer::text(own));
+    }
+    span
 }
 
 fn is_preflight(request: &Request) -> bool {
