@@ -126,8 +126,6 @@ pub struct AmqpConfig {
     pub close_timeout: Duration,
     /// The first and the longest wait between two tries to connect; it doubles.
     pub reconnect: (Duration, Duration),
-    /// The most channels that publish at once. Each takes what is queued, and then the next.
-    pub publish_channels: usize,
     /// How often a quorum queue of ours hands out one message before it gives it to the dead letters by itself. A net
     /// only, as it counts lost connections too: at least 100.
     pub delivery_limit: u32,
@@ -160,7 +158,6 @@ impl AmqpConfig {
             answer_timeout: Duration::from_secs(15),
             close_timeout: Duration::from_secs(3),
             reconnect: (Duration::from_millis(100), Duration::from_secs(4)),
-            publish_channels: 8,
             delivery_limit: 250,
             consumer_timeout: Duration::from_secs(30 * 60),
         }

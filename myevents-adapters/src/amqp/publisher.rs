@@ -1,20 +1,24 @@
 //! Publishing with confirms: what is queued is sent without waiting in between, and answered message by message.
 //!
-//! A few workers have a channel each. A worker takes what is queued, sends all of it, and waits for the confirms; what
-//! comes meanwhile is the next worker's. The broker tells of a message that no queue takes by returning it before its
-//! confirm, but the client hands a returned message over with whichever confirm comes next. So returned messages are
-//! told by their id, and looked at only when all confirms of a round are there.
+//! One worker has one channel: a quorum queue takes several times more from one channel than from many. What comes while
+//! confirms are open is sent behind it, up to a bound.
+//!
+//! The broker tells of a message that no queue takes by returning it before its confirm, but the client hands a returned
+//! message over with whichever confirm comes next. So returned messages are told by their id, and a message that needs a
+//! queue is answered only after every confirm that is there was looked at.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use lapin::options::BasicPublishOptions;
-use lapin::{Channel, Confirmation, PublisherConfirm};
+use lapin::{Channel, Confirmation};
 use myevents_core::{Error, ErrorKind, Result};
-use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,9 +28,9 @@ use super::error::{away, closed, not_confirmed, not_sent};
 use super::link::Link;
 use super::topology;
 
-/// A round takes no more jobs once it has this many messages.
-const ROUND: usize = 1_024;
-/// Jobs that wait for a worker; more wait where they come from.
+/// No more jobs are begun while so many messages wait for their confirm.
+const WINDOW: usize = 1_024;
+/// Jobs that wait for the worker; more wait where they come from.
 const QUEUE: usize = 1_024;
 
 /// Messages to publish in their order, and who waits for the answers.
@@ -42,7 +46,7 @@ struct Job {
 pub(super) struct Publisher {
     jobs: mpsc::Sender<Job>,
     config: Arc<AmqpConfig>,
-    workers: TaskTracker,
+    worker: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -55,22 +59,25 @@ impl Drop for Publisher {
 impl Publisher {
     pub(super) fn start(link: &Arc<Link>, config: &Arc<AmqpConfig>) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let queue = Arc::new(Mutex::new(queue));
-        let (workers, stop) = (TaskTracker::new(), CancellationToken::new());
-        for _ in 0..config.publish_channels.max(1) {
-            let worker = Worker {
-                link: Arc::clone(link),
-                config: Arc::clone(config),
-                queue: Arc::clone(&queue),
-                channel: None,
-            };
-            workers.spawn(worker.run(stop.clone()));
-        }
-        workers.close();
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let worker = Worker {
+            link: Arc::clone(link),
+            config: Arc::clone(config),
+            channel: None,
+            open: FuturesUnordered::new(),
+            begun: BTreeMap::new(),
+            next: 0,
+            returned: HashMap::new(),
+            undecided: Vec::new(),
+            broken: false,
+            missing: None,
+        };
+        tracker.spawn(worker.run(queue, stop.clone()));
+        tracker.close();
         Self {
             jobs,
             config: Arc::clone(config),
-            workers,
+            worker: tracker,
             stop,
         }
     }
@@ -104,10 +111,10 @@ impl Publisher {
         })
     }
 
-    /// Lets the workers finish what they have; what is queued is not begun.
+    /// Lets the worker finish what it began; what is queued is not begun.
     pub(super) async fn close(&self) {
         self.stop.cancel();
-        self.workers.wait().await;
+        self.worker.wait().await;
     }
 }
 
@@ -115,48 +122,116 @@ fn repeated(error: &Error, count: usize) -> Vec<Result<()>> {
     (0..count).map(|_| Err(error.duplicate())).collect()
 }
 
+/// Which message a confirm belongs to.
+struct Ticket {
+    job: u64,
+    place: usize,
+    /// Of a message that needs a queue: what it would be returned by.
+    id: Option<String>,
+}
+
+type Confirming = Pin<Box<dyn Future<Output = (Ticket, Result<Confirmation>)> + Send>>;
+
+/// A job whose messages were sent.
+struct Begun {
+    results: Vec<Option<Result<()>>>,
+    left: usize,
+    /// Until when its confirms are waited for.
+    until: Instant,
+    answer: oneshot::Sender<Vec<Result<()>>>,
+}
+
 struct Worker {
     link: Arc<Link>,
     config: Arc<AmqpConfig>,
-    queue: Arc<Mutex<mpsc::Receiver<Job>>>,
     /// With the number of the connection that it belongs to.
     channel: Option<(u64, Channel)>,
+    open: FuturesUnordered<Confirming>,
+    /// In the order they were begun in.
+    begun: BTreeMap<u64, Begun>,
+    next: u64,
+    /// What was returned, with the reply code.
+    returned: HashMap<String, u16>,
+    /// Confirmed, and not yet known whether a queue took them.
+    undecided: Vec<Ticket>,
+    /// The channel failed: nothing is begun, and no job answered, before all that is open came to its end.
+    broken: bool,
+    /// Why it failed, if the exchange is not there.
+    missing: Option<Error>,
 }
 
 impl Worker {
-    async fn run(mut self, stop: CancellationToken) {
-        while let Some(Some(jobs)) = stop.run_until_cancelled(take(&self.queue)).await {
-            self.round(jobs).await;
+    async fn run(mut self, mut queue: mpsc::Receiver<Job>, stop: CancellationToken) {
+        while !stop.is_cancelled() || !self.begun.is_empty() {
+            let waiting = self.begun.values().find(|job| job.left > 0);
+            let until = waiting.map(|job| job.until);
+            tokio::select! {
+                biased;
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+                Some((ticket, confirmed)) = self.open.next(), if !self.open.is_empty() => {
+                    self.note(ticket, confirmed);
+                    self.settle();
+                }
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => self.give_up(),
+                job = queue.recv(), if !stop.is_cancelled() && !self.broken && self.open.len() < WINDOW => {
+                    let Some(job) = job else { break };
+                    self.begin(job).await;
+                }
+            }
         }
-        // What is queued is let go of with the last worker: whoever waits learns that it was not begun.
-        let mut queue = self.queue.lock().await;
+        // What is queued is let go of: whoever waits learns that it was not begun.
         queue.close();
         while let Ok(job) = queue.try_recv() {
             answer(job.answer, repeated(&closed("publish"), job.messages.len()));
         }
     }
 
-    async fn round(&mut self, jobs: Vec<Job>) {
-        let now = Instant::now();
-        let until = jobs.iter().map(|job| job.until).max().unwrap_or(now);
-        let channel = match self.channel(until).await {
+    async fn begin(&mut self, job: Job) {
+        let channel = match self.channel(job.until).await {
             Ok(channel) => channel,
             Err(error) => {
-                for job in jobs {
-                    answer(job.answer, repeated(&error, job.messages.len()));
-                }
+                answer(job.answer, repeated(&error, job.messages.len()));
                 return;
             }
         };
-        let (mut counts, mut messages) = (Vec::new(), Vec::new());
-        for job in jobs {
-            counts.push((job.messages.len(), job.answer));
-            messages.extend(job.messages);
+        let number = self.next;
+        self.next += 1;
+        let count = job.messages.len();
+        self.begun.insert(
+            number,
+            Begun {
+                results: (0..count).map(|_| None).collect(),
+                left: count,
+                until: Instant::now() + self.config.confirm_timeout,
+                answer: job.answer,
+            },
+        );
+        let mut sending: Vec<Confirming> = Vec::with_capacity(count);
+        for (place, message) in job.messages.into_iter().enumerate() {
+            let ticket = Ticket {
+                job: number,
+                place,
+                id: message.mandatory.then(|| codec::identity(&message.properties)),
+            };
+            let publishing = publish(channel.clone(), message);
+            sending.push(Box::pin(async move { (ticket, publishing.await) }));
         }
-        let mut results = self.send(&channel, messages).await.into_iter();
-        for (count, waiting) in counts {
-            answer(waiting, results.by_ref().take(count).collect());
+        // The first look at each puts its frames into the client's queue: this is what their order is made by.
+        let mut done = Vec::new();
+        std::future::poll_fn(|context| {
+            for mut one in sending.drain(..) {
+                match one.as_mut().poll(context) {
+                    Poll::Ready(answered) => done.push(answered),
+                    Poll::Pending => self.open.push(one),
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        for (ticket, confirmed) in done {
+            self.note(ticket, confirmed);
         }
+        self.settle();
     }
 
     /// A channel of the connection that is there now.
@@ -175,120 +250,123 @@ impl Worker {
         Ok(channel)
     }
 
-    async fn send(&mut self, channel: &Channel, messages: Vec<Outgoing>) -> Vec<Result<()>> {
-        let ids: Vec<Option<String>> = messages
-            .iter()
-            .map(|message| message.mandatory.then(|| codec::identity(&message.properties)))
-            .collect();
-        let mut sending: Vec<_> = messages
-            .into_iter()
-            .map(|message| Some(Sending::Leaving(Box::pin(publish(channel.clone(), message)))))
-            .collect();
-        // The first look at each puts its frames into the client's queue: this is what their order is made by.
-        std::future::poll_fn(|context| {
-            for slot in &mut sending {
-                if let Some(Sending::Leaving(leaving)) = slot
-                    && let Poll::Ready(left) = leaving.as_mut().poll(context)
-                {
-                    *slot = Some(Sending::Left(left));
+    fn note(&mut self, ticket: Ticket, confirmed: Result<Confirmation>) {
+        let result = match confirmed {
+            Ok(Confirmation::Ack(message)) => {
+                self.note_returned(message);
+                if ticket.id.is_some() {
+                    self.undecided.push(ticket);
+                    return;
                 }
+                Ok(())
             }
-            Poll::Ready(())
-        })
-        .await;
-        let until = Instant::now() + self.config.confirm_timeout;
-        let mut broken = false;
-        let mut returned = HashMap::new();
-        let mut results = Vec::with_capacity(sending.len());
-        for sent in sending.into_iter().flatten() {
-            let confirmed = match timeout_at(until, sent.confirmed()).await {
-                Ok(confirmed) => confirmed,
-                Err(_) => Err(Error::new(
+            Ok(Confirmation::Nack(message)) => {
+                self.note_returned(message);
+                Err(away("publish", "RabbitMQ could not store the message"))
+            }
+            Ok(Confirmation::NotRequested) => Err(self.broke(Error::new(
+                ErrorKind::OutcomeUnknown,
+                "publish",
+                "the channel was opened without confirms",
+            ))),
+            Err(error) => Err(self.broke(error)),
+        };
+        self.put(&ticket, result);
+    }
+
+    fn note_returned(&mut self, message: Option<lapin::message::BasicReturnMessage>) {
+        if let Some(message) = message {
+            self.returned
+                .insert(codec::identity(&message.properties), message.reply_code);
+        }
+    }
+
+    fn broke(&mut self, error: Error) -> Error {
+        if error.kind() == ErrorKind::Unroutable && self.missing.is_none() {
+            self.missing = Some(error.duplicate());
+        }
+        self.broken = true;
+        self.channel = None;
+        self.link.doubt();
+        error
+    }
+
+    fn put(&mut self, ticket: &Ticket, result: Result<()>) {
+        // A job that was given up on is not there any more.
+        if let Some(job) = self.begun.get_mut(&ticket.job) {
+            job.results[ticket.place] = Some(result);
+            job.left -= 1;
+        }
+    }
+
+    /// Looks at every confirm that is there, then answers what can be answered.
+    fn settle(&mut self) {
+        while let Some(Some((ticket, confirmed))) = self.open.next().now_or_never() {
+            self.note(ticket, confirmed);
+        }
+        for ticket in std::mem::take(&mut self.undecided) {
+            let why = ticket.id.as_ref().and_then(|id| self.returned.remove(id));
+            let result = why.map_or(Ok(()), |why| {
+                let unroutable = Error::new(ErrorKind::Unroutable, "publish", "no queue takes this message");
+                Err(unroutable.with("reply", why))
+            });
+            self.put(&ticket, result);
+        }
+        if self.broken && self.begun.values().any(|job| job.left > 0) {
+            return;
+        }
+        let missing = self.missing.take();
+        for job in self
+            .begun
+            .extract_if(.., |_, job| job.left == 0)
+            .map(|(_, job)| job)
+        {
+            answer_begun(job, missing.as_ref());
+        }
+        if self.begun.is_empty() {
+            // Only confirms that nobody waits for may be left.
+            self.open.clear();
+            self.returned.clear();
+            self.broken = false;
+        }
+    }
+
+    /// Answers the jobs whose confirms did not come in time.
+    fn give_up(&mut self) {
+        let now = Instant::now();
+        for job in self.begun.values_mut().filter(|job| job.until <= now) {
+            for result in job.results.iter_mut().filter(|result| result.is_none()) {
+                let late = Error::new(
                     ErrorKind::OutcomeUnknown,
                     "publish",
                     "RabbitMQ did not confirm in time",
-                )),
-            };
-            results.push(match confirmed {
-                Ok(Confirmation::Ack(message)) => {
-                    note_returned(message, &mut returned);
-                    Ok(())
-                }
-                Ok(Confirmation::Nack(message)) => {
-                    note_returned(message, &mut returned);
-                    Err(away("publish", "RabbitMQ could not store the message"))
-                }
-                Ok(Confirmation::NotRequested) => {
-                    broken = true;
-                    Err(unconfirmed())
-                }
-                Err(error) => {
-                    broken = true;
-                    Err(error)
-                }
-            });
-        }
-        if broken {
-            self.channel = None;
-            self.link.doubt();
-            told_alike(&mut results);
-        }
-        for (result, id) in results.iter_mut().zip(ids) {
-            if result.is_ok()
-                && let Some(id) = id
-                && let Some(why) = returned.get(&id)
-            {
-                *result = Err(
-                    Error::new(ErrorKind::Unroutable, "publish", "no queue takes this message")
-                        .with("reply", why),
                 );
+                *result = Some(Err(late));
             }
+            job.left = 0;
         }
-        results
-    }
-}
-
-fn unconfirmed() -> Error {
-    Error::new(
-        ErrorKind::OutcomeUnknown,
-        "publish",
-        "the channel was opened without confirms",
-    )
-}
-
-fn note_returned(message: Option<lapin::message::BasicReturnMessage>, returned: &mut HashMap<String, u16>) {
-    if let Some(message) = message {
-        returned.insert(codec::identity(&message.properties), message.reply_code);
+        self.broken = true;
+        self.channel = None;
+        self.link.doubt();
+        self.settle();
     }
 }
 
 /// The broker ends a channel at the first message to an exchange that is not there, and the later ones are told only
 /// that the channel is gone: they went to the same place.
-fn told_alike(results: &mut [Result<()>]) {
-    let is = |result: &Result<()>, kind| result.as_ref().is_err_and(|error| error.kind() == kind);
-    let Some(Err(missing)) = results.iter().find(|result| is(result, ErrorKind::Unroutable)) else {
-        return;
-    };
-    let missing = missing.duplicate();
-    for result in results {
-        if is(result, ErrorKind::Unavailable) {
-            *result = Err(missing.duplicate());
+fn answer_begun(job: Begun, missing: Option<&Error>) {
+    let told = |result: Option<Result<()>>| match (result, missing) {
+        (Some(Err(error)), Some(missing)) if error.kind() == ErrorKind::Unavailable => {
+            Err(missing.duplicate())
         }
-    }
-}
-
-async fn take(queue: &Mutex<mpsc::Receiver<Job>>) -> Option<Vec<Job>> {
-    let mut queue = queue.lock().await;
-    let first = queue.recv().await?;
-    let mut size = first.messages.len();
-    let mut jobs = vec![first];
-    while size < ROUND
-        && let Ok(job) = queue.try_recv()
-    {
-        size += job.messages.len();
-        jobs.push(job);
-    }
-    Some(jobs)
+        (Some(result), _) => result,
+        (None, _) => Err(Error::new(
+            ErrorKind::OutcomeUnknown,
+            "publish",
+            "publishing ended before the broker answered",
+        )),
+    };
+    answer(job.answer, job.results.into_iter().map(told).collect());
 }
 
 fn answer(waiting: oneshot::Sender<Vec<Result<()>>>, results: Vec<Result<()>>) {
@@ -296,25 +374,7 @@ fn answer(waiting: oneshot::Sender<Vec<Result<()>>>, results: Vec<Result<()>>) {
     let _ = waiting.send(results);
 }
 
-type Leaving = Pin<Box<dyn Future<Output = lapin::Result<PublisherConfirm>> + Send>>;
-
-/// How far a message has come.
-enum Sending {
-    Leaving(Leaving),
-    Left(lapin::Result<PublisherConfirm>),
-}
-
-impl Sending {
-    async fn confirmed(self) -> Result<Confirmation> {
-        let left = match self {
-            Self::Leaving(leaving) => leaving.await,
-            Self::Left(left) => left,
-        };
-        left.map_err(not_sent)?.await.map_err(not_confirmed)
-    }
-}
-
-async fn publish(channel: Channel, message: Outgoing) -> lapin::Result<PublisherConfirm> {
+async fn publish(channel: Channel, message: Outgoing) -> Result<Confirmation> {
     let options = BasicPublishOptions {
         mandatory: message.mandatory,
         ..BasicPublishOptions::default()
@@ -326,7 +386,8 @@ async fn publish(channel: Channel, message: Outgoing) -> lapin::Result<Publisher
         body,
         ..
     } = message;
-    channel
+    let left = channel
         .basic_publish(exchange, routing_key, options, &body, properties)
-        .await
+        .await;
+    left.map_err(not_sent)?.await.map_err(not_confirmed)
 }
