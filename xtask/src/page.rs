@@ -14,7 +14,7 @@ use crate::tools;
 
 /// Build the page that `myevents` embeds, or check its sources.
 ///
-/// Needs Node 20.19 or later with npm. `cargo build` takes up what was built; without it a placeholder is embedded.
+/// Needs Node 20.19, 22.13, or 24 and later with npm. `cargo build` takes up what was built; without it a placeholder is embedded.
 #[derive(Debug, Args)]
 pub(crate) struct Page {
     /// Only check: types, lints, unit tests, and that the types of the interface are those of the program.

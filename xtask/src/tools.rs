@@ -54,15 +54,20 @@ pub(crate) fn node() -> Result<(), String> {
             .success()
             .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    let wanted = "the page needs Node 20.19 or later with npm (https://nodejs.org)";
+    let wanted = "the page needs Node 20.19, 22.13, or 24 and later with npm (https://nodejs.org)";
     let version = said("node").ok_or_else(|| format!("{wanted}; there is no `node`"))?;
     if said("npm").is_none() {
         return Err(format!("{wanted}; there is no `npm`"));
     }
-    if numbers(&version) < [20, 19] {
+    if !suits(numbers(&version)) {
         return Err(format!("{wanted}; this one is {version}"));
     }
     Ok(())
+}
+
+/// Whether Vite and ESLint run on it.
+fn suits(version: [u32; 2]) -> bool {
+    matches!(version, [20, (19..)] | [22, (13..)] | [(24..), _])
 }
 
 /// Major and minor of `v20.19.1`; zeros for what is no version.
@@ -104,9 +109,11 @@ mod tests {
 
     #[test]
     fn versions_are_told_apart() {
-        assert!(numbers("v20.19.1") >= [20, 19]);
-        assert!(numbers("v22.2.0") >= [20, 19]);
-        assert!(numbers("v20.9.0") < [20, 19]);
-        assert!(numbers("nonsense") < [20, 19]);
+        for version in ["v20.19.1", "v22.13.0", "v24.0.0", "v25.1.0"] {
+            assert!(suits(numbers(version)), "{version}");
+        }
+        for version in ["v20.9.0", "v21.7.0", "v22.2.0", "v23.11.0", "nonsense"] {
+            assert!(!suits(numbers(version)), "{version}");
+        }
     }
 }
