@@ -294,10 +294,7 @@ fn faults_of_settings_are_told_at_once_and_passwords_never() {
 fn a_backend_that_is_not_built_is_named() {
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().to_str().unwrap();
-    for (name, value, feature) in [
-        ("MYEVENTS_MESSAGE_BROKER_TYPE", "amqp", "amqp"),
-        ("MYEVENTS_MESSAGE_BROKER_TYPE", "kafka", "kafka"),
-    ] {
+    for setting in [("MYEVENTS_MESSAGE_BROKER_TYPE", "sqs"), ("SQS_QUEUE", "events")] {
         let output = run(
             &[
                 "--data",
@@ -311,14 +308,11 @@ fn a_backend_that_is_not_built_is_named() {
                 "--metrics-listen",
                 "none",
             ],
-            &[(name, value)],
+            &[setting],
         );
         let said = text(&output);
         assert!(!output.status.success());
-        assert!(
-            said.contains(&format!("built without feature {feature}")),
-            "{said}"
-        );
+        assert!(said.contains("built without feature sqs"), "{said}");
     }
 }
 
