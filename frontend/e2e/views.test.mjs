@@ -20,7 +20,7 @@ before(async () => {
   await program.until(`/availability?ids=${list.map((event) => event.ID).join(',')}`, (known) => known.length === 9);
   for (let turn = 0; turn < 9; turn += 1) await program.book(slam, turn < 8 ? 20 : 16);
   await program.ask('DELETE', `/events/${shamisen.ID}`);
-  const tiny = await program.newEvent({ Name: 'Supper Club: Ligurian Table', StartDate: science.StartDate + 3_600, EndDate: science.StartDate + 12_600, Location: { ...science.Location, ID: undefined, Name: 'La Cucina', Halls: [{ name: 'Table', capacity: 8 }] } });
+  const tiny = await program.newEvent({ Name: 'Supper Club: Ligurian Table', StartDate: science.StartDate + 3_600, EndDate: science.StartDate + 12_600, Duration: 150, Location: { ...science.Location, ID: undefined, Name: 'La Cucina', Halls: [{ name: 'Table', capacity: 8 }] } });
   await program.book(tiny, 8);
   const people = ['Ada Lovelace', 'Grace Hopper', 'Karen Spärck Jones', 'Radia Perlman', 'Frances Allen', 'Barbara Liskov', undefined];
   for (const [index, name] of people.entries()) {

@@ -11,6 +11,7 @@ use myevents_core::memory::MemoryStore;
 use myevents_core::observe::Observer;
 use myevents_core::ports::{Clock, DeadLetterQueue, DeadLetters, EventEmitter, EventListener, Store};
 use myevents_core::{Error, ErrorKind, Result};
+use tokio::sync::watch;
 
 use crate::migrate::{Tallies, Witness};
 pub use crate::tools::{CheckResult, StoreTools};
@@ -133,6 +134,36 @@ pub trait BrokerTools: Debug + Send + Sync + 'static {
 
     /// The dead letters of a group; `rows` keeps them where the broker has no place of its own.
     fn dead_letters(&self, group: &str, rows: Arc<dyn DeadLetterQueue>) -> Arc<dyn DeadLetters>;
+
+    /// The log as it is now, for building a copy anew. Most brokers keep none.
+    ///
+    /// # Errors
+    /// `Unsupported` where messages are gone once they are handled.
+    fn replay(&self) -> Result<Replay> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "replay",
+            "this broker keeps no log to read again; `republish` at the event service announces everything anew",
+        ))
+    }
+}
+
+/// A log to read again.
+#[derive(Debug)]
+pub struct Replay {
+    /// Its streams give every message up to the ends of the log at their start, and end when all are settled.
+    pub listener: Arc<dyn EventListener>,
+    /// How far the last stream is.
+    pub progress: watch::Receiver<ReplayProgress>,
+}
+
+/// How far a replay is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReplayProgress {
+    /// Records that are done with.
+    pub done: u64,
+    /// Records there are.
+    pub total: u64,
 }
 
 impl BrokerTools for LocalBroker {
@@ -184,7 +215,7 @@ pub async fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
 /// `Unsupported` "built without feature …"; `Config` for an unknown word or an option that can't be.
 #[allow(
     clippy::unused_async,
-    reason = "the brokers that are reached over a network are opened asynchronously"
+    reason = "the brokers that are reached over a network may be opened asynchronously, and within a runtime"
 )]
 pub async fn broker(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Result<OpenBroker> {
     match options.kind.as_str() {
@@ -201,7 +232,9 @@ pub async fn broker(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Res
                 tools: Arc::new(local),
             })
         }
-        kind @ ("amqp" | "kafka" | "sqs") => Err(not_built("open broker", kind)),
+        "amqp" => amqp(options),
+        "kafka" => kafka(options).await,
+        kind @ "sqs" => Err(not_built("open broker", kind)),
         kind => Err(unknown("open broker", kind)),
     }
 }
@@ -245,6 +278,22 @@ use crate::mongodb::connect::open as mongodb;
 #[cfg(not(feature = "mongodb"))]
 async fn mongodb(_options: &StoreOptions, _clock: Arc<dyn Clock>) -> Result<OpenStore> {
     Err(not_built("open store", "mongodb"))
+}
+
+#[cfg(feature = "amqp")]
+use crate::amqp::connect::open as amqp;
+
+#[cfg(not(feature = "amqp"))]
+fn amqp(_options: &BrokerOptions) -> Result<OpenBroker> {
+    Err(not_built("open broker", "amqp"))
+}
+
+#[cfg(feature = "kafka")]
+use crate::kafka::connect::open as kafka;
+
+#[cfg(not(feature = "kafka"))]
+async fn kafka(_options: &BrokerOptions) -> Result<OpenBroker> {
+    Err(not_built("open broker", "kafka"))
 }
 
 #[cfg(feature = "sqlite")]
@@ -313,7 +362,15 @@ mod tests {
             kafka: KafkaOptions::default(),
             sqs: SqsOptions::default(),
         };
-        for kind in ["amqp", "kafka", "sqs"] {
+        let brokers = [
+            ("amqp", cfg!(feature = "amqp")),
+            ("kafka", cfg!(feature = "kafka")),
+            ("sqs", false),
+        ];
+        for (kind, built) in brokers {
+            if built {
+                continue;
+            }
             let expected = format!("this program was built without feature {kind}");
             let opened = broker(&options(kind), Arc::new(NoObserver)).await;
             assert_eq!(told(opened), (ErrorKind::Unsupported, expected));

@@ -1,8 +1,12 @@
 //! Stores and brokers for MyEvents, one folder and one feature each.
 
+#[cfg(feature = "amqp")]
+pub mod amqp;
 pub mod connect;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod migrate;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;

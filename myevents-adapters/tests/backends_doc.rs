@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use myevents_adapters::amqp::{AmqpBroker, AmqpConfig};
 use myevents_adapters::dynamodb::DynamoStore;
+use myevents_adapters::kafka::{KafkaBroker, KafkaConfig};
 use myevents_adapters::mongodb::MongoStore;
 use myevents_adapters::sqlite::{SqliteConfig, SqliteStore};
 use myevents_core::local::{LocalBroker, LocalOptions};
@@ -58,8 +60,8 @@ fn filled(page: &str, table: &str, rows: &str) -> String {
     format!("{}{rows}{}", &page[..start], &page[end..])
 }
 
-#[test]
-fn the_matrix_is_what_the_backends_say() {
+#[tokio::test]
+async fn the_matrix_is_what_the_backends_say() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(SystemClock);
     let sqlite = SqliteStore::open(
@@ -73,10 +75,14 @@ fn the_matrix_is_what_the_backends_say() {
         MongoStore::CAPABILITIES,
         DynamoStore::CAPABILITIES,
     ];
-    let brokers = [EventEmitter::capabilities(&LocalBroker::new(
-        LocalOptions::default(),
-        Arc::new(NoObserver),
-    ))];
+    let local = LocalBroker::new(LocalOptions::default(), Arc::new(NoObserver));
+    let amqp = AmqpBroker::connect(AmqpConfig::new(Vec::new(), "test", "test")).unwrap();
+    let kafka = KafkaBroker::new(KafkaConfig::new(&["localhost:9092"])).unwrap();
+    let brokers = [
+        EventEmitter::capabilities(&local),
+        amqp.emitter().capabilities(),
+        kafka.capabilities(),
+    ];
 
     let mut store_table =
         "| store | durable | shared | atomic inbox | lists lag | online backup | batch |\n|---|---|---|---|---|---|---|\n".to_owned();

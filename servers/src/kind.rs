@@ -31,8 +31,13 @@ impl Kind {
         Self::Sns,
     ];
 
-    /// Those that tests of this repository talk to now. `cargo xtask test` and `cargo xtask backends up` start these.
-    pub const NEEDED: [Self; 2] = [Self::Mongodb, Self::Dynamodb];
+    /// Those that tests of this repository talk to now. `cargo xtask backends up` starts these; with `MYEVENTS_REQUIRE=all`
+    /// `cargo xtask test` installs them.
+    pub const NEEDED: [Self; 4] = [Self::Mongodb, Self::Dynamodb, Self::Amqp, Self::Kafka];
+
+    /// Those of them that tests share, so that `cargo xtask test` starts them. Tests of the others each start their own,
+    /// as they kill it.
+    pub const SHARED: [Self; 3] = [Self::Mongodb, Self::Dynamodb, Self::Kafka];
 
     /// The backend's one word: its feature, its folder, its test file.
     #[must_use]

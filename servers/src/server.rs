@@ -1,5 +1,6 @@
 //! A server of a test's own: started on free ports, killed, stopped, started again on the same data.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,6 +35,38 @@ impl Server {
             .tempdir()?;
         let path = folder.path().to_owned();
         Self::start_with(kind, &path, Some(folder))
+    }
+
+    /// Starts a Kafka that tells its clients to come to another address: that of what stands before it, such as a proxy. `front` gets
+    /// the server's address, and answers that one.
+    ///
+    /// # Errors
+    /// As [`Server::start`]; those of `front`.
+    pub fn start_behind(
+        test: &str,
+        front: impl FnOnce(SocketAddr) -> Result<SocketAddr>,
+    ) -> Result<Option<Self>> {
+        let kind = Kind::Kafka;
+        if skip::required() {
+            install::install(kind, &|_| {})?;
+        } else if let Err(reason) = install::check(kind) {
+            skip::skip(test, &reason.to_string());
+            return Ok(None);
+        }
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("myevents-{kind}-"))
+            .tempdir()?;
+        let mut site = Site::open(kind, folder.path())?;
+        site.front = Some(front(SocketAddr::from((Ipv4Addr::LOCALHOST, site.port)))?);
+        let running = site.start(Session::Own {
+            remove: Some(folder.path()),
+        })?;
+        Ok(Some(Self {
+            url: kind.url(site.port),
+            site,
+            running: Some(running),
+            own_folder: Some(folder),
+        }))
     }
 
     /// Starts one on the data in this folder, which stays.

@@ -17,7 +17,8 @@ impl Servers {
     pub(crate) fn start() -> Self {
         let mut servers = Self::default();
         for kind in Kind::NEEDED {
-            if let Some(url) = find(kind) {
+            let shared = Kind::SHARED.contains(&kind);
+            if let Some(url) = find(kind).filter(|_| shared) {
                 println!("--- {kind}: using {url}");
                 continue;
             }
@@ -29,6 +30,9 @@ impl Servers {
             }
             if let Err(reason) = install::check(kind) {
                 println!("--- {reason}");
+                continue;
+            }
+            if !shared {
                 continue;
             }
             let start = Instant::now();

@@ -5,6 +5,7 @@
 //! * [`service`]: what a test asks a running service: make an event, wait until it is bookable, its seats, its bookings.
 //! * [`load`]: closed and open loops of requests; [`tally`]: what the clients counted.
 //! * [`program`]: the real program as a child process that can be killed and started again.
+//! * [`single`]: `eventservice` or `bookingservice` as a child process of its own.
 //! * [`check`]: holds the service against that count.
 
 pub mod booker;
@@ -13,4 +14,5 @@ pub mod http;
 pub mod load;
 pub mod program;
 pub mod service;
+pub mod single;
 pub mod tally;

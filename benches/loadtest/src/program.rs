@@ -89,17 +89,7 @@ impl Program {
             .map_or_else(|| "none".to_owned(), |address| address.to_string());
         command.args(["--metrics-listen", &metrics]).args(&self.arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("starting {}", self.binary.display()))?;
-        let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take(), &log);
-        collect(child.stderr.take(), &log);
-        Ok(Running { child, log })
+        Running::spawn(command).with_context(|| format!("starting {}", self.binary.display()))
     }
 
     /// Starts it and waits until it is ready.
@@ -107,22 +97,7 @@ impl Program {
     /// # Errors
     /// When it ends or is not ready within 30 seconds; its log is in the message.
     pub async fn start_ready(&self) -> Result<Running> {
-        let mut running = self.start()?;
-        let start = Instant::now();
-        loop {
-            if let Some(status) = running.child.try_wait()? {
-                // The readers need a moment to see the end of the output.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                bail!("ended with {status} instead of getting ready:\n{}", running.log());
-            }
-            if self.service.wait_ready(Duration::ZERO).await.is_ok() {
-                return Ok(running);
-            }
-            if start.elapsed() > Duration::from_secs(30) {
-                bail!("not ready within 30 s:\n{}", running.log());
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.start()?.ready(self.service.bookings).await
     }
 
     /// Runs a sub-command on the same data to its end: whether it succeeded and all that it printed.
@@ -149,6 +124,42 @@ impl Program {
 }
 
 impl Running {
+    pub(crate) fn spawn(mut command: Command) -> Result<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let log = Arc::new(Mutex::new(String::new()));
+        collect(child.stdout.take(), &log);
+        collect(child.stderr.take(), &log);
+        Ok(Self { child, log })
+    }
+
+    /// Waits until the service at this address, which it is to become, is ready.
+    pub(crate) async fn ready(mut self, address: SocketAddr) -> Result<Self> {
+        let service = Service {
+            events: address,
+            bookings: address,
+            metrics: None,
+        };
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                // The readers need a moment to see the end of the output.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                bail!("ended with {status} instead of getting ready:\n{}", self.log());
+            }
+            if service.wait_ready(Duration::ZERO).await.is_ok() {
+                return Ok(self);
+            }
+            if start.elapsed() > Duration::from_secs(30) {
+                bail!("not ready within 30 s:\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
@@ -258,7 +269,7 @@ fn collect(output: Option<impl Read + Send + 'static>, log: &Arc<Mutex<String>>)
 
 /// A free port below those that the system gives to clients: a client that connects again and again while nobody listens
 /// could otherwise be given that very port and end up talking to itself.
-fn free_port() -> SocketAddr {
+pub(crate) fn free_port() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let spread = u16::try_from(std::process::id() % 1_100).unwrap_or(0) * 10;
     for _ in 0..11_000 {

@@ -10,9 +10,9 @@ use myevents_adapters::connect::{OpenBroker, OpenStore};
 use myevents_core::dispatch::{Dispatch, DispatchOptions};
 use myevents_core::metrics::PrometheusObserver;
 use myevents_core::observe::{NoObserver, Observer};
-use myevents_core::ports::{EventListener, Outbox, RandomIds, SystemClock};
+use myevents_core::ports::{EventListener, Outbox, RandomIds, StartFrom, SystemClock};
 use myevents_core::projection;
-use myevents_core::relay::{Handover, HandoverReceiver, Relay, RelayOptions, handover};
+use myevents_core::relay::{Handover, HandoverReceiver, Relay, RelayOptions, SHARED_LEASE, handover};
 use myevents_core::rest::Readiness;
 use myevents_core::runtime::config::{ListenAddress, ServiceName, ServiceSettings, Settings};
 use myevents_core::runtime::server::{Listener, ServerLimits, raise_open_files, serve};
@@ -384,10 +384,16 @@ fn relay(
     observer: &Arc<dyn Observer>,
 ) -> Relay {
     let outbox: Arc<dyn Outbox> = open.store.clone();
+    let alone = RelayOptions::default();
     let options = RelayOptions {
+        lease: if open.store.capabilities().shared {
+            SHARED_LEASE
+        } else {
+            alone.lease
+        },
         report_depth: Some((name.as_str().to_owned(), Duration::from_secs(5))),
         shutdown_timeout: Duration::from_secs(5),
-        ..RelayOptions::default()
+        ..alone
     };
     Relay::new(
         outbox,
@@ -412,6 +418,12 @@ fn projection_dispatch(
         max_attempts: settings.max_attempts,
         handler_timeout: settings.handler_timeout,
         shutdown_timeout: Duration::from_secs(5),
+        // A log has what was announced before this service was there.
+        from: if broker.listener.capabilities().replay {
+            StartFrom::Beginning
+        } else {
+            StartFrom::Now
+        },
         ..DispatchOptions::default()
     };
     let builder = projection::register(Dispatch::builder(group), open.store.clone());

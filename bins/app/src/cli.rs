@@ -73,6 +73,8 @@ pub(crate) enum Command {
     CheckStore,
     /// Print the OpenAPI document
     Openapi,
+    /// Print the AsyncAPI document of the messages it sends and receives
+    Asyncapi,
     /// Messages a consumer gave up on
     DeadLetters {
         #[command(subcommand)]
@@ -98,6 +100,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ID", conflicts_with = "since")]
         event: Option<String>,
     },
+    /// Build the booking service's copy of the events anew from the log of a broker that keeps one; the service may run meanwhile
+    Rebuild,
     /// Copy the SQLite files into a folder while the service runs
     Backup {
         /// The folder

@@ -59,13 +59,16 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
     match invocation.command {
         Command::CheckConfig => return commands::check_config::run(&settings),
         Command::Openapi => return commands::openapi::run(program),
+        Command::Asyncapi => return commands::asyncapi::run(program),
         Command::Health { .. } => return commands::health::run(&commands::health::own_url(&settings)?),
         _ => {}
     }
     let serving = matches!(invocation.command, Command::Serve);
     // Commands print their answer; their log would only stand between its lines.
     let log = if serving { settings.log.as_str() } else { "warn" };
-    telemetry::start(log, &settings.log_format)?;
+    // The AMQP client calls what is expected an error and prints whole messages; the adapter says what matters in lines of its
+    // own. A directive for it in the settings wins.
+    telemetry::start(&format!("lapin=off,{log}"), &settings.log_format)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }

@@ -52,7 +52,7 @@ function When({ event }: { event: Event }) {
         </p>
         <p className="muted">{t('event.zone', { zone: zoneName(event.StartDate, zone, locale) })}</p>
         {differsHere(event.StartDate, zone) && <p className="muted">{t('event.yourTime', { time: hereTime(event.StartDate, locale) })}</p>}
-        <CalendarButton event={event} />
+        {!event.Cancelled && <CalendarButton event={event} />}
       </div>
     </div>
   );

@@ -11,6 +11,7 @@ export function download(name: string, type: string, content: string): void {
 
 /** A file name made from any text. */
 export function fileName(text: string, ending: string): string {
-  const safe = text.normalize('NFKD').replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-+|-+$/g, '').slice(0, 60);
+  const plain = text.normalize('NFKD').replace(/[\u0300-\u036f]/g, '').normalize('NFC');
+  const safe = plain.replace(/[^\p{L}\p{M}\p{N}]+/gu, '-').replace(/^-+|-+$/g, '').slice(0, 60);
   return `${safe || 'event'}.${ending}`;
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use myevents_core::relay::SHARED_LEASE;
 use myevents_core::{Error, ErrorKind, Result};
 
 /// How to open a [`DynamoStore`](super::DynamoStore).
@@ -42,7 +43,7 @@ impl DynamoConfig {
             tool: false,
             create_tables: true,
             table_prefix: String::new(),
-            lease: Some(Duration::from_secs(30)),
+            lease: Some(SHARED_LEASE),
             patience: Duration::from_secs(8),
             attempt_timeout: Duration::from_secs(3),
             connect_timeout: Duration::from_secs(1),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use mongodb::options::{Acknowledgment, ClientOptions};
+use myevents_core::relay::SHARED_LEASE;
 use myevents_core::{Error, ErrorKind, Result};
 
 use super::error::{Sends, fault};
@@ -53,7 +54,7 @@ impl MongoConfig {
             role: role.into(),
             mode: MongoMode::Service,
             create_indexes: true,
-            lease: Some(Duration::from_secs(30)),
+            lease: Some(SHARED_LEASE),
             call_timeout: Duration::from_secs(5),
             open_timeout: Duration::from_secs(30),
             patience: Duration::from_secs(10),

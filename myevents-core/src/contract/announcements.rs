@@ -10,6 +10,7 @@ use crate::domain::{EventRecord, LocationRecord, UnixSeconds};
 ///
 /// The first five fields are those of the original services, which send nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EventAnnouncement {
     /// The event's id, hex digits.
     pub id: String,
@@ -19,8 +20,10 @@ pub struct EventAnnouncement {
     #[serde(default)]
     pub location_id: String,
     /// When it starts, RFC 3339.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub start_date: Timestamp,
     /// When it ends, RFC 3339.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub end_date: Timestamp,
     /// The whole event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +64,7 @@ fn timestamp(seconds: UnixSeconds) -> Timestamp {
 ///
 /// All but the version is of the original services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LocationAnnouncement {
     /// The location's id; the original services send text here that is not always hex.
     pub id: String,
@@ -108,6 +112,11 @@ macro_rules! message {
         impl Message for $type {
             const NAME: &'static str = $name;
             const ABOUT: &'static str = $about;
+
+            #[cfg(feature = "openapi")]
+            fn body_schema() -> crate::contract::BodySchema {
+                crate::contract::BodySchema::of::<$body>()
+            }
         }
     };
 }

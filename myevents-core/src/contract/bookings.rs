@@ -8,6 +8,7 @@ use crate::domain::{Booking, Version};
 
 /// The body of `event.booked` and `booking.cancelled`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BookingAnnouncement {
     /// The event's id, hex digits.

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::contract::{Envelope, MessageName, legacy_spelling};
+use crate::contract::{BodySchema, Envelope, MessageName, legacy_spelling};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A type that travels as the JSON body of messages of one name.
@@ -22,6 +22,12 @@ pub trait Message: Serialize + DeserializeOwned + Debug + Send + Sync + 'static 
     #[must_use]
     fn name() -> MessageName {
         MessageName::from_static(Self::NAME)
+    }
+
+    /// What the body looks like, for documents; any JSON object unless said here.
+    #[must_use]
+    fn body_schema() -> BodySchema {
+        BodySchema::default()
     }
 
     /// Decodes the body of an envelope.
@@ -49,7 +55,16 @@ pub struct MessageDescription {
     pub legacy_name: Option<&'static str>,
     /// When it is sent.
     pub about: &'static str,
+    body_schema: fn() -> BodySchema,
     decodes: fn(&Envelope) -> Result<()>,
+}
+
+impl MessageDescription {
+    /// What the body looks like.
+    #[must_use]
+    pub fn body_schema(&self) -> BodySchema {
+        (self.body_schema)()
+    }
 }
 
 /// The messages a service knows. Starts with ours; register your own beside them.
@@ -83,6 +98,7 @@ impl Registry {
             name: M::name(),
             legacy_name: legacy_spelling(M::NAME),
             about: M::ABOUT,
+            body_schema: M::body_schema,
             decodes: |envelope| M::decode(envelope).map(drop),
         };
         self.messages.insert(M::name(), description);

@@ -22,6 +22,10 @@ use std::time::Duration;
 pub use engine::Relay;
 pub use handover::{Handover, HandoverReceiver, handover};
 
+/// A lease for stores that several processes share. What a killed process held waits so long for the others, who can't
+/// know that it is dead. A relay that sleeps longer repeats messages, nothing worse.
+pub const SHARED_LEASE: Duration = Duration::from_secs(6);
+
 /// What can be set on a [`Relay`].
 #[derive(Debug, Clone)]
 pub struct RelayOptions {

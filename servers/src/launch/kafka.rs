@@ -20,7 +20,12 @@ const OPTIONS: [&str; 4] = [
 ];
 
 pub(super) fn command(site: &Site) -> Result<Command> {
+    let front = match site.front {
+        Some(front) => front.to_string(),
+        None => format!("127.0.0.1:{}", site.port),
+    };
     let settings = include_str!("../../java/kafka/server.properties")
+        .replace("{front}", &front)
         .replace("{port}", &site.port.to_string())
         .replace("{controller}", &(site.port + 1).to_string())
         .replace("{folder}", &site.folder.display().to_string());

@@ -8,6 +8,7 @@ mod sns;
 mod sqs;
 
 use std::fs::{self, OpenOptions};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -26,6 +27,8 @@ pub(crate) struct Site {
     pub(crate) kind: Kind,
     pub(crate) folder: PathBuf,
     pub(crate) port: u16,
+    /// Where clients are told to come to, if not to the port.
+    pub(crate) front: Option<SocketAddr>,
     /// The server's own files, the same for all of its kind.
     home: PathBuf,
 }
@@ -101,6 +104,7 @@ impl Site {
             // The servers start in it, so their files cannot be named from elsewhere.
             folder: folder.canonicalize()?,
             port: 0,
+            front: None,
             home: install::home(kind)?,
         };
         match port_of(folder).filter(|port| ports::are_free(*port, kind.ports())) {

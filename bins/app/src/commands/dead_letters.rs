@@ -4,75 +4,104 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use myevents_core::ports::{DeadLetterId, DeadLetterQueue};
-use myevents_core::runtime::config::Settings;
+use myevents_core::memory::MemoryStore;
+use myevents_core::observe::{NoObserver, Observer};
+use myevents_core::ports::{DeadLetterId, DeadLetters, SystemClock};
+use myevents_core::runtime::config::{ServiceName, Settings};
 
 use super::marked::{mark, of_service};
 use super::say;
 use crate::cli::{Ids, LetterAction};
-use crate::stores;
+use crate::{brokers, stores};
 
 const PAGE: usize = 100;
 
+/// Each service that has dead letters, and where they are.
+type Places = [(ServiceName, Arc<dyn DeadLetters>)];
+
+/// `local` keeps dead letters in the services' stores; a broker over a network keeps them itself.
 pub(super) async fn run(settings: &Settings, action: Option<LetterAction>) -> Result<ExitCode> {
-    stores::with_open(settings, true, async |stores| {
-        let mut found = 0;
-        for (service, open) in stores {
-            let letters = &open.dead_letters;
-            match action.as_ref().unwrap_or(&LetterAction::List) {
-                LetterAction::List => {
-                    let mut after = None;
-                    loop {
-                        let page = letters.list(after.as_ref(), PAGE).await?;
-                        for (id, letter) in page.items {
-                            found += 1;
-                            say(format_args!(
-                                "{}  {}  {} tries  {}  {}",
-                                mark(*service, &id),
-                                letter.envelope.name(),
-                                letter.attempts,
-                                letter.envelope.id(),
-                                letter.reason
-                            ));
-                        }
-                        match page.next {
-                            Some(next) => after = Some(next),
-                            None => break,
-                        }
+    if settings.broker == "local" {
+        return stores::with_open(settings, true, async |stores| {
+            let places: Vec<(ServiceName, Arc<dyn DeadLetters>)> = stores
+                .iter()
+                .map(|(service, open)| (*service, open.dead_letters.clone() as Arc<dyn DeadLetters>))
+                .collect();
+            let sent = "marked; the running service sends them to their consumer";
+            act(&places, action, sent).await
+        })
+        .await;
+    }
+    let observer: Arc<dyn Observer> = Arc::new(NoObserver);
+    let open = brokers::open(settings, &observer).await?;
+    // Only the booking service consumes.
+    let places: Vec<_> = open
+        .iter()
+        .filter(|(service, _)| *service == ServiceName::Booking)
+        .map(|(service, broker)| {
+            // The rows of a store are for brokers that have no place of their own.
+            let none = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+            (*service, broker.tools.dead_letters(service.as_str(), none))
+        })
+        .collect();
+    let done = act(&places, action, "sent back to their consumer").await;
+    brokers::close(&open).await;
+    done
+}
+
+async fn act(places: &Places, action: Option<LetterAction>, sent: &str) -> Result<ExitCode> {
+    let mut found = 0;
+    for (service, letters) in places {
+        match action.as_ref().unwrap_or(&LetterAction::List) {
+            LetterAction::List => {
+                let mut after = None;
+                loop {
+                    let page = letters.list(after.as_ref(), PAGE).await?;
+                    for (id, letter) in page.items {
+                        found += 1;
+                        say(format_args!(
+                            "{}  {}  {} tries  {}  {}",
+                            mark(*service, &id),
+                            letter.envelope.name(),
+                            letter.attempts,
+                            letter.envelope.id(),
+                            letter.reason
+                        ));
+                    }
+                    match page.next {
+                        Some(next) => after = Some(next),
+                        None => break,
                     }
                 }
-                LetterAction::Resend(wanted) => {
-                    let ids = pick(&**letters, wanted, *service, stores.len()).await?;
-                    found += letters.resend(&ids).await?;
-                }
-                LetterAction::Drop(wanted) => {
-                    let ids = pick(&**letters, wanted, *service, stores.len()).await?;
-                    found += letters.discard(&ids).await?;
-                }
+            }
+            LetterAction::Resend(wanted) => {
+                let ids = pick(&**letters, wanted, *service, places.len()).await?;
+                found += letters.resend(&ids).await?;
+            }
+            LetterAction::Drop(wanted) => {
+                let ids = pick(&**letters, wanted, *service, places.len()).await?;
+                found += letters.discard(&ids).await?;
             }
         }
-        match action {
-            None | Some(LetterAction::List) => say(format_args!("{found} dead letters")),
-            Some(LetterAction::Resend(wanted)) => {
-                say(format_args!(
-                    "{found} marked; the running service sends them to their consumer"
-                ));
-                ensure!(found > 0 || wanted.all, "no dead letter has these ids");
-            }
-            Some(LetterAction::Drop(wanted)) => {
-                say(format_args!("{found} deleted"));
-                ensure!(found > 0 || wanted.all, "no dead letter has these ids");
-            }
+    }
+    match action {
+        None | Some(LetterAction::List) => say(format_args!("{found} dead letters")),
+        Some(LetterAction::Resend(wanted)) => {
+            say(format_args!("{found} {sent}"));
+            ensure!(found > 0 || wanted.all, "no dead letter has these ids");
         }
-        Ok(ExitCode::SUCCESS)
-    })
-    .await
+        Some(LetterAction::Drop(wanted)) => {
+            say(format_args!("{found} deleted"));
+            ensure!(found > 0 || wanted.all, "no dead letter has these ids");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn pick(
-    letters: &dyn DeadLetterQueue,
+    letters: &dyn DeadLetters,
     wanted: &Ids,
-    service: myevents_core::runtime::config::ServiceName,
+    service: ServiceName,
     services: usize,
 ) -> Result<Vec<DeadLetterId>> {
     if !wanted.all {

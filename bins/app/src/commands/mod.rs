@@ -1,5 +1,6 @@
 //! The operators' commands, one file each.
 
+pub(crate) mod asyncapi;
 pub(crate) mod check_config;
 mod check_store;
 mod copies;
@@ -13,6 +14,7 @@ mod migrate;
 pub(crate) mod openapi;
 mod outbox;
 mod progress;
+mod rebuild;
 mod reconcile;
 mod republish;
 
@@ -31,6 +33,7 @@ pub(crate) async fn run(settings: &Settings, command: Command) -> Result<ExitCod
         Command::CheckStore => check_store::run(settings).await,
         Command::DeadLetters { action } => dead_letters::run(settings, action).await,
         Command::Outbox { action } => outbox::run(settings, action).await,
+        Command::Rebuild => rebuild::run(settings).await,
         Command::Reconcile { repair } => reconcile::run(settings, repair).await,
         Command::Republish { since, event } => republish::run(settings, since, event).await,
         Command::Backup { folder } => copies::backup(settings, &folder).await,

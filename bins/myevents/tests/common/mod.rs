@@ -116,9 +116,9 @@ impl Place {
     }
 
     /// How long after the last start the outbox may need to run empty. Where processes share a store, what a killed one held
-    /// is left to its lease of 30 seconds, as nobody can know that it is dead.
+    /// is left to its lease of six seconds, as nobody can know that it is dead.
     pub(crate) fn outbox_patience(&self) -> Duration {
-        Duration::from_secs(if self.shared { 40 } else { 5 })
+        Duration::from_secs(if self.shared { 20 } else { 5 })
     }
 
     /// One program on these stores.

@@ -1,0 +1,12 @@
+//! `eventservice` and `bookingservice` as processes joined by RabbitMQ: what a user does, what they keep when they or the
+//! broker are killed, and when the broker is away for long.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod away;
+mod kills;
+mod market;
+mod pair;
+mod use_it;

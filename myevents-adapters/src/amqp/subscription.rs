@@ -1,0 +1,280 @@
+//! One subscription: its queue, its consumer and what it holds, set up anew on each connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::StreamExt;
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{Channel, Consumer, message};
+use myevents_core::ports::{IdSource, RandomIds, Subscription};
+use myevents_core::{ErrorKind, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::codec;
+use super::config::{AmqpConfig, short};
+use super::dial::Live;
+use super::error::{away, fault};
+use super::link::{Link, ask};
+use super::settlement::{GivenBack, Held};
+use super::shelf::{Shelf, Waiting};
+use super::topology;
+
+/// What is given back within this goes together, in the order it was delivered in: a quorum queue hands it out again in
+/// the order it comes back.
+const TOGETHER: Duration = Duration::from_millis(5);
+/// A consumer that ended sooner does not count as one: the next try waits longer.
+const LIVED: Duration = Duration::from_secs(1);
+/// How long a connection is waited for before it is asked for again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) struct Subscribing {
+    config: Arc<AmqpConfig>,
+    link: Arc<Link>,
+    wanted: Subscription,
+    shelf: Arc<Shelf>,
+    stop: CancellationToken,
+    /// Counts what is handed out, over all subscriptions of the listener.
+    handed_out: TaskTracker,
+    /// The prefetch; over connections too, as what was handed out before a cut is still at work.
+    permits: Arc<Semaphore>,
+    prefetch: u16,
+    /// Told once when the first consumer stands.
+    standing: Option<oneshot::Sender<()>>,
+}
+
+impl Subscribing {
+    pub(super) fn new(
+        config: Arc<AmqpConfig>,
+        link: Arc<Link>,
+        wanted: Subscription,
+        shelf: Arc<Shelf>,
+        stop: CancellationToken,
+        handed_out: TaskTracker,
+        standing: oneshot::Sender<()>,
+    ) -> Self {
+        // AMQP counts it in 16 bits, and 0 means no bound.
+        let prefetch = u16::try_from(wanted.prefetch.max(1)).unwrap_or(u16::MAX);
+        Self {
+            config,
+            link,
+            wanted,
+            shelf,
+            stop,
+            handed_out,
+            permits: Arc::new(Semaphore::new(prefetch.into())),
+            prefetch,
+            standing: Some(standing),
+        }
+    }
+
+    /// Runs until it is told to stop, or its link is closed.
+    pub(super) async fn run(mut self) {
+        let (first, most) = self.config.reconnect;
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(first)
+            .with_max_delay(most)
+            .with_jitter()
+            .without_max_times();
+        let mut delays = backoff.build();
+        let stop = self.stop.clone();
+        loop {
+            let until = Instant::now() + PATIENCE;
+            let live = match stop.run_until_cancelled(self.link.live("subscribe", until)).await {
+                Some(Ok(live)) => live,
+                Some(Err(error)) if error.kind() == ErrorKind::Unavailable => continue,
+                Some(Err(_)) | None => break,
+            };
+            let since = Instant::now();
+            match self.consume(&live).await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::warn!(group = self.wanted.group, %error, "the subscription was lost and is made anew");
+                }
+            }
+            // The broker gives these to the next consumer by itself.
+            drop(self.shelf.clear());
+            self.link.doubt();
+            if since.elapsed() >= LIVED {
+                delays = backoff.build();
+            }
+            if stop
+                .run_until_cancelled(sleep(delays.next().unwrap_or(most)))
+                .await
+                .is_none()
+            {
+                break;
+            }
+        }
+        self.shelf.end();
+        for held in self.shelf.clear() {
+            held.let_go();
+        }
+    }
+
+    /// Consumes on this connection. `Ok` when it was told to stop.
+    async fn consume(&mut self, live: &Arc<Live>) -> Result<()> {
+        let Some(begun) = self.stop.clone().run_until_cancelled(self.begin(live)).await else {
+            return Ok(());
+        };
+        let (channel, mut consumer, origin) = begun?;
+        if let Some(standing) = self.standing.take() {
+            // Whoever subscribed may have stopped waiting for it.
+            let _ = standing.send(());
+        }
+        let (returns, mut returned) = mpsc::unbounded_channel();
+        let mut given_back: Vec<GivenBack> = Vec::new();
+        let mut permit: Option<OwnedSemaphorePermit> = None;
+        loop {
+            if permit.is_none() {
+                permit = Arc::clone(&self.permits).try_acquire_owned().ok();
+            }
+            let due = given_back.iter().map(|back| back.due).min();
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                Some(back) = returned.recv() => given_back.push(back),
+                () = sleep_until(due.unwrap_or_else(Instant::now) + TOGETHER), if due.is_some() => {
+                    give_back_due(&mut given_back).await?;
+                }
+                acquired = Arc::clone(&self.permits).acquire_owned(), if permit.is_none() => {
+                    permit = acquired.ok();
+                }
+                delivery = consumer.next(), if permit.is_some() => {
+                    let delivery = match delivery {
+                        Some(Ok(delivery)) => delivery,
+                        Some(Err(error)) => return Err(fault("consume", error)),
+                        None => return Err(away("consume", "RabbitMQ ended the consumer")),
+                    };
+                    if let Some(permit) = permit.take() {
+                        self.shelf.put(self.waiting(delivery, &channel, permit, &origin, &returns));
+                    }
+                }
+            }
+        }
+        // From here on what is given back goes to the broker directly.
+        drop(returned);
+        drop(permit);
+        self.end(&channel, consumer, given_back).await;
+        Ok(())
+    }
+
+    async fn begin(&self, live: &Arc<Live>) -> Result<(Channel, Consumer, Arc<str>)> {
+        let config = &self.config;
+        let group = &self.wanted.group;
+        let queue = config.queue_of(group);
+        let found = topology::group(live, config, group, &self.wanted.names).await?;
+        if found.consumers > 0 && self.standing.is_some() {
+            tracing::warn!(
+                queue,
+                consumers = found.consumers,
+                "others consume from this queue already: fine for processes of the same service, but another service \
+                 would take a part of the messages away (set `amqp_queue` then)"
+            );
+        }
+        let channel = topology::open(live, config).await?;
+        let asking = channel.clone();
+        let (name, prefetch) = (short(&queue)?, self.prefetch);
+        let tag = short(&format!("{}.{}", config.service, RandomIds.message_id()))?;
+        let consuming = async move {
+            asking.basic_qos(prefetch, BasicQosOptions::default()).await?;
+            let options = BasicConsumeOptions::default();
+            asking
+                .basic_consume(name, tag, options, FieldTable::default())
+                .await
+        };
+        let consumer = ask("consume", config.answer_timeout, consuming).await?;
+        Ok((channel, consumer, queue.into()))
+    }
+
+    fn waiting(
+        &self,
+        delivery: message::Delivery,
+        channel: &Channel,
+        permit: OwnedSemaphorePermit,
+        origin: &Arc<str>,
+        returns: &mpsc::UnboundedSender<GivenBack>,
+    ) -> Waiting {
+        let message::Delivery {
+            delivery_tag,
+            routing_key,
+            redelivered,
+            properties,
+            data,
+            acker,
+            ..
+        } = delivery;
+        Waiting {
+            attempt: codec::attempt(&properties, redelivered),
+            envelope: codec::decode(&properties, routing_key.as_str(), data),
+            held: Held {
+                tag: delivery_tag,
+                channel: channel.clone(),
+                acker,
+                _permit: permit,
+                _handed_out: self.handed_out.token(),
+            },
+            origin: Arc::clone(origin),
+            returns: returns.clone(),
+            // A sixth is left for giving it back.
+            held_until: Instant::now() + self.config.consumer_timeout * 5 / 6,
+        }
+    }
+
+    /// Gives back what nobody has, in its order. What was handed out keeps the channel until it is settled.
+    async fn end(&self, channel: &Channel, mut consumer: Consumer, given_back: Vec<GivenBack>) {
+        self.shelf.end();
+        let mut held: Vec<Held> = self.shelf.clear();
+        held.extend(given_back.into_iter().map(|back| back.held));
+        let within = self.config.close_timeout;
+        let (asking, tag): (Channel, ShortString) = (channel.clone(), consumer.tag());
+        let cancelling = async move { asking.basic_cancel(tag, BasicCancelOptions::default()).await };
+        if let Err(error) = ask("unsubscribe", within, cancelling).await {
+            // Then the connection is gone, and all deliveries with it.
+            tracing::debug!(%error, "a consumer was not cancelled");
+            return;
+        }
+        let mut tags: Vec<u64> = held.iter().map(|held| held.tag).collect();
+        // The client's own buffer ends with the consumer.
+        while let Some(Ok(delivery)) = consumer.next().await {
+            tags.push(delivery.delivery_tag);
+        }
+        drop(held);
+        tags.sort_unstable();
+        let all_here = self.permits.available_permits() >= self.prefetch.into();
+        let channel = channel.clone();
+        let ending = async move {
+            if all_here {
+                // The broker takes back what is left, all at once.
+                return channel.close(200, "OK".into()).await;
+            }
+            let options = BasicNackOptions {
+                requeue: true,
+                ..BasicNackOptions::default()
+            };
+            for tag in tags {
+                channel.basic_nack(tag, options).await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = ask("unsubscribe", within, ending).await {
+            tracing::debug!(%error, "deliveries were not given back; the broker does it when the connection ends");
+        }
+    }
+}
+
+/// Gives back what is due, in the order it was delivered in.
+async fn give_back_due(given_back: &mut Vec<GivenBack>) -> Result<()> {
+    let now = Instant::now();
+    let (mut due, later): (Vec<_>, Vec<_>) = given_back.drain(..).partition(|back| back.due <= now);
+    *given_back = later;
+    due.sort_unstable_by_key(|back| back.held.tag);
+    for back in due {
+        back.held.give_back().await?;
+    }
+    Ok(())
+}

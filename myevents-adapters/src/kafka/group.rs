@@ -1,0 +1,226 @@
+//! Where a consumer group that is new begins: fixed before it reads, so that a crash before its first commit skips nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaResult;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use super::client;
+use super::config::KafkaConfig;
+use super::error;
+use myevents_core::ports::StartFrom;
+use myevents_core::{Error, ErrorKind, Result};
+
+/// How long joining the group may take.
+const JOINING: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+/// Between two looks at what others of the group have fixed.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Kafka's words for "the end" and "the beginning" where a time is asked for.
+const AT_END: Offset = Offset::End;
+const AT_BEGINNING: Offset = Offset::Beginning;
+
+/// The partitions of a topic.
+pub(super) fn partitions<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    within: Duration,
+) -> Result<Vec<i32>> {
+    let metadata = consumer
+        .fetch_metadata(Some(topic), within)
+        .map_err(|error| error::call("look for topic", error))?;
+    let found = metadata.topics().first();
+    if let Some(code) = found.and_then(|found| found.error()) {
+        let error = error::code("look for topic", code.into()).with("topic", topic);
+        // One that was made a moment ago is not known everywhere.
+        return Err(if error.kind() == ErrorKind::NotFound {
+            Error::new(
+                ErrorKind::Unavailable,
+                "look for topic",
+                "the topic is not known yet",
+            )
+            .with("topic", topic)
+            .caused_by(error)
+        } else {
+            error
+        });
+    }
+    Ok(found
+        .map(|found| {
+            found
+                .partitions()
+                .iter()
+                .map(|partition| partition.id())
+                .collect()
+        })
+        .unwrap_or_default())
+}
+
+/// Offsets of all these partitions.
+pub(super) fn offsets<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    partitions: &[i32],
+    from: StartFrom,
+    within: Duration,
+) -> KafkaResult<TopicPartitionList> {
+    let ask = |wanted: Offset| {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition_offset(topic, *partition, wanted)?;
+        }
+        consumer.offsets_for_times(list, within)
+    };
+    match from {
+        StartFrom::Now => ask(AT_END),
+        StartFrom::Beginning => ask(AT_BEGINNING),
+        StartFrom::Time(time) => {
+            let list = ask(Offset::Offset(time.0))?;
+            // Where nothing is that late yet: the end.
+            let ends = ask(AT_END)?;
+            for partition in partitions {
+                let (Some(mut found), Some(end)) = (
+                    list.find_partition(topic, *partition),
+                    ends.find_partition(topic, *partition),
+                ) else {
+                    continue;
+                };
+                if !matches!(found.offset(), Offset::Offset(_)) {
+                    found.set_offset(end.offset())?;
+                }
+            }
+            Ok(list)
+        }
+    }
+}
+
+/// Those of the partitions for which the group has committed nothing.
+fn uncommitted<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    partitions: &[i32],
+    within: Duration,
+) -> Result<Vec<i32>> {
+    let failed = |error| error::call("read offsets", error);
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(topic, *partition);
+    }
+    let list = consumer.committed_offsets(list, within).map_err(failed)?;
+    let mut missing = Vec::new();
+    for element in list.elements() {
+        element.error().map_err(failed)?;
+        if !matches!(element.offset(), Offset::Offset(_)) {
+            missing.push(element.partition());
+        }
+    }
+    Ok(missing)
+}
+
+/// Whether the group is known to the cluster.
+pub(super) fn is_known<C: ConsumerContext>(consumer: &BaseConsumer<C>, config: &KafkaConfig) -> Result<bool> {
+    let within = config.request_timeout;
+    let partitions = partitions(consumer, &config.topic, within)?;
+    let missing = uncommitted(consumer, &config.topic, &partitions, within)?;
+    Ok(missing.len() < partitions.len())
+}
+
+/// Fixes where a new group begins. Only members may say it, and only for partitions that are theirs, as two processes may
+/// do this at once: whoever comes second must not move the group past what was published in between. Blocks.
+///
+/// `gives_up` is asked again and again; the group may then be left half fixed, and its other partitions begin at their start.
+pub(super) fn establish(
+    config: &KafkaConfig,
+    group: &str,
+    from: StartFrom,
+    gives_up: &dyn Fn() -> bool,
+) -> Result<()> {
+    let within = config.request_timeout;
+    let mut client = config.consumer(config.consumer_group(group));
+    client.set("enable.auto.commit", "false");
+    let assigned: Arc<Mutex<Vec<i32>>> = Arc::default();
+    let member: BaseConsumer<Member> = client
+        .create_with_context(Member(Arc::clone(&assigned)))
+        .map_err(|error| error::call("open kafka", error))?;
+    let topic = config.topic.as_str();
+    let all = partitions(&member, topic, within)?;
+    if uncommitted(&member, topic, &all, within)?.len() < all.len() {
+        return Ok(());
+    }
+    member
+        .subscribe(&[topic])
+        .map_err(|error| error::call("join group", error))?;
+    let (end, mut look, mut had) = (Instant::now() + JOINING, Instant::now() + LOOK, 0);
+    while !gives_up() {
+        // What comes is not for us: nothing is stored.
+        if let Some(Err(error)) = member.poll(POLL) {
+            tracing::debug!(group, %error, "joining the group");
+        }
+        let ours = assigned.lock().clone();
+        if ours.len() != had || Instant::now() > look {
+            had = ours.len();
+            look = Instant::now() + LOOK;
+            let missing = uncommitted(&member, topic, &all, within)?;
+            if missing.is_empty() {
+                tracing::info!(group, ?from, "the group is new; where it begins is fixed");
+                return Ok(());
+            }
+            // Another member's are for that one to fix, and what is fixed stays.
+            let ours: Vec<i32> = ours.into_iter().filter(|ours| missing.contains(ours)).collect();
+            if !ours.is_empty() {
+                let begin = offsets(&member, topic, &ours, from, within)
+                    .map_err(|error| error::call("read offsets", error))?;
+                if let Err(error) = member.commit(&begin, CommitMode::Sync) {
+                    tracing::debug!(group, %error, "the group moved on meanwhile");
+                }
+                look = Instant::now();
+            }
+        }
+        if Instant::now() > end {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "join group",
+                "where the group begins could not be fixed in time",
+            )
+            .with("group", group));
+        }
+    }
+    Ok(())
+}
+
+/// Knows which partitions were assigned and whose beginning is not committed.
+struct Member(Arc<Mutex<Vec<i32>>>);
+
+impl ClientContext for Member {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log(level, facility, message);
+    }
+
+    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        client::failed(&error, reason);
+    }
+}
+
+impl ConsumerContext for Member {
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let mut assigned = self.0.lock();
+        match rebalance {
+            Rebalance::Assign(list) => {
+                assigned.extend(list.elements().iter().map(|element| element.partition()));
+            }
+            Rebalance::Revoke(list) => {
+                let gone: Vec<i32> = list
+                    .elements()
+                    .iter()
+                    .map(|element| element.partition())
+                    .collect();
+                assigned.retain(|partition| !gone.contains(partition));
+            }
+            Rebalance::Error(_) => {}
+        }
+    }
+}
