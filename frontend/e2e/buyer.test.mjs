@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { encode } from 'uqr';
 import { Browser, leave } from './browser.mjs';
 import { Program } from './program.mjs';
 
@@ -24,6 +25,8 @@ async function open(event, options) {
   return { visitor, page: visitor.page };
 }
 
+const focusOnTitle = (page, title) =>
+  page.waitForFunction((text) => document.activeElement?.tagName === 'H1' && document.activeElement.textContent === text, title);
 const book = (page, seats = 1) => page.getByRole('button', { name: seats === 1 ? 'Book 1 seat' : `Book ${seats} seats`, exact: true });
 
 test('from the list to the ticket, and back by cancelling', async () => {
@@ -62,12 +65,85 @@ test('from the list to the ticket, and back by cancelling', async () => {
   assert.equal(await sure.isDisabled(), true, 'nothing is cancelled without a tick');
   await dialog.getByLabel('I understand that this can’t be undone').check();
   await sure.click();
-  await page.getByText('This booking was cancelled.').waitFor();
+  await page.getByRole('status').getByText('This booking was cancelled.').waitFor();
+  await focusOnTitle(page, 'Your ticket');
   assert.equal(await program.left(event), 10);
   await page.getByRole('link', { name: /My tickets/ }).click();
   await page.getByRole('heading', { name: 'Past and cancelled' }).waitFor();
   await page.getByRole('button', { name: 'Remove the ticket for La traviata from this list' }).click();
   await page.getByText('No tickets yet').waitFor();
+  await page.getByRole('status').getByText('The ticket for La traviata is no longer in this list.').waitFor();
+  await focusOnTitle(page, 'My tickets');
+  await leave(visitor);
+});
+
+test('my tickets follow what becomes of their events', async () => {
+  const moved = await program.newEvent({ Name: 'Will move' });
+  const off = await program.newEvent({ Name: 'Will be dropped' });
+  const visitor = await browser.visitor(program.origin);
+  const { page } = visitor;
+  for (const event of [moved, off]) {
+    await page.goto(`/e/${event.ID}`);
+    await book(page).click();
+    await page.getByText('Booked. Here is your ticket.').waitFor();
+  }
+  const day = 86_400;
+  await program.ask('PUT', `/events/${moved.ID}`, { ...moved, Name: 'Has moved', StartDate: moved.StartDate + day, EndDate: moved.EndDate + day });
+  await program.ask('DELETE', `/events/${off.ID}`);
+  await page.goto('/my');
+  const coming = page.locator('section').filter({ has: page.getByRole('heading', { name: 'Coming up' }) });
+  await coming.getByRole('link', { name: 'Has moved' }).waitFor();
+  await coming.locator(`time[datetime="${new Date((moved.StartDate + day) * 1000).toISOString()}"]`).waitFor();
+  const past = page.locator('section').filter({ has: page.getByRole('heading', { name: 'Past and cancelled' }) });
+  await past.getByRole('link', { name: 'Will be dropped' }).waitFor();
+  await past.getByText('This event was cancelled').waitFor();
+  assert.equal(await coming.getByText('Will be dropped').count(), 0);
+  await leave(visitor);
+});
+
+test('at the entrance, without a network, the ticket is still there', async () => {
+  const event = await program.newEvent({ Name: 'No signal' });
+  const { visitor, page } = await open(event);
+  await page.getByRole('button', { name: 'One seat more' }).click();
+  await book(page, 2).click();
+  await page.getByText('Booked. Here is your ticket.').waitFor();
+  const code = await page.locator('.qr path').getAttribute('d');
+  await page.getByRole('link', { name: /My tickets/ }).click();
+  await page.getByRole('heading', { name: 'Coming up' }).waitFor();
+  // What was asked before is forgotten, as after a longer while; only the files of the page are there.
+  await page.route(/\/(events|bookings|availability)/, (route) => route.abort());
+  await page.reload();
+  await page.getByRole('link', { name: 'No signal' }).click();
+  await page.getByText('it may be out of date').waitFor();
+  assert.equal(await page.locator('.qr path').getAttribute('d'), code);
+  await page.getByText('2 seats').waitFor();
+  await page.getByRole('heading', { name: 'No signal' }).waitFor();
+  await page.getByText('West Street Opera House').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Cancel booking' }).count(), 0);
+  await page.unroute(/\/(events|bookings|availability)/);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByText('it may be out of date').waitFor({ state: 'detached' });
+  await leave(visitor);
+});
+
+test('a browser that keeps nothing is told so, and books all the same', async () => {
+  const event = await program.newEvent({ Name: 'Full disk' });
+  const visitor = await browser.visitor(program.origin);
+  const { page } = visitor;
+  await visitor.context.addInitScript(() => {
+    Storage.prototype.setItem = () => {
+      throw new DOMException('full', 'QuotaExceededError');
+    };
+  });
+  await page.goto(`/e/${event.ID}`);
+  await page.getByText('This browser keeps nothing for this site').waitFor();
+  assert.equal(await page.getByText('Your ticket is kept in this browser.').count(), 0);
+  await page.route('**/bookings', (route) => route.abort('connectionreset'), { times: 2 });
+  await book(page).click();
+  await page.getByText('Please leave this page open').waitFor();
+  await page.getByText('Booked. Here is your ticket.').waitFor();
+  await page.getByText('This browser won’t remember it').waitFor();
+  assert.equal((await program.bookings(event)).length, 1);
   await leave(visitor);
 });
 
@@ -94,11 +170,11 @@ test('sold out in between: what is left is said, and taken with one press', asyn
   await page.route('**/availability?**', (route) => route.abort());
   for (let turn = 0; turn < 3; turn += 1) await page.getByRole('button', { name: 'One seat more' }).click();
   await program.book(event, 4);
-  await page.unroute('**/availability?**');
   await book(page, 4).click();
   await page.getByText('Nothing was booked', { exact: true }).waitFor();
   await page.getByRole('alert').getByText('Only 2 seats are left now.').waitFor();
   assert.equal((await program.bookings(event)).length, 1);
+  await page.unroute('**/availability?**');
   await page.getByRole('button', { name: 'Take 2 seats' }).click();
   await page.getByText('Booked. Here is your ticket.').waitFor();
   assert.equal(await program.left(event), 0);
@@ -173,6 +249,113 @@ test('sales that ended, that have not begun, and events without known seats can�
   assert.equal(await book(page).isVisible(), false);
   await page.goto('/?q=Called+off');
   await page.getByText('Cancelled', { exact: true }).waitFor();
+  await leave(visitor);
+});
+
+test('an open page notices when sales begin, and when they end', async () => {
+  const now = () => Math.floor(Date.now() / 1000);
+  const visitor = await browser.visitor(program.origin);
+  const { page } = visitor;
+  // The page is loaded before the clock begins to count.
+  const other = await program.newEvent({ Name: 'Other' });
+  await page.goto(`/e/${other.ID}`);
+  await book(page).waitFor();
+  const opens = await program.newEvent({ Name: 'Opens soon', SalesStart: now() + 5 });
+  await page.goto(`/e/${opens.ID}`);
+  await page.getByText(/Booking opens on/).waitFor();
+  assert.equal(await book(page).isVisible(), false);
+  await book(page).waitFor();
+  await page.getByText(/Booking opens on/).waitFor({ state: 'detached' });
+  await page.getByText('10 left', { exact: true }).waitFor();
+  const ends = await program.newEvent({ Name: 'Ends soon', SalesEnd: now() + 5 });
+  await page.goto(`/e/${ends.ID}`);
+  await book(page).waitFor();
+  await page.getByText(/Sales ended on/).waitFor();
+  assert.equal(await book(page).isVisible(), false);
+  await page.getByText('Sales ended', { exact: true }).waitFor();
+  await leave(visitor);
+});
+
+test('an open page notices that its event was moved, and that it was cancelled', async () => {
+  const event = await program.newEvent({ Name: 'Moves' });
+  const visitor = await browser.visitor(program.origin);
+  const { page } = visitor;
+  await page.clock.install();
+  await page.goto(`/e/${event.ID}`);
+  await page.getByText('10 of 10 seats left').waitFor();
+  await program.ask('PUT', `/events/${event.ID}`, { ...event, Name: 'Moves to June' });
+  await page.clock.fastForward(61_000);
+  await page.getByRole('heading', { level: 1, name: 'Moves to June' }).waitFor();
+  await program.ask('DELETE', `/events/${event.ID}`);
+  await program.until(`/availability?ids=${event.ID}`, ([known]) => known.Available === 0);
+  // Availability is asked for sooner than the event itself: none left may mean that it was called off.
+  await page.clock.fastForward(8_000);
+  await page.getByText('This event was cancelled').waitFor();
+  assert.equal(await page.getByText('All seats are taken.').count(), 0);
+  await leave(visitor);
+});
+
+test('a cancellation that only a refusal tells is shown as such', async () => {
+  const event = await program.newEvent({ Name: 'Too late' });
+  const { visitor, page } = await open(event);
+  await page.getByText('10 of 10 seats left').waitFor();
+  await page.route('**/availability?**', (route) => route.abort());
+  await program.ask('DELETE', `/events/${event.ID}`);
+  await program.until(`/availability?ids=${event.ID}`, ([known]) => known.Available === 0);
+  await book(page).click();
+  await page.getByText('Nothing was booked', { exact: true }).waitFor();
+  await page.getByText('This event was cancelled').waitFor();
+  assert.equal(await book(page).isVisible(), false);
+  await leave(visitor);
+});
+
+test('“Show more” goes on where the list ended', async (t) => {
+  const many = await Program.start();
+  t.after(() => many.stop());
+  const start = Math.floor(Date.now() / 1000) + 10 * 86_400;
+  for (let turn = 1; turn <= 30; turn += 1) {
+    await many.ask('POST', '/events', { Name: `Evening ${turn}`, StartDate: start + turn * 3_600, EndDate: start + turn * 3_600 + 60, Duration: 1 });
+  }
+  const visitor = await browser.visitor(many.origin);
+  const { page } = visitor;
+  await page.goto('/');
+  await page.getByText('more than 24 events').waitFor();
+  const shown = () => page.locator('.event-card h2').allInnerTexts();
+  assert.equal((await shown()).length, 24);
+  await page.getByRole('button', { name: 'Show more' }).click();
+  await page.getByText('30 events', { exact: true }).waitFor();
+  assert.deepEqual(await shown(), Array.from({ length: 30 }, (_, index) => `Evening ${index + 1}`));
+  assert.equal(await page.getByRole('button', { name: 'Show more' }).count(), 0);
+  await leave(visitor);
+});
+
+test('the QR code says the ticket’s address, on paper only the ticket is left, and the map shows the place', async () => {
+  const event = await program.newEvent({ Name: 'On paper' });
+  const { visitor, page } = await open(event);
+  const map = page.getByRole('link', { name: 'Show on a map (opens another site)' });
+  assert.equal(await map.getAttribute('href'), `https://www.openstreetmap.org/search?query=${encodeURIComponent('11 West Street, Ireland')}`);
+  assert.match(await map.getAttribute('rel'), /noreferrer/);
+  await book(page).click();
+  await page.getByText('Booked. Here is your ticket.').waitFor();
+  const { data, size } = encode(page.url(), { ecc: 'M', border: 4 });
+  const modules = data.flatMap((row, y) => row.flatMap((dark, x) => (dark ? `${x} ${y}` : [])));
+  const qr = page.getByRole('img', { name: 'QR code of this ticket' });
+  assert.equal(await qr.getAttribute('viewBox'), `0 0 ${size} ${size}`);
+  const drawn = await qr.locator('path').getAttribute('d');
+  assert.deepEqual([...drawn.matchAll(/M(\d+) (\d+)h1v1h-1z/g)].map((match) => `${match[1]} ${match[2]}`), modules);
+
+  await page.emulateMedia({ media: 'print' });
+  assert.equal(await qr.isVisible(), true);
+  for (const gone of [page.getByRole('navigation'), page.getByText('Booked. Here is your ticket.'), page.getByText('Whoever has this code'), page.locator('.foot')]) {
+    assert.equal(await gone.isVisible(), false, String(gone));
+  }
+  assert.deepEqual(await page.locator('.ticket').evaluate((ticket) => [getComputedStyle(document.body).backgroundColor, ticket.scrollWidth <= window.innerWidth]), ['rgb(255, 255, 255)', true]);
+  await page.emulateMedia({ media: 'screen' });
+
+  await program.ask('DELETE', `/events/${event.ID}`);
+  await page.reload();
+  await page.getByText('The event was cancelled.').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Add to calendar' }).count(), 0, 'nobody is to go there');
   await leave(visitor);
 });
 

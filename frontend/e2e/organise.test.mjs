@@ -87,6 +87,7 @@ test('a problem that only the service knows stands at its field', async () => {
   await page.getByLabel('Starts').fill(inRome(10, '20:00'));
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Name holds a control character').waitFor();
+  await page.waitForFunction(() => document.activeElement?.getAttribute('aria-invalid') === 'true');
   const named = await page.getByLabel('Name', { exact: true }).getAttribute('aria-describedby');
   assert.match(await page.locator(`[id="${named}"]`).innerText(), /Name holds a control character/);
   await page.getByLabel('Name', { exact: true }).fill('No bell');
@@ -146,6 +147,46 @@ test('a lost answer while saving makes neither two events nor a conflict with on
   await page.getByText('Saved.').waitFor();
   assert.equal(await page.getByText('Somebody else').count(), 0);
   assert.equal((await program.ask('GET', '/events?q=Only+one%2C+renamed')).length, 1);
+  await leave(visitor);
+});
+
+test('saving that comes to no end says why and can be stopped; saved again it is still one event', async () => {
+  const visitor = await browser.visitor(program.origin);
+  const { page } = visitor;
+  await page.goto('/organise/events/new');
+  await page.getByLabel('Name', { exact: true }).fill('Stopped');
+  await page.getByLabel('Starts').fill(inRome(13, '20:00'));
+  const broken = async (route) => {
+    if (route.request().method() !== 'POST') return route.fallback();
+    await route.fetch();
+    const problem = { type: 'urn:myevents:problem:internal', title: 't', status: 500, detail: 'the disk is on fire', requestId: 'r1' };
+    return route.fulfill({ status: 500, contentType: 'application/problem+json', body: JSON.stringify(problem) });
+  };
+  await page.route('**/events', broken);
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('the disk is on fire').waitFor();
+  await page.getByText('It isn’t known yet whether this was saved.').waitFor();
+  await page.getByRole('button', { name: 'Stop trying' }).click();
+  await page.getByText('It may have been saved all the same').waitFor();
+  await page.unroute('**/events', broken);
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('Saved.').waitFor();
+  assert.equal((await program.ask('GET', '/events?q=Stopped')).length, 1);
+  await leave(visitor);
+});
+
+test('figures of a part of the events say so', async (t) => {
+  const many = await Program.start();
+  t.after(() => many.stop());
+  const start = Math.floor(Date.now() / 1000) + 10 * 86_400;
+  for (let turn = 1; turn <= 101; turn += 1) await many.ask('POST', '/events', { Name: `Evening ${turn}`, StartDate: start + turn, EndDate: start + turn, Duration: 1 });
+  const visitor = await browser.visitor(many.origin);
+  const { page } = visitor;
+  await page.goto('/organise');
+  await page.getByText('These are the figures of the first 100 events').waitFor();
+  await page.getByRole('button', { name: 'Show more' }).click();
+  await page.getByText('These are the figures of').waitFor({ state: 'detached' });
+  assert.equal(await page.locator('.sale-row').count(), 101);
   await leave(visitor);
 });
 
@@ -209,6 +250,8 @@ test('bookings are found, exported and cancelled for somebody', async () => {
   await page.getByRole('button', { name: 'Cancel for good' }).click();
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   await page.getByRole('cell', { name: 'Cancelled', exact: true }).waitFor();
+  await page.getByRole('status').getByText('The booking of Ada Lovelace was cancelled.').waitFor();
+  await page.waitForFunction(() => document.activeElement?.tagName === 'H1');
   assert.equal(await program.left(event), 96);
   await leave(visitor);
 });

@@ -10,8 +10,18 @@ import { App } from './app/App';
 import { ConfigProvider, loadConfig, type PageConfig } from './app/config';
 import { startTheme } from './app/theme';
 import { resumeAll } from './bookings/attempts';
-import { firstLanguage, I18nProvider } from './i18n';
+import { firstLanguage, I18nProvider, textsOf } from './i18n';
 import './styles/main.scss';
+
+/** After some seconds, so that nobody looks at an empty window; the first view takes its place. */
+async function sayThatNobodyAnswers(): Promise<void> {
+  const t = await textsOf(firstLanguage());
+  const text = document.createElement('p');
+  text.className = 'boot-text';
+  text.setAttribute('role', 'status');
+  text.textContent = `${t('state.silence')}. ${t('state.silence.text')}`;
+  place?.replaceChildren(text);
+}
 
 /** Where the services are is written in the configuration: without it there is nothing to ask, so it is asked for until it comes. */
 async function configuration(): Promise<PageConfig> {
@@ -19,18 +29,19 @@ async function configuration(): Promise<PageConfig> {
     try {
       return await loadConfig();
     } catch {
+      if (turn === 3) void sayThatNobodyAnswers();
       await new Promise((resolve) => setTimeout(resolve, Math.min(500 * 2 ** turn, 10_000)));
     }
   }
 }
 
+const place = document.getElementById('root');
 startTheme();
 const [config, language] = await Promise.all([configuration(), firstLanguage()]);
 startTheme(config.branding.colour);
 connect(config);
 resumeAll(config);
 
-const place = document.getElementById('root');
 if (place) {
   createRoot(place).render(
     <StrictMode>

@@ -36,10 +36,13 @@ struct Cli {
     /// Seconds of each side of a round.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Messages in the outbox that the relay works off.
+    /// Messages in the outbox that the relay works off, each time in a new store.
     #[arg(long, default_value_t = 20_000)]
     messages: usize,
-    /// Only these: mongodb, dynamodb.
+    /// Only these figures: bookings, reads, relay.
+    #[arg(long, value_delimiter = ',')]
+    figures: Vec<String>,
+    /// Only these stores: mongodb, dynamodb.
     only: Vec<String>,
 }
 
@@ -53,6 +56,19 @@ pub(crate) trait Bare: Send + Sync + 'static {
 
     /// Reads the event that our store was given.
     fn read(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Stores `count` records that wait, then holds and takes off all of them, the least that a relay writes that shares its
+    /// outbox with others; answers how many a second. `None` where nothing is compared.
+    fn relay(&self, count: usize) -> impl Future<Output = Result<Option<f64>>> + Send;
+
+    /// A store of ours on the same server that nothing was written to yet.
+    fn new_store(&self, number: usize) -> impl Future<Output = Result<Arc<dyn Store>>> + Send;
+}
+
+impl Cli {
+    fn wants(&self, figure: &str) -> bool {
+        self.figures.is_empty() || self.figures.iter().any(|wanted| wanted == figure)
+    }
 }
 
 fn main() -> Result<()> {
@@ -111,61 +127,97 @@ async fn measure<B: Bare>(
         );
     };
 
-    let mut booked = Rounds::default();
-    for round in 0..cli.rounds {
-        let ours = async {
-            let (service, event) = (Arc::clone(&service), event.clone());
-            rate(CALLERS, time, move || {
+    if cli.wants("bookings") {
+        let mut booked = Rounds::default();
+        for round in 0..cli.rounds {
+            let ours = async {
                 let (service, event) = (Arc::clone(&service), event.clone());
-                async move { book(&service, event).await }
-            })
-            .await
-        };
-        let theirs = async {
-            let bare = Arc::clone(&bare);
-            rate(CALLERS, time, move || {
+                rate(CALLERS, time, move || {
+                    let (service, event) = (Arc::clone(&service), event.clone());
+                    async move { book(&service, event).await }
+                })
+                .await
+            };
+            let theirs = async {
                 let bare = Arc::clone(&bare);
-                async move { bare.book().await }
-            })
-            .await
-        };
-        booked.add(round, ours, theirs).await?;
+                rate(CALLERS, time, move || {
+                    let bare = Arc::clone(&bare);
+                    async move { bare.book().await }
+                })
+                .await
+            };
+            booked.add(round, ours, theirs).await?;
+        }
+        line("bookings, one hot event, 64 callers", "≥ 5 × one by one", &booked);
+        let found = store
+            .reconcile(&event, false)
+            .await?
+            .context("the counter is gone")?;
+        ensure!(found.drift == 0, "{found:?}");
     }
-    line("bookings, one hot event, 64 callers", "≥ 5 × one by one", &booked);
-    let found = store
-        .reconcile(&event, false)
-        .await?
-        .context("the counter is gone")?;
-    ensure!(found.drift == 0, "{found:?}");
 
-    let mut read = Rounds::default();
-    for round in 0..cli.rounds {
-        let ours = async {
-            let (store, event) = (Arc::clone(&store), event.clone());
-            rate(CALLERS, time, move || {
+    if cli.wants("reads") {
+        let mut read = Rounds::default();
+        for round in 0..cli.rounds {
+            let ours = async {
                 let (store, event) = (Arc::clone(&store), event.clone());
-                async move { store.find_event(&event).await?.map(drop).context("no event") }
-            })
-            .await
-        };
-        let theirs = async {
-            let bare = Arc::clone(&bare);
-            rate(CALLERS, time, move || {
+                rate(CALLERS, time, move || {
+                    let (store, event) = (Arc::clone(&store), event.clone());
+                    async move { store.find_event(&event).await?.map(drop).context("no event") }
+                })
+                .await
+            };
+            let theirs = async {
                 let bare = Arc::clone(&bare);
-                async move { bare.read().await }
-            })
-            .await
-        };
-        read.add(round, ours, theirs).await?;
+                rate(CALLERS, time, move || {
+                    let bare = Arc::clone(&bare);
+                    async move { bare.read().await }
+                })
+                .await
+            };
+            read.add(round, ours, theirs).await?;
+        }
+        line("an event by id, 64 callers", "≥ 0.8 × a bare read", &read);
     }
-    line("an event by id, 64 callers", "≥ 0.8 × a bare read", &read);
 
-    let relayed = relay::rate(&store, &event, cli.messages).await?;
-    println!(
-        "| `{name}` | relay, {} messages, `local` | ≥ 5,000/s (`mongodb`) | {relayed:.0}/s | | |",
-        cli.messages
-    );
+    if cli.wants("relay") {
+        relayed(cli, name, &bare).await?;
+    }
     store.close().await?;
+    Ok(())
+}
+
+/// The relay beside the bare driver's same writes, each round in a store of its own: without an index the stand-in looks
+/// through whatever rounds before left.
+async fn relayed<B: Bare>(cli: &Cli, name: &str, bare: &Arc<B>) -> Result<()> {
+    let mut rounds = Rounds::default();
+    let mut alone = Vec::new();
+    for round in 0..cli.rounds {
+        let (store, event) = prepared(bare.new_store(round).await?).await?;
+        let ours = relay::rate(&store, &event, cli.messages).await?;
+        store.close().await?;
+        alone.push(ours);
+        if let Some(theirs) = bare.relay(cli.messages).await? {
+            rounds
+                .add(round, async { Ok(ours) }, async { Ok(theirs) })
+                .await?;
+        }
+    }
+    alone.sort_by(f64::total_cmp);
+    let (low, high) = (
+        alone.first().copied().unwrap_or_default(),
+        alone.last().copied().unwrap_or_default(),
+    );
+    let (ratio, theirs) = if rounds.is_empty() {
+        (String::from("–"), String::from("–"))
+    } else {
+        (rounds.ratio(), format!("{:.0}/s", rounds.bare()))
+    };
+    println!(
+        "| `{name}` | relay, {} messages, `local` | ≥ 5,000/s (`mongodb`) | {ratio} | {:.0}/s [{low:.0}, {high:.0}] | {theirs} |",
+        cli.messages,
+        rounds::middle(&alone),
+    );
     Ok(())
 }
 

@@ -63,6 +63,10 @@ impl Rounds {
         Ok(())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// The median of the ratios, with their range.
     pub(crate) fn ratio(&self) -> String {
         let ratios = sorted(self.pairs.iter().map(|(ours, bare)| ours / bare));
@@ -87,6 +91,6 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
 }
 
 /// The middle value; 0 for none.
-fn middle(sorted: &[f64]) -> f64 {
+pub(crate) fn middle(sorted: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }

@@ -23,8 +23,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::page::Page;
 use crate::routes::{Parts, metrics_app, rest_settings};
-use crate::{background, brokers, demo, page, stores};
+use crate::{background, brokers, demo, stores};
 
 /// Rows offered to a relay in memory; what does not fit is found by polling.
 const HANDOVER: usize = 8_192;
@@ -335,7 +336,7 @@ fn services(
         readiness,
         events,
         bookings,
-        page: page::router(settings)?,
+        page: Page::load(settings)?,
     };
     Ok((parts, relays, dispatch))
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use myevents_core::ports::UnknownCapacity;
@@ -20,12 +22,15 @@ use serde_json::{Value, json};
 #[cfg_attr(not(page_built), folder = "../../frontend/placeholder")]
 struct Site;
 
-/// Paths that the page itself tells apart. Every other path that nobody knows stays a problem of the API.
-const VIEWS: [&str; 7] = [
+/// Paths that the page itself tells apart. Every other path that nobody knows stays a problem of the API, but for browsers.
+const VIEWS: [&str; 10] = [
     "/",
     "/e/{id}",
+    "/e/{id}/",
     "/t/{id}",
+    "/t/{id}/",
     "/my",
+    "/my/",
     "/organise",
     "/organise/",
     "/organise/{*rest}",
@@ -36,22 +41,64 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000
 /// May be kept, but has to be asked for before it is used.
 const ASK_FIRST: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// The page's routes.
-///
-/// # Errors
-/// When the file that `page_config` names can't be read, or is no JSON object.
-pub(crate) fn router(settings: &Settings) -> Result<Router> {
-    let config = config(settings)?;
-    let policy = policy(&config)?;
+/// The page as it is served.
+#[derive(Clone)]
+pub(crate) struct Page {
+    pub(crate) routes: Router,
+    index: Arc<Served>,
+}
+
+impl std::fmt::Debug for Page {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Page").finish_non_exhaustive()
+    }
+}
+
+impl Page {
+    /// # Errors
+    /// When the file that `page_config` names can't be read, or is no JSON object.
+    pub(crate) fn load(settings: &Settings) -> Result<Self> {
+        let config = config(settings)?;
+        let policy = policy(&config)?;
+        let index = Served::load("index.html", policy.clone()).context("the page is gone")?;
+        let index = Arc::new(index);
+        let routes = router(config, policy, &index)?;
+        Ok(Self { routes, index })
+    }
+
+    /// Whoever asks for a page where there is none gets one that says so; programs get what `unknown` answers.
+    pub(crate) fn for_people(&self, unknown: Router) -> Router {
+        let index = Arc::clone(&self.index);
+        unknown.layer(from_fn(move |request: Request, next: Next| {
+            let page = wants_page(&request).then(|| index.missing());
+            async move {
+                match page {
+                    Some(page) => page,
+                    None => next.run(request).await,
+                }
+            }
+        }))
+    }
+}
+
+/// Browsers name HTML when somebody goes to an address; a file of the page that is gone is no page, whoever asks.
+fn wants_page(request: &Request) -> bool {
+    let mut accepted = request.headers().get_all(header::ACCEPT).iter();
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && !request.uri().path().starts_with("/assets/")
+        && accepted.any(|list| list.to_str().is_ok_and(|list| list.contains("text/html")))
+}
+
+fn router(config: Value, policy: HeaderValue, index: &Arc<Served>) -> Result<Router> {
     let mut router = Router::new();
     for name in Site::iter().filter(|name| !is_copy(name)) {
-        let served = Arc::new(Served::load(&name, policy.clone()).context("a file of the page is gone")?);
         if name == "index.html" {
             for view in VIEWS {
-                router = router.route(view, serve(&served));
+                router = router.route(view, serve(index));
             }
         } else if name != "config.json" {
-            router = router.route(&format!("/{name}"), serve(&served));
+            let served = Served::load(&name, policy.clone()).context("a file of the page is gone")?;
+            router = router.route(&format!("/{name}"), serve(&Arc::new(served)));
         }
     }
     let config = Arc::new(Served::of_text(config.to_string(), "application/json", policy));
@@ -200,6 +247,16 @@ impl Served {
             brotli: None,
             gzip: None,
         }
+    }
+
+    /// What stands where nothing is: not to be kept, and not in every form.
+    fn missing(&self) -> Response {
+        let mut response = self.answer(&HeaderMap::new());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        let headers = response.headers_mut();
+        headers.remove(header::ETAG);
+        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        response
     }
 
     fn answer(&self, asked: &HeaderMap) -> Response {

@@ -18,14 +18,16 @@ use myevents_core::service::{BookingService, EventService};
 use prometheus::Registry;
 use utoipa::openapi::OpenApi;
 
+use crate::page::Page;
+
 /// What all listeners are made from.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
     pub(crate) readiness: Readiness,
     pub(crate) events: Option<(Arc<EventService>, RestSettings)>,
     pub(crate) bookings: Option<(Arc<BookingService>, RestSettings)>,
-    /// The page's routes; none where the program has no page.
-    pub(crate) page: Router,
+    /// Without routes where the program has no page.
+    pub(crate) page: Page,
 }
 
 /// How the routes of a service behave.
@@ -44,10 +46,14 @@ pub(crate) fn rest_settings(
 }
 
 impl Parts {
-    fn complete(&self, routes: Router, document: fn() -> OpenApi) -> Router {
+    fn settings(&self) -> RestSettings {
         let settings = self.events.as_ref().map(|(_, settings)| settings);
         let settings = settings.or(self.bookings.as_ref().map(|(_, settings)| settings));
-        let settings = settings.cloned().unwrap_or_default();
+        settings.cloned().unwrap_or_default()
+    }
+
+    fn complete(&self, routes: Router, document: fn() -> OpenApi) -> Router {
+        let settings = self.settings();
         let routes = routes
             .merge(health_router(self.readiness.clone(), &settings))
             .merge(docs_router(document, &settings));
@@ -83,7 +89,9 @@ impl Parts {
     /// Page, docs and both APIs on one origin.
     pub(crate) fn whole_app(&self) -> Router {
         let routes = self.event_routes().merge(self.booking_routes());
-        self.complete(routes.merge(self.page.clone()), merged_document)
+        let app = self.complete(routes.merge(self.page.routes.clone()), merged_document);
+        let unknown = with_fallback(Router::new(), &self.settings());
+        app.fallback_service(self.page.for_people(unknown))
     }
 }
 

@@ -52,8 +52,11 @@ async fn views_files_and_configuration_are_served_with_what_protects_them() -> R
     assert_eq!(page.status, 200);
     for view in [
         "/e/5f2b",
+        "/e/5f2b/",
         "/t/abc",
+        "/t/abc/",
         "/my",
+        "/my/",
         "/organise",
         "/organise/events/new",
         "/organise/a/b/c",
@@ -77,6 +80,19 @@ async fn views_files_and_configuration_are_served_with_what_protects_them() -> R
         assert_eq!(answer.status, 404, "{unknown}");
         assert_eq!(answer.json()?["type"], "urn:myevents:problem:unknown-path");
     }
+    // A browser gets the page, which says that there is nothing.
+    let browser = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    for unknown in ["/e", "/e/a/b", "/nothing"] {
+        let answer = get(&program, unknown, &[browser]).await;
+        assert_eq!((answer.status, &answer.body), (404, &page.body), "{unknown}");
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+        assert_eq!(answer.header("vary"), Some("accept"));
+        assert!(answer.header("content-security-policy").is_some());
+        let sent = send(&program, "POST", unknown, &[browser], "").await;
+        assert_eq!(sent.json()?["type"], "urn:myevents:problem:unknown-path");
+    }
+    let lost = get(&program, "/assets/nothing.js", &[browser]).await;
+    assert_eq!(lost.json()?["type"], "urn:myevents:problem:unknown-path");
     let tag = page.header("etag").unwrap().to_owned();
     let again = get(&program, "/my", &[("if-none-match", &tag)]).await;
     assert_eq!((again.status, again.body.len()), (304, 0));

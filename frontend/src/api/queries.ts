@@ -1,5 +1,6 @@
 /** What views ask for, kept and shared by TanStack Query. */
 import { QueryClient, useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { useBackoff } from './backoff';
 import { type Availability, type Booking, bookings, type Event, events, nextCursor, taken } from './client';
 import { asApiError } from './problem';
@@ -62,6 +63,8 @@ export function useEvent(id: string) {
     queryKey: ['event', id],
     queryFn: ({ signal }) => fetchEvent(id, signal),
     enabled: id !== '',
+    // Seldom is enough for what seldom changes; `useLeft` hears sooner when something has happened.
+    refetchInterval: 60_000,
     // What the list has already shown stands in until the event's own answer is there.
     placeholderData: listed(id),
   });
@@ -85,7 +88,7 @@ async function fetchLeft(ids: string[], signal?: AbortSignal): Promise<Left> {
 /** What is left of these events, kept fresh. */
 export function useLeft(ids: string[]) {
   const refetchInterval = useBackoff();
-  return useQuery({
+  const asked = useQuery({
     queryKey: ['left', ids],
     queryFn: ({ signal }) => fetchLeft(ids, signal),
     enabled: ids.length > 0,
@@ -94,6 +97,11 @@ export function useLeft(ids: string[]) {
     // A longer list keeps showing what is known of its beginning.
     placeholderData: (previous) => previous,
   });
+  // While it is asked anew the query forgets that it has failed, and a view must not flicker between the two.
+  const [failed, setFailed] = useState<unknown>();
+  if (asked.error && asked.error !== failed) setFailed(asked.error);
+  if (asked.isSuccess && failed) setFailed(undefined);
+  return { data: asked.data, answered: asked.isSuccess && !asked.isPlaceholderData, failed, refetch: asked.refetch };
 }
 
 export async function fetchBooking(id: string, signal?: AbortSignal): Promise<Booking> {

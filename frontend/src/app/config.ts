@@ -47,12 +47,18 @@ function overlay<T extends object>(defaults: T, given: unknown): T {
   return result as T;
 }
 
-/** Loads it. A site without the file has the defaults; a site that can't be reached is an error. */
+/** Loads it. A site that has no such file, or none that is JSON, has the defaults; a site that can't be reached is an error. */
 export async function loadConfig(): Promise<PageConfig> {
   const response = await fetch('/config.json', { headers: { accept: 'application/json' } });
   if (response.status === 404) return DEFAULTS;
   if (!response.ok) throw new Error(`config.json: status ${response.status}`);
-  return readConfig(await response.json());
+  const text = await response.text();
+  try {
+    return readConfig(JSON.parse(text));
+  } catch {
+    // Where every unknown path answers with the page, a file that is not there is one of them.
+    return DEFAULTS;
+  }
 }
 
 const Context = createContext<PageConfig>(DEFAULTS);

@@ -13,17 +13,31 @@ function backing(): Storage | undefined {
   }
 }
 
-export function keep(name: string, value: unknown): void {
-  const text = JSON.stringify(value);
+function write(name: string, text: string): boolean {
   try {
     const store = backing();
-    if (!store) throw new Error('no storage');
-    store.setItem(PREFIX + name, text);
-    memory.delete(name);
+    store?.setItem(PREFIX + name, text);
+    return store !== undefined;
   } catch {
-    memory.set(name, text);
+    return false;
   }
+}
+
+/** Tells whether it lasts longer than this tab. */
+export function keep(name: string, value: unknown): boolean {
+  const text = JSON.stringify(value);
+  const lasts = write(name, text);
+  if (lasts) memory.delete(name);
+  else memory.set(name, text);
   changed();
+  return lasts;
+}
+
+/** Whether a record of the usual size would last. */
+export function lasting(): boolean {
+  if (memory.size > 0 || !write('probe', ' '.repeat(1_000))) return false;
+  backing()?.removeItem(`${PREFIX}probe`);
+  return true;
 }
 
 export function forget(name: string): void {

@@ -1,14 +1,15 @@
 /** Beside an event: what is left, whether it is on sale, the form, and the booking on its way. */
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Alert, Button } from 'react-bootstrap';
 import { useNavigate } from 'react-router';
-import { nowSeconds } from '../api/clock';
 import type { Event } from '../api/client';
 import { useConfig } from '../app/config';
-import { mostSeats, needsPerson, saleOf, type Seats } from '../events/sale';
+import { lasting } from '../app/storage';
+import { mostSeats, needsPerson, type Seats } from '../events/sale';
+import { useSale } from '../events/useSale';
 import { short, zoneOf } from '../events/when';
 import { useI18n } from '../i18n';
-import { Bone, ProblemText } from '../ui/States';
+import { Bone, Failure, ProblemText } from '../ui/States';
 import { type Attempt, dismiss, start, useAttempts } from './attempts';
 import { BookingForm, type Wish } from './BookingForm';
 import { type Identity, newIdentity, newPending } from './pending';
@@ -51,7 +52,11 @@ export function BookingPanel({ event, seats, refresh }: { event: Event; seats: S
   const navigate = useNavigate();
   const attempts = useAttempts();
   const identity = useRef<Identity>(null);
-  const attempt = attempts.find((each) => each.pending.event.id === event.ID && !each.pending.left);
+  const [lasts] = useState(lasting);
+  const here = attempts.filter((each) => each.pending.event.id === event.ID);
+  const attempt = here.find((each) => !each.pending.left);
+  // A first try that was given up may still be granted: another one under a new key could book twice.
+  const undecided = here.some((each) => each.pending.left && !each.ended);
   const ended = attempt?.ended;
   // A booking that was made stays busy: the ticket's view is on its way, and the form must not be sent again meanwhile.
   const busy = attempt !== undefined && (ended === undefined || ended.kind === 'booked');
@@ -71,19 +76,20 @@ export function BookingPanel({ event, seats, refresh }: { event: Event; seats: S
 
   const submit = (wish: Wish) => {
     // A second click comes before the page has been drawn anew.
-    if (busy || identity.current) return;
+    if (busy || undecided || identity.current) return;
     if (key) dismiss(key);
     identity.current = newIdentity();
     start(newPending(identity.current, ticketEvent(event), wish, Date.now()));
   };
 
   const zone = zoneOf(event);
-  const sale = saleOf(event, sales, nowSeconds());
+  const sale = useSale(event);
   const left = seats.kind === 'left' ? seats.left : null;
   const before = attempt?.pending.body;
   const wish = { seats: before?.seats ?? 1, name: before?.name ?? '', email: before?.email ?? '' };
   const limits = { left, most: mostSeats(event, sales), needsEmail: needsPerson(event) };
-  const open = sale.kind === 'open' && (left !== 0 || busy) && !(seats.kind === 'unknown' && sales.unknownCapacity === 'refuse');
+  const known = seats.kind === 'left' || (seats.kind === 'unknown' && sales.unknownCapacity === 'allow');
+  const open = sale.kind === 'open' && known && !undecided && (left !== 0 || busy);
 
   return (
     <section className="panel" id="book" aria-labelledby="book-title">
@@ -99,20 +105,22 @@ export function BookingPanel({ event, seats, refresh }: { event: Event; seats: S
       {sale.kind === 'notYet' && <Alert variant="secondary">{t('book.notYet', { date: short(sale.at, zone, locale) })}</Alert>}
       {sale.kind === 'ended' && <Alert variant="secondary">{t('sale.endedAt', { date: short(sale.at, zone, locale) })}</Alert>}
       {sale.kind === 'over' && <Alert variant="secondary">{t('sale.isOver')}</Alert>}
+      {sale.kind === 'open' && seats.kind === 'failed' && !busy && <Failure error={seats.error} retry={refresh} />}
       {sale.kind === 'open' && left === 0 && !busy && (
         <Alert variant="secondary">
           <p className="alert-title">{t('book.soldOut')}</p>
           <p>{t('book.soldOut.text')}</p>
         </Alert>
       )}
-      {sale.kind === 'open' && seats.kind === 'unknown' && !open && <Alert variant="secondary">{t('book.unknown')}</Alert>}
+      {sale.kind === 'open' && seats.kind === 'unknown' && !known && <Alert variant="secondary">{t('book.unknown')}</Alert>}
       <div aria-live="assertive">{attempt && <Refused attempt={attempt} retry={(seats) => submit({ ...attempt.pending.body, seats })} />}</div>
       {busy && <Progress attempt={attempt} />}
+      {undecided && <p className="muted">{t('book.undecided')}</p>}
       {/* It stays while nothing can be booked, so that what was typed is still there when a seat comes back. */}
-      <div hidden={!open || seats.kind === 'loading'}>
+      <div hidden={!open}>
         <BookingForm limits={limits} first={wish} busy={busy} submit={submit} />
         {event.SalesEnd != null && <p className="field-help">{t('sale.until', { date: short(event.SalesEnd, zone, locale) })}</p>}
-        <p className="panel-foot">{t('book.privacy')}</p>
+        <p className="panel-foot">{t('book.noAccount')} {t(lasts ? 'book.kept' : 'book.notKept')}</p>
       </div>
     </section>
   );

@@ -1,23 +1,24 @@
 /** `/my`: the tickets that this browser knows. */
 import { useQueries } from '@tanstack/react-query';
-import { useEffect } from 'react';
+import { useEffect, useState } from 'react';
 import { Button } from 'react-bootstrap';
 import { Link } from 'react-router';
 import { nowSeconds } from '../api/clock';
-import { fetchBooking } from '../api/queries';
+import { fetchBooking, fetchEvent } from '../api/queries';
 import { DateBlock } from '../events/EventCard';
 import { knownZone, timeRange } from '../events/when';
 import { useI18n } from '../i18n';
 import { Icon } from '../ui/Icon';
+import { keepFocus } from '../ui/focus';
 import { Head } from '../ui/Page';
 import { Notice } from '../ui/States';
-import { forgetTicket, keepTicket, type Ticket, useTickets } from './tickets';
+import { bookingOf, forgetTicket, keepTicket, type Ticket, ticketEvent, useTickets } from './tickets';
 
-function Row({ ticket, over }: { ticket: Ticket; over: boolean }) {
+function Row({ ticket, over, remove }: { ticket: Ticket; over: boolean; remove: () => void }) {
   const { t, locale } = useI18n();
   const { event } = ticket;
   const zone = knownZone(event.zone);
-  const cancelled = ticket.state !== 'confirmed';
+  const cancelled = ticket.state !== 'confirmed' || event.cancelled;
   return (
     <li className={over ? 'ticket-row is-off' : 'ticket-row'}>
       <DateBlock seconds={event.start} zone={zone} />
@@ -27,14 +28,22 @@ function Row({ ticket, over }: { ticket: Ticket; over: boolean }) {
             {event.name}
           </Link>
         </h3>
-        <p className="muted">{[timeRange(event.start, event.end, zone, locale), event.place].filter(Boolean).join(' · ')}</p>
+        <p className="muted">
+          {timeRange(event.start, event.end, zone, locale)}
+          {event.place && (
+            <>
+              {' · '}
+              <bdi>{event.place}</bdi>
+            </>
+          )}
+        </p>
         <p>
-          <span className={cancelled ? 'tag tag-off' : 'tag tag-good'}>{t(cancelled ? 'ticket.cancelled' : 'ticket.confirmed')}</span>{' '}
+          <span className={cancelled ? 'tag tag-off' : 'tag tag-good'}>{t(ticket.state !== 'confirmed' ? 'ticket.cancelled' : event.cancelled ? 'event.cancelled' : 'ticket.confirmed')}</span>{' '}
           <span className="muted">{t('ticket.seats', { n: ticket.seats })}</span>
         </p>
       </div>
       {over && (
-        <Button variant="link" size="sm" className="above" aria-label={t('my.remove.label', { event: event.name })} onClick={() => forgetTicket(ticket.id)}>
+        <Button variant="link" size="sm" className="above" aria-label={t('my.remove.label', { event: event.name })} onClick={remove}>
           <Icon name="bin" size={18} />
         </Button>
       )}
@@ -51,14 +60,32 @@ export function MyTickets() {
       queryFn: ({ signal }: { signal: AbortSignal }) => fetchBooking(ticket.id, signal),
     })),
   });
-  useEffect(() => {
-    tickets.forEach((ticket, index) => {
-      const booking = answers[index]?.data;
-      if (booking && booking.ID === ticket.id && booking.State !== ticket.state) keepTicket(booking, ticket.event);
-    });
-  }, [tickets, answers]);
   const now = nowSeconds();
-  const isOver = (ticket: Ticket) => ticket.state !== 'confirmed' || ticket.event.end < now;
+  const isOver = (ticket: Ticket) => ticket.state !== 'confirmed' || ticket.event.cancelled === true || ticket.event.end < now;
+  const coming = [...new Set(tickets.filter((ticket) => !isOver(ticket)).map((ticket) => ticket.event.id))];
+  const events = useQueries({
+    queries: coming.map((id) => ({
+      queryKey: ['event', id],
+      queryFn: ({ signal }: { signal: AbortSignal }) => fetchEvent(id, signal),
+    })),
+  });
+  useEffect(() => {
+    // What is kept follows what the services say.
+    tickets.forEach((ticket, index) => {
+      const asked = answers[index]?.data;
+      const booking = asked?.ID === ticket.id ? asked : bookingOf(ticket);
+      const event = events.find((each) => each.data?.event.ID === ticket.event.id)?.data?.event;
+      const about = event ? ticketEvent(event) : ticket.event;
+      const same = booking.State === ticket.state && JSON.stringify(about) === JSON.stringify(ticket.event);
+      if (!same) keepTicket(booking, about);
+    });
+  }, [tickets, answers, events]);
+  const [removed, setRemoved] = useState('');
+  const remove = (ticket: Ticket) => {
+    forgetTicket(ticket.id);
+    setRemoved(t('my.removed', { event: ticket.event.name }));
+    keepFocus();
+  };
   const groups = [
     { title: t('my.coming'), list: tickets.filter((ticket) => !isOver(ticket)), over: false },
     { title: t('my.past'), list: tickets.filter(isOver).reverse(), over: true },
@@ -66,6 +93,9 @@ export function MyTickets() {
   return (
     <>
       <Head title={t('my.title')} lead={tickets.length > 0 ? t('my.lead') : undefined} />
+      <p className="visually-hidden" role="status">
+        {removed}
+      </p>
       {tickets.length === 0 && (
         <Notice icon="ticket" title={t('my.empty')} text={t('my.empty.text')}>
           <Link className="btn btn-primary" to="/">
@@ -80,7 +110,7 @@ export function MyTickets() {
               <h2>{title}</h2>
               <ul className="ticket-rows">
                 {list.map((ticket) => (
-                  <Row key={ticket.id} ticket={ticket} over={over} />
+                  <Row key={ticket.id} ticket={ticket} over={over} remove={() => remove(ticket)} />
                 ))}
               </ul>
             </section>

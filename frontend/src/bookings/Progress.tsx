@@ -1,11 +1,14 @@
 /** A booking on its way, and what one may do meanwhile. */
+import { useState } from 'react';
 import { Button, Spinner } from 'react-bootstrap';
+import { lasting } from '../app/storage';
 import { useI18n } from '../i18n';
 import { type Attempt, leave, nudge } from './attempts';
 
 export function Progress({ attempt }: { attempt: Attempt }) {
   const { t } = useI18n();
   const { delay, pending } = attempt;
+  const [lasts] = useState(lasting);
   return (
     <div className="progress-box">
       <p className="progress-line" role="status">
@@ -14,7 +17,7 @@ export function Progress({ attempt }: { attempt: Attempt }) {
       </p>
       {delay && (
         <>
-          <p className="muted">{t('book.safe')}</p>
+          <p className="muted">{t(lasts ? 'book.safe' : 'book.unsafe')}</p>
           <div className="button-row">
             {delay !== 'deciding' && (
               <Button variant="outline-primary" size="sm" onClick={nudge}>

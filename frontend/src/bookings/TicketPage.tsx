@@ -5,6 +5,7 @@ import { Link, useLocation, useParams } from 'react-router';
 import type { Booking, Event } from '../api/client';
 import { asApiError } from '../api/problem';
 import { useBooking, useEvent } from '../api/queries';
+import { lasting } from '../app/storage';
 import { CalendarButton } from '../events/EventPage';
 import { Poster } from '../events/Poster';
 import { longDay, short, timeRange, zoneName, zoneOf } from '../events/when';
@@ -16,7 +17,7 @@ import { Failure, Loading, NotFound } from '../ui/States';
 import { dismissBooked } from './attempts';
 import { useCancel } from './cancel';
 import { Qr } from './Qr';
-import { keepTicket, ticketEvent, useTickets } from './tickets';
+import { bookingOf, eventOf, keepTicket, ticketEvent, useTickets } from './tickets';
 
 function Facts({ booking, event }: { booking: Booking; event?: Event }) {
   const { t, locale } = useI18n();
@@ -68,9 +69,8 @@ function Ticket({ booking, event }: { booking: Booking; event?: Event }) {
         </div>
       </div>
       <div className="ticket-stub">
-        {cancelled ? (
-          <p>{t('ticket.gone')}</p>
-        ) : (
+        <div role="status">{cancelled && <p>{t('ticket.gone')}</p>}</div>
+        {!cancelled && (
           <>
             <Qr text={`${window.location.origin}/t/${booking.ID}`} label={t('ticket.qr')} />
             <p>{t('ticket.qr.text')}</p>
@@ -86,11 +86,15 @@ export function TicketPage() {
   const { t } = useI18n();
   const location = useLocation();
   const asked = useBooking(id);
-  const booking = asked.data;
-  const about = useEvent(booking?.EventID ?? '');
-  const event = about.data?.event;
   const kept = useTickets().find((ticket) => ticket.id === id);
+  const about = useEvent(asked.data?.EventID ?? kept?.event.id ?? '');
+  // At the entrance without a network what is kept is enough: the code needs nothing more.
+  const missing = asked.isError && asApiError(asked.error).status === 404;
+  const stale = !asked.data && !missing && kept !== undefined;
+  const booking = asked.data ?? (stale ? bookingOf(kept) : undefined);
+  const event = about.data?.event ?? (kept && eventOf(kept));
   const cancel = useCancel();
+  const [lasts] = useState(lasting);
   const [asking, setAsking] = useState(false);
   const fresh = (location.state as { fresh?: boolean } | null)?.fresh === true;
   const known = kept !== undefined;
@@ -98,12 +102,12 @@ export function TicketPage() {
   useEffect(() => dismissBooked(id), [id]);
   useEffect(() => {
     // What is kept follows what the services say.
-    if (known && booking && event && !about.isPlaceholderData) keepTicket(booking, ticketEvent(event));
-  }, [known, booking, event, about.isPlaceholderData]);
+    if (known && asked.data && about.data && !about.isPlaceholderData) keepTicket(asked.data, ticketEvent(about.data.event));
+  }, [known, asked.data, about.data, about.isPlaceholderData]);
 
-  if (asked.isPending) return <Loading />;
   if (!booking) {
-    return asApiError(asked.error).status === 404 ? (
+    if (!asked.isError) return <Loading />;
+    return missing ? (
       <NotFound title={t('ticket.notFound')} text={t('ticket.notFound.text')} />
     ) : (
       <Failure error={asked.error} retry={() => void asked.refetch()} main />
@@ -116,6 +120,19 @@ export function TicketPage() {
       <Title>{t('ticket.title')}</Title>
       <div role="status">{fresh && !cancelled && <Alert variant="success">{t('book.done')}</Alert>}</div>
       {event?.Cancelled && !cancelled && <Alert variant="warning">{t('ticket.eventCancelled')}</Alert>}
+      {stale && !asked.isError && (
+        <p className="muted no-print" role="status">
+          {t('app.loading')}
+        </p>
+      )}
+      {stale && asked.isError && (
+        <Alert variant="warning">
+          {t('ticket.stale')}{' '}
+          <Button variant="link" size="sm" onClick={() => void asked.refetch()}>
+            {t('state.retry')}
+          </Button>
+        </Alert>
+      )}
       {about.isError && !event && <Failure error={about.error} retry={() => void about.refetch()} />}
       <Ticket booking={booking} event={event} />
       <div className="button-row no-print">
@@ -124,13 +141,13 @@ export function TicketPage() {
             <Icon name="print" size={16} /> {t('ticket.print')}
           </Button>
         )}
-        {event && !cancelled && <CalendarButton event={event} />}
+        {event && !cancelled && !event.Cancelled && <CalendarButton event={event} />}
         {!known && event && (
           <Button variant="outline-primary" size="sm" onClick={() => keepTicket(booking, ticketEvent(event))}>
             <Icon name="ticket" size={16} /> {t('ticket.keep')}
           </Button>
         )}
-        {!cancelled && (
+        {!cancelled && !stale && (
           <Button variant="outline-danger" size="sm" onClick={() => setAsking(true)}>
             {t('ticket.cancel')}
           </Button>
@@ -138,7 +155,7 @@ export function TicketPage() {
       </div>
       {!cancelled && (
         <p className="muted no-print">
-          {t('ticket.secret')} {known && t('ticket.kept')}
+          {t('ticket.secret')} {known && t(lasts ? 'ticket.kept' : 'ticket.notKept')}
         </p>
       )}
       {asking && (

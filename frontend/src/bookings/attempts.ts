@@ -3,9 +3,10 @@ import { useSyncExternalStore } from 'react';
 import { type Booking, bookings, taken } from '../api/client';
 import { fetchBooking, queries } from '../api/queries';
 import type { PageConfig } from '../app/config';
+import { keepFocus } from '../ui/focus';
 import { allPending, dropPending, findPending, type Pending, savePending } from './pending';
 import { type Delay, type Ended, lookUp, settle } from './settle';
-import { keepTicket } from './tickets';
+import { bookingOf, findTicket, keepTicket } from './tickets';
 
 export interface Attempt {
   pending: Pending;
@@ -74,13 +75,34 @@ function begin(pending: Pending, resumed: boolean): void {
   void (navigator.locks ? navigator.locks.request(name, work) : work());
 }
 
+/** Another tab has seen it through meanwhile: what it has kept says how it ended. */
+function elsewhere(pending: Pending): Ended {
+  const ticket = findTicket(pending.body.id);
+  return ticket ? { kind: 'booked', booking: bookingOf(ticket) } : { kind: 'nothing' };
+}
+
 async function carryThrough(pending: Pending, resumed: boolean): Promise<void> {
-  if (resumed && !findPending(pending.key)) {
-    // Another tab has seen it through meanwhile.
-    dismiss(pending.key);
+  // While it waited for its turn another tab may have tried, been told to stop, or come to the end.
+  const kept = findPending(pending.key);
+  if (kept) {
+    Object.assign(pending, kept);
+    update(pending.key, {});
+  } else if (resumed) {
+    const ended = elsewhere(pending);
+    // Where nothing was booked there is no ticket to go to: the banner says it, on whatever view.
+    if (ended.kind === 'nothing') pending.left = true;
+    update(pending.key, { ended });
     return;
   }
-  const gone = () => pending.left === true || Date.now() - pending.begun > STALE;
+  /** Nobody waits for it any more; from then on every view tells how it ends. */
+  const gone = () => {
+    if (!pending.left && Date.now() - pending.begun > STALE) {
+      pending.left = true;
+      savePending(pending);
+      update(pending.key, { resumed: true });
+    }
+    return pending.left === true;
+  };
   class Left extends Error {}
   const means = {
     send,
@@ -133,6 +155,8 @@ export function leave(key: string): void {
   attempt.pending.left = true;
   savePending(attempt.pending);
   update(key, { resumed: true });
+  // The button that was pressed is gone.
+  keepFocus();
   nudge();
 }
 

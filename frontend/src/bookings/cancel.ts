@@ -13,9 +13,10 @@ export function useCancel() {
     retry: (count, error) => count < 5 && [0, 502, 503, 504].includes(asApiError(error).status),
     retryDelay: (count) => Math.min(500 * 2 ** count, 5_000),
     onSuccess: async (id) => {
-      await queries.invalidateQueries({ queryKey: ['booking', id] });
       void queries.invalidateQueries({ queryKey: ['left'] });
-      void queries.invalidateQueries({ queryKey: ['bookings'] });
+      void queries.invalidateQueries({ queryKey: ['charted'] });
+      // The view shows it before the dialog closes, so that the focus goes to what is still there.
+      await Promise.all([['booking', id], ['bookings']].map((queryKey) => queries.invalidateQueries({ queryKey })));
     },
   });
 }

@@ -30,10 +30,11 @@ export function newIdentity(): Identity {
 }
 
 export function newPending(identity: Identity, event: TicketEvent, wish: Omit<Pending['body'], 'id'>, now: number): Pending {
-  return { key: identity.key, event, body: { id: identity.id, ...wish }, begun: now, lost: null };
+  return { key: identity.key, event, body: { ...wish, id: identity.id }, begun: now, lost: null };
 }
 
-export const savePending = (pending: Pending): void => keep(START + pending.key, pending);
+/** Tells whether a reload would find it again. */
+export const savePending = (pending: Pending): boolean => keep(START + pending.key, pending);
 export const dropPending = (key: string): void => forget(START + key);
 export const findPending = (key: string): Pending | undefined => recall<Pending>(START + key);
 export const allPending = (): Pending[] => recallAll<Pending>(START);

@@ -45,6 +45,14 @@ function run(answers: (ApiError | Booking)[], each = 100) {
   return { means, pending, saved, sent, waits };
 }
 
+test('a wish taken over from an earlier booking is another booking', () => {
+  const first = newPending(newIdentity(), event, { seats: 4, name: 'Ada' }, 1);
+  const identity = newIdentity();
+  const second = newPending(identity, event, { ...first.body, seats: 2 }, 2);
+  expect(second.body).toEqual({ id: identity.id, seats: 2, name: 'Ada' });
+  expect(second.body.id).not.toBe(first.body.id);
+});
+
 test('it is written down before it is sent', async () => {
   const { means, pending, saved } = run([booking]);
   const send = vi.spyOn(means, 'send').mockImplementation(() => {

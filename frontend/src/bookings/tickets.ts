@@ -1,7 +1,7 @@
 /** The tickets that this browser knows: enough of each to show it before, or without, an answer of the services. */
 import { useMemo, useSyncExternalStore } from 'react';
 import type { Booking, Event } from '../api/client';
-import { forget, keep, onChange, recallAll } from '../app/storage';
+import { forget, keep, onChange, recall, recallAll } from '../app/storage';
 
 /** What a ticket has to say of its event. */
 export interface TicketEvent {
@@ -11,6 +11,8 @@ export interface TicketEvent {
   end: number;
   zone: string;
   place: string;
+  /** The event was called off. */
+  cancelled?: boolean;
 }
 
 export interface Ticket {
@@ -32,12 +34,27 @@ export function ticketEvent(event: Event): TicketEvent {
     end: event.EndDate,
     zone: event.Location?.TimeZone ?? 'Etc/UTC',
     place: event.Location?.Name ?? '',
+    ...(event.Cancelled && { cancelled: true }),
   };
 }
 
 export function keepTicket(booking: Booking, event: TicketEvent): void {
   const ticket: Ticket = { id: booking.ID, event, seats: booking.Seats, state: booking.State, date: booking.Date };
   keep(START + booking.ID, ticket);
+}
+
+export const findTicket = (id: string): Ticket | undefined => recall<Ticket>(START + id);
+
+/** The booking as far as the ticket tells it. */
+export function bookingOf({ id, event, seats, state, date }: Ticket): Booking {
+  return { ID: id, EventID: event.id, Seats: seats, State: state, Date: date };
+}
+
+/** The event as far as the ticket tells it. */
+export function eventOf({ event: { id, name, start, end, zone, place, cancelled } }: Ticket): Event {
+  const about: Event = { ID: id, Name: name, Duration: 0, StartDate: start, EndDate: end, Cancelled: cancelled };
+  // Without an ID a place stands for none.
+  return { ...about, Location: { ID: place && id, Name: place, TimeZone: zone } };
 }
 
 export function forgetTicket(id: string): void {

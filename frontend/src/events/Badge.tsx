@@ -1,15 +1,13 @@
 /** In one or two words: whether there are seats. */
-import { useConfig } from '../app/config';
-import { nowSeconds } from '../api/clock';
 import type { Event } from '../api/client';
 import { useI18n } from '../i18n';
-import { isScarce, saleOf, type Seats } from './sale';
+import { isScarce, type Seats } from './sale';
+import { useSale } from './useSale';
 import { shortDay, zoneOf } from './when';
 
 export function Badge({ event, seats }: { event: Event; seats: Seats }) {
   const { t, locale } = useI18n();
-  const { sales } = useConfig();
-  const sale = saleOf(event, sales, nowSeconds());
+  const sale = useSale(event);
   const [tone, text] = ((): [string, string] => {
     switch (sale.kind) {
       case 'cancelled':
@@ -24,6 +22,7 @@ export function Badge({ event, seats }: { event: Event; seats: Seats }) {
         break;
     }
     if (seats.kind === 'loading') return ['loading', ''];
+    if (seats.kind === 'failed') return ['unknown', t('seats.failed')];
     if (seats.kind === 'unknown') return ['unknown', t('seats.unknown')];
     if (seats.left === 0) return ['off', t('seats.soldOut')];
     return isScarce(seats.left, seats.capacity)

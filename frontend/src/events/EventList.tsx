@@ -37,7 +37,7 @@ function Cards({ events }: { events: Event[] }) {
   return (
     <div className="cards">
       {events.map((event) => (
-        <EventCard key={event.ID} event={event} seats={seatsOf(left.data?.[event.ID], left.isSuccess && !left.isPlaceholderData)} />
+        <EventCard key={event.ID} event={event} seats={seatsOf(left.data?.[event.ID], left)} />
       ))}
     </div>
   );

@@ -1,10 +1,11 @@
 /** `/e/{id}`: one event, and the form to book it. */
+import { useEffect } from 'react';
 import { Button } from 'react-bootstrap';
 import { Link, useParams } from 'react-router';
 import type { Event } from '../api/client';
 import { nowSeconds } from '../api/clock';
 import { asApiError } from '../api/problem';
-import { useEvent, useLeft } from '../api/queries';
+import { queries, useEvent, useLeft } from '../api/queries';
 import { useConfig } from '../app/config';
 import { BookingPanel } from '../bookings/BookingPanel';
 import { ticketEvent } from '../bookings/tickets';
@@ -124,6 +125,11 @@ export function EventPage() {
   const { t } = useI18n();
   const asked = useEvent(id);
   const left = useLeft([id]);
+  const none = left.data?.[id]?.Available === 0;
+  useEffect(() => {
+    // None left may mean that it was called off.
+    if (none) void queries.invalidateQueries({ queryKey: ['event', id] });
+  }, [none, id]);
   if (asked.isPending) {
     return (
       <Loading>
@@ -144,7 +150,11 @@ export function EventPage() {
     return asApiError(asked.error).status === 404 ? <NotFound /> : <Failure error={asked.error} retry={() => void asked.refetch()} main />;
   }
   const { event } = asked.data;
-  const seats = seatsOf(left.data?.[id], left.isSuccess && !left.isPlaceholderData);
+  const seats = seatsOf(left.data?.[id], left);
+  const refresh = () => {
+    void left.refetch();
+    void queries.invalidateQueries({ queryKey: ['event', id] });
+  };
   return (
     <article className="event-page">
       <p className="back">
@@ -165,7 +175,7 @@ export function EventPage() {
           <When event={event} />
           <Where event={event} />
         </div>
-        <BookingPanel event={event} seats={seats} refresh={() => void left.refetch()} />
+        <BookingPanel event={event} seats={seats} refresh={refresh} />
       </div>
     </article>
   );

@@ -3,7 +3,7 @@ import type { Event } from '../api/client';
 import { DEFAULTS } from '../app/config';
 import { readWish, toFilter, writeWish } from './filter';
 import { calendarFile } from './ics';
-import { isScarce, saleOf, seatsOf } from './sale';
+import { isScarce, nextTurn, saleOf, seatsOf } from './sale';
 import { block, differsHere, duration, knownZone, timeRange, zoneName } from './when';
 
 const event = (change: Partial<Event> = {}): Event => ({ ID: 'e', Name: 'Aida', Duration: 120, StartDate: 1_000, EndDate: 2_000, ...change });
@@ -20,11 +20,22 @@ test('the rules of sale are those of the booking service', () => {
   expect(sale({ Cancelled: true, SalesEnd: 1 }, 500)).toBe('cancelled');
 });
 
+test('the next turn is the first second at which the rules say something else', () => {
+  const all = { SalesStart: 500, SalesEnd: 900 };
+  expect([499, 500, 900, 901, 2_000, 2_001].map((now) => nextTurn(event(all), now))).toEqual([500, 901, 901, 2_001, 2_001, undefined]);
+  for (const turn of [500, 901]) expect(sale(all, turn - 1)).not.toBe(sale(all, turn));
+  expect([2_000, 2_001].map((now) => sale({}, now, true))).toEqual(['open', 'over']);
+  expect(nextTurn(event(), 0)).toBe(2_001);
+});
+
 test('unknown seats are not none', () => {
-  expect(seatsOf(undefined, false).kind).toBe('loading');
-  expect(seatsOf(undefined, true).kind).toBe('unknown');
-  expect(seatsOf({ EventID: 'e', Capacity: null, Available: null }, true).kind).toBe('unknown');
-  expect(seatsOf({ EventID: 'e', Capacity: 10, Available: 0 }, true)).toEqual({ kind: 'left', left: 0, capacity: 10 });
+  const answered = { answered: true };
+  expect(seatsOf(undefined, { answered: false }).kind).toBe('loading');
+  expect(seatsOf(undefined, { answered: false, failed: 'why' })).toEqual({ kind: 'failed', error: 'why' });
+  expect(seatsOf(undefined, answered).kind).toBe('unknown');
+  expect(seatsOf({ EventID: 'e', Capacity: null, Available: null }, answered).kind).toBe('unknown');
+  expect(seatsOf({ EventID: 'e', Capacity: 10, Available: 0 }, answered)).toEqual({ kind: 'left', left: 0, capacity: 10 });
+  expect(seatsOf({ EventID: 'e', Capacity: 10, Available: 3 }, { answered: false, failed: 'why' }).kind).toBe('left');
   expect([isScarce(5, 100), isScarce(60, 1_000), isScarce(50, 1_000), isScarce(0, 10)]).toEqual([true, false, true, false]);
 });
 

@@ -18,14 +18,26 @@ export function saleOf(event: Event, sales: PageConfig['sales'], now: number): S
   return { kind: 'open' };
 }
 
-export type Seats = { kind: 'loading' } | { kind: 'unknown' } | { kind: 'left'; left: number; capacity: number };
+/** The next second at which that may change. */
+export function nextTurn(event: Event, now: number): number | undefined {
+  const turns = [event.SalesStart, event.SalesEnd != null ? event.SalesEnd + 1 : null, event.EndDate + 1];
+  const coming = turns.filter((turn) => turn != null && turn > now) as number[];
+  return coming.length > 0 ? Math.min(...coming) : undefined;
+}
 
-/** `known` is what the booking service said, if it has answered yet. */
-export function seatsOf(availability: Availability | undefined, answered: boolean): Seats {
+export type Seats =
+  | { kind: 'loading' }
+  | { kind: 'failed'; error: unknown }
+  | { kind: 'unknown' }
+  | { kind: 'left'; left: number; capacity: number };
+
+/** `availability` is what the booking service said of the event, if it has answered yet. */
+export function seatsOf(availability: Availability | undefined, { answered, failed }: { answered: boolean; failed?: unknown }): Seats {
   if (availability?.Available != null && availability.Capacity != null) {
     return { kind: 'left', left: availability.Available, capacity: availability.Capacity };
   }
-  return answered ? { kind: 'unknown' } : { kind: 'loading' };
+  if (answered) return { kind: 'unknown' };
+  return failed ? { kind: 'failed', error: failed } : { kind: 'loading' };
 }
 
 /** So few that it is worth saying. */

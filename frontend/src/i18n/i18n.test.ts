@@ -36,6 +36,14 @@ test('a message is filled in, its number written as the locale writes it', () =>
   expect(fill('{a} and {b}', { a: '{b}' }, 'en')).toBe('{b} and {b}');
 });
 
+test('a name that runs the other way leaves the sentence around it as it is', () => {
+  const show = (event: string) => fill('{event} is booked.', { event }, 'en');
+  expect(show('Für Elise (№ 25) — 2')).toBe('Für Elise (№ 25) — 2 is booked.');
+  expect(show('\u202Eeman')).toBe('\u2068\u202Eeman\u2069 is booked.');
+  expect(show('שלום')).toBe('\u2068שלום\u2069 is booked.');
+  expect(show('a\u2069b\u202E')).toBe('\u2068ab\u202E\u2069 is booked.');
+});
+
 test('the language is the chosen one, else the first that there is', () => {
   expect(wanted('de', ['en-GB'])).toBe('de');
   expect(wanted('fr', ['fr-FR', 'de-AT', 'en'])).toBe('de');

@@ -54,6 +54,12 @@ export async function firstLanguage(): Promise<Language> {
   }
 }
 
+/** The texts before there is any view. */
+export async function textsOf(asked: Promise<Language>): Promise<(key: Key) => string> {
+  const language = await asked;
+  return (key) => fill((loaded.get(language) ?? en)[key], {}, language);
+}
+
 const Context = createContext<I18n | undefined>(undefined);
 
 export function I18nProvider({ first, children }: { first: Language; children: ReactNode }) {

@@ -128,6 +128,7 @@ export function Bookings() {
   const list = useBookings(id, filter);
   const all = list.data?.pages.flatMap((page) => page.items) ?? [];
   const [chosen, setChosen] = useState<Booking>();
+  const [done, setDone] = useState('');
   const [collecting, setCollecting] = useState(false);
   const [failed, setFailed] = useState<unknown>();
   const cancel = useCancel();
@@ -191,6 +192,9 @@ export function Bookings() {
           )}
         </>
       )}
+      <p className="visually-hidden" role="status">
+        {done}
+      </p>
       {chosen && (
         <Confirm
           title={t('bookings.cancel.title', { who })}
@@ -199,7 +203,14 @@ export function Bookings() {
           yes={t('ticket.cancel.yes')}
           busy={cancel.isPending}
           error={cancel.error}
-          act={() => cancel.mutate(chosen.ID, { onSuccess: () => setChosen(undefined) })}
+          act={() =>
+            cancel.mutate(chosen.ID, {
+              onSuccess: () => {
+                setDone(t('bookings.cancelled', { who }));
+                setChosen(undefined);
+              },
+            })
+          }
           close={() => {
             cancel.reset();
             setChosen(undefined);

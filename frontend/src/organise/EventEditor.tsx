@@ -16,6 +16,7 @@ import { EMPTY_EVENT, EVENT_LABELS, type EventDraft, eventDraft, eventFaults, ev
 import { EventForm } from './EventForm';
 import { changed, EVENTS, useLocations, useStored } from './kinds';
 import { SaveBar } from './SaveBar';
+import { useFaultFocus } from './useFaultFocus';
 import { type Stored, useRecord } from './useRecord';
 
 /** A field of a draft in words, for comparing. */
@@ -82,6 +83,7 @@ function Editor({ id, stored, first }: { id?: string; stored?: Stored<Event>; fi
   const wrong = Object.keys(faults).length > 0;
   const detail = error?.problem?.detail ?? '';
   const field = error && [400, 422].includes(error.status) ? eventField(detail) : undefined;
+  useFaultFocus(form, error, field !== undefined);
   const event = record.base.stored?.record;
   if (event?.Cancelled) {
     return (
@@ -117,13 +119,16 @@ function Editor({ id, stored, first }: { id?: string; stored?: Stored<Event>; fi
       </fieldset>
       <SaveBar
         saving={record.saving}
+        why={record.why}
         error={error}
+        unknown={record.unknown}
         atField={field !== undefined}
         tried={tried}
         wrong={wrong}
         saved={saved}
         changed={record.changed}
         label={conflict && conflict.torn.length > 0 ? t('conflict.save') : undefined}
+        stop={record.stop}
         discard={record.discard}
       />
       {event && (

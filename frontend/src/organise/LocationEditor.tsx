@@ -16,6 +16,7 @@ import { HallRows } from './HallRows';
 import { changed, LOCATIONS, useStored } from './kinds';
 import { emptyLocation, LOCATION_LABELS, type LocationDraft, locationDraft, locationFaults, locationField } from './locationDraft';
 import { SaveBar } from './SaveBar';
+import { useFaultFocus } from './useFaultFocus';
 import { type Stored, useRecord } from './useRecord';
 
 function shown(name: keyof LocationDraft, draft: LocationDraft): string {
@@ -69,6 +70,7 @@ function Editor({ id, stored, first }: { id?: string; stored?: Stored<Location>;
   const wrong = Object.keys(faults).length > 0;
   const detail = error?.problem?.detail ?? '';
   const at = error && [400, 422].includes(error.status) ? locationField(detail) : undefined;
+  useFaultFocus(form, error, at !== undefined);
   const text = (name: keyof LocationDraft): string | undefined => {
     if (at === name) return language === 'en' ? detail : `${t('problem.unprocessable')} ${detail}`;
     const fault = faults[name];
@@ -128,13 +130,16 @@ function Editor({ id, stored, first }: { id?: string; stored?: Stored<Location>;
       </fieldset>
       <SaveBar
         saving={record.saving}
+        why={record.why}
         error={error}
+        unknown={record.unknown}
         atField={at !== undefined}
         tried={tried}
         wrong={wrong}
         saved={saved}
         changed={record.changed}
         label={conflict && conflict.torn.length > 0 ? t('conflict.save') : undefined}
+        stop={record.stop}
         discard={record.discard}
       />
       {location && (

@@ -8,7 +8,7 @@ import { useEvents, useLeft } from '../api/queries';
 import { useConfig } from '../app/config';
 import { Badge } from '../events/Badge';
 import { DateBlock } from '../events/EventCard';
-import { saleOf, seatsOf } from '../events/sale';
+import { saleOf, type Seats, seatsOf } from '../events/sale';
 import { zoneOf } from '../events/when';
 import { useI18n } from '../i18n';
 import { Icon } from '../ui/Icon';
@@ -28,7 +28,7 @@ function Bar({ availability }: { availability?: Availability }) {
   );
 }
 
-function Row({ event, availability, answered }: { event: Event; availability?: Availability; answered: boolean }) {
+function Row({ event, availability, seats }: { event: Event; availability?: Availability; seats: Seats }) {
   const { t } = useI18n();
   const act = (to: string, icon: 'edit' | 'people' | 'copy', label: string) => (
     <Link className="btn btn-outline-primary btn-sm" to={to} aria-label={`${label}: ${event.Name}`}>
@@ -43,7 +43,7 @@ function Row({ event, availability, answered }: { event: Event; availability?: A
           <Link to={`/organise/events/${event.ID}`}>{event.Name}</Link>
         </h2>
         <p className="muted">{event.Location?.Name}</p>
-        <Badge event={event} seats={seatsOf(availability, answered)} />
+        <Badge event={event} seats={seats} />
       </div>
       <div className="sale-bar">
         {/* What is left of a cancelled event is 0, which is not what was sold. */}
@@ -115,6 +115,7 @@ export function Sales() {
       ) : (
         <>
           {events.length > 0 && <Tiles events={events} left={left.data} />}
+          {list.hasNextPage && <p className="muted">{t('sales.shown', { n: events.length })}</p>}
           <Form.Check id="past" type="switch" className="past" label={t('sales.past')} checked={past} onChange={(event) => setPast(event.target.checked)} />
           {events.length === 0 ? (
             <Notice icon="calendar" title={t('sales.empty')} text={t('sales.empty.text')}>
@@ -125,7 +126,7 @@ export function Sales() {
           ) : (
             <ul className="rows">
               {events.map((event) => (
-                <Row key={event.ID} event={event} availability={left.data?.[event.ID]} answered={left.isSuccess && !left.isPlaceholderData} />
+                <Row key={event.ID} event={event} availability={left.data?.[event.ID]} seats={seatsOf(left.data?.[event.ID], left)} />
               ))}
             </ul>
           )}

@@ -44,7 +44,7 @@ export const CHARTED = 20_000;
 
 export function useCharted(id: string) {
   return useQuery({
-    queryKey: ['bookings', id, 'chart'],
+    queryKey: ['charted', id],
     queryFn: ({ signal }) => collect(id, { state: 'confirmed' }, CHARTED, signal),
     staleTime: 30_000,
   });

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'react';
 import { type ApiError, asApiError } from '../api/problem';
 import { newIdentity } from '../bookings/pending';
 import { verdict } from '../bookings/settle';
+import { keepFocus } from '../ui/focus';
 import { merge, type Merged } from './merge';
 
 export interface Stored<Rec> {
@@ -42,8 +43,13 @@ export function useRecord<Rec, Draft extends object>({ kind, id, stored, first, 
   const [saving, setSaving] = useState<Saving>('idle');
   const [error, setError] = useState<ApiError>();
   const [conflict, setConflict] = useState<Conflict<Rec, Draft>>();
-  const key = useRef('');
+  /** Why it is not known yet how the saving ended. */
+  const [why, setWhy] = useState<ApiError>();
+  /** What makes all tries of one content the same request. */
+  const asked = useRef({ key: '', content: '' });
   const here = useRef(true);
+  const stopped = useRef(false);
+  const wake = useRef<() => void>(undefined);
   useEffect(() => {
     here.current = true;
     return () => {
@@ -58,9 +64,14 @@ export function useRecord<Rec, Draft extends object>({ kind, id, stored, first, 
         return await send();
       } catch (thrown) {
         const wrong = asApiError(thrown);
-        if (verdict(wrong) === 'refused' || !here.current) throw wrong;
+        if (verdict(wrong) === 'refused' || !here.current || stopped.current) throw wrong;
         setSaving('waiting');
-        await new Promise((resolve) => setTimeout(resolve, Math.min(500 * 2 ** turn, 10_000)));
+        setWhy(wrong);
+        await new Promise<void>((resolve) => {
+          wake.current = resolve;
+          setTimeout(resolve, Math.min(500 * 2 ** turn, 10_000));
+        });
+        if (stopped.current) throw wrong;
       }
     }
   }
@@ -91,23 +102,36 @@ export function useRecord<Rec, Draft extends object>({ kind, id, stored, first, 
     if (saving !== 'idle') return;
     setSaving('saving');
     setError(undefined);
+    stopped.current = false;
     try {
       const body = kind.toBody(draft, base.stored?.record);
       if (!id) {
-        key.current ||= newIdentity().key;
-        finish(await untilKnown(() => kind.create(body, key.current)));
+        const content = JSON.stringify(body);
+        // Another content is another request; the same one again, after stopping, is the one before.
+        if (asked.current.content !== content) asked.current = { key: newIdentity().key, content };
+        const { key } = asked.current;
+        finish(await untilKnown(() => kind.create(body, key)));
+        asked.current = { key: '', content: '' };
       } else {
         finish(await untilKnown(() => kind.put(id, body, base.stored?.etag ?? '')));
       }
     } catch (thrown) {
       const wrong = asApiError(thrown);
-      // What was refused is over; another content is another request.
-      key.current = '';
+      // What was refused is over.
+      if (verdict(wrong) === 'refused') asked.current = { key: '', content: '' };
       if (wrong.status === 412) await compare().catch((again: unknown) => setError(asApiError(again)));
       else setError(wrong);
     } finally {
       if (here.current) setSaving('idle');
+      // The button that stopped it is gone.
+      if (stopped.current) keepFocus();
     }
+  }
+
+  /** Tries no more. What was sent already may have been done all the same. */
+  function stop(): void {
+    stopped.current = true;
+    wake.current?.();
   }
 
   /** Forgets the person's changes and shows what is stored. */
@@ -118,5 +142,7 @@ export function useRecord<Rec, Draft extends object>({ kind, id, stored, first, 
   }
 
   const changed = JSON.stringify(draft) !== JSON.stringify(base.draft);
-  return { draft, setDraft, saving, error, conflict, changed, save, discard, base };
+  /** Whether the latest try may have been done although it ended with an error. */
+  const unknown = error !== undefined && verdict(error) === 'lost';
+  return { draft, setDraft, saving, why, error, unknown, conflict, changed, save, stop, discard, base };
 }

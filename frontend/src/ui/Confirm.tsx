@@ -2,6 +2,7 @@
 import { type ReactNode, useLayoutEffect, useRef, useState } from 'react';
 import { Button, Form } from 'react-bootstrap';
 import { useI18n } from '../i18n';
+import { keepFocus } from './focus';
 import { ProblemText } from './States';
 
 interface Props {
@@ -24,7 +25,11 @@ export function Confirm({ title, text, no, yes, busy, error, act, close }: Props
     // The browser's own: what is behind can be reached neither by pointer nor by keyboard.
     dialog.current?.showModal();
     return () => {
-      setTimeout(() => before instanceof HTMLElement && before.isConnected && before.focus());
+      setTimeout(() => {
+        if (before instanceof HTMLElement && before.isConnected) before.focus();
+        // What was done may have taken the button away.
+        keepFocus();
+      });
     };
   }, []);
   return (
@@ -35,6 +40,11 @@ export function Confirm({ title, text, no, yes, busy, error, act, close }: Props
       onCancel={(event) => {
         event.preventDefault();
         if (!busy) close();
+      }}
+      // A browser may close it without asking, after a second Escape.
+      onClose={() => {
+        if (busy) dialog.current?.showModal();
+        else close();
       }}
     >
       <h2 id="confirm-title">{title}</h2>

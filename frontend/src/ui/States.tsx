@@ -27,7 +27,7 @@ export function useProblemText(): (error: unknown) => { title: string; detail?: 
   return (thrown) => {
     const error = asApiError(thrown);
     const key = `problem.${error.word}`;
-    const title = key in en ? t(key as Key) : error.status === 0 ? t('state.silence') : t('state.error');
+    const title = key in en ? t(key as Key) : error.status === 0 ? `${t('state.silence')}.` : `${t('state.error')} (${error.status}).`;
     return { title, detail: error.problem?.detail, request: error.problem?.requestId };
   };
 }

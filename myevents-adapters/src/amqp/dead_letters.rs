@@ -190,11 +190,19 @@ impl AmqpDeadLetters {
 #[async_trait]
 impl DeadLetters for AmqpDeadLetters {
     async fn put(&self, letter: &DeadLetter) -> Result<()> {
+        let properties = match letter::properties(letter, &self.config.service) {
+            // Its key must not wait for ever: what a foreign client wrote beside the message is what is let go of.
+            Err(error) if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Rejected) => {
+                tracing::error!(message = %letter.envelope.id(), %error, "a dead letter is stored without the headers of its message");
+                letter::properties(&letter::bare(letter), &self.config.service)?
+            }
+            properties => properties?,
+        };
         let message = Outgoing {
             exchange: short("")?,
             routing_key: short(&self.dead)?,
             mandatory: true,
-            properties: letter::properties(letter, &self.config.service)?,
+            properties,
             body: letter.envelope.body().clone(),
         };
         match self.publish(message.clone()).await {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, message};
 use myevents_core::Result;
+use myevents_core::contract::Envelope;
 use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{DeadLetter, DeadLetterId, IdSource, RandomIds};
 
@@ -21,6 +22,7 @@ const AT: &str = "x-dead-at";
 const BROKERS_OWN: &str = "x-death";
 /// A reason is for people, and headers have a bound.
 const LONGEST_REASON: usize = 8_000;
+const LONGEST_KEY: usize = 8_000;
 
 /// The properties of a letter. Each put is a letter of its own, with an id that is higher than those before it.
 pub(super) fn properties(letter: &DeadLetter, service: &str) -> Result<BasicProperties> {
@@ -37,6 +39,25 @@ pub(super) fn properties(letter: &DeadLetter, service: &str) -> Result<BasicProp
     put(AT, AMQPValue::LongLongInt(letter.at.0));
     let name = letter.envelope.name().as_str();
     codec::properties(&letter.envelope, name, service, headers)
+}
+
+/// The letter without the headers of its message, and without a key that is as large, where they are more than AMQP carries.
+pub(super) fn bare(letter: &DeadLetter) -> DeadLetter {
+    let whole = &letter.envelope;
+    let key = if whole.key().len() <= LONGEST_KEY {
+        whole.key()
+    } else {
+        ""
+    };
+    let envelope = Envelope::builder(whole.id().clone(), whole.name().clone(), key)
+        .time(whole.time())
+        .content_type(whole.content_type())
+        .body(whole.body().clone())
+        .build();
+    DeadLetter {
+        envelope,
+        ..letter.clone()
+    }
 }
 
 fn shortened(reason: &str) -> &str {

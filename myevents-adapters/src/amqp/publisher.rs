@@ -234,14 +234,21 @@ impl Worker {
             told_alike(&mut results);
         }
         for (result, id) in results.iter_mut().zip(ids) {
-            if result.is_ok()
-                && let Some(id) = id
-                && let Some(why) = returned.get(&id)
-            {
+            let (Ok(()), Some(id)) = (&result, id) else {
+                continue;
+            };
+            if let Some(why) = returned.get(&id) {
                 *result = Err(
                     Error::new(ErrorKind::Unroutable, "publish", "no queue takes this message")
                         .with("reply", why),
                 );
+            } else if broken {
+                // The client gives what came back to some open confirm, which may be the one that was let go of.
+                *result = Err(Error::new(
+                    ErrorKind::OutcomeUnknown,
+                    "publish",
+                    "whether a queue took the message is not known, as another confirm of its round is missing",
+                ));
             }
         }
         results

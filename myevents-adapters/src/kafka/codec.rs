@@ -1,6 +1,7 @@
 //! Envelope ↔ Kafka record: the value as the original services write it, metadata in headers named by CloudEvents.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -192,10 +193,22 @@ pub(super) fn as_it_is(record: &impl Message, key: &str) -> Envelope {
         .build()
 }
 
+/// The headers of a record that can be read.
+pub(super) fn headers_of(record: &impl Message) -> impl Iterator<Item = Header<'_, &[u8]>> {
+    record.headers().into_iter().flat_map(readable)
+}
+
+/// All but those whose name is not UTF-8: other clients write such names, and ours panics at them.
+fn readable(headers: &impl Headers) -> impl Iterator<Item = Header<'_, &[u8]>> {
+    (0..headers.count()).filter_map(|at| {
+        let read = AssertUnwindSafe(|| headers.try_get(at));
+        catch_unwind(read).ok().flatten()
+    })
+}
+
 /// The text of a header.
 pub(super) fn text<'a>(record: &'a impl Message, name: &str) -> Option<&'a str> {
-    let headers = record.headers()?;
-    let found = headers.iter().find(|header| header.key == name)?;
+    let found = headers_of(record).find(|header| header.key == name)?;
     std::str::from_utf8(found.value?).ok()
 }
 
@@ -210,10 +223,7 @@ struct Meta<'a> {
 impl<'a> Meta<'a> {
     fn read(record: &'a impl Message) -> Self {
         let mut meta = Self::default();
-        let Some(headers) = record.headers() else {
-            return meta;
-        };
-        for found in headers.iter() {
+        for found in headers_of(record) {
             let value = String::from_utf8_lossy(found.value.unwrap_or_default());
             let text = found.value.and_then(|value| std::str::from_utf8(value).ok());
             match found.key {
@@ -402,5 +412,27 @@ mod tests {
                 .time(UnixMillis(time)).headers(headers).content_type(&kind).body(body).build();
             prop_assert_eq!(there_and_back(&sent, false), sent);
         }
+    }
+
+    /// Headers as the client gives them: it panics at a name that is not UTF-8.
+    struct Foreign;
+
+    impl Headers for Foreign {
+        fn count(&self) -> usize {
+            3
+        }
+
+        fn try_get(&self, at: usize) -> Option<Header<'_, &[u8]>> {
+            assert_ne!(at, 1, "a name that is not UTF-8");
+            let key = if at == 0 { ID } else { "x-own" };
+            let value = Some(b"value".as_slice());
+            (at < 3).then_some(Header { key, value })
+        }
+    }
+
+    #[test]
+    fn a_header_whose_name_is_not_text_is_passed_over_and_the_others_are_read() {
+        let names: Vec<&str> = readable(&Foreign).map(|header| header.key).collect();
+        assert_eq!(names, [ID, "x-own"]);
     }
 }

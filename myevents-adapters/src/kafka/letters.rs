@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
+use rdkafka::message::{Header, Message, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
@@ -223,8 +223,7 @@ fn time(at: UnixMillis) -> String {
 /// The record's headers but for those of a letter.
 fn without_about(record: &OwnedMessage) -> OwnedHeaders {
     let mut kept = OwnedHeaders::new();
-    let headers = record.headers();
-    for header in headers.iter().flat_map(|headers| headers.iter()) {
+    for header in codec::headers_of(record) {
         if !header.key.starts_with(PREFIX) {
             kept = kept.insert(header);
         }

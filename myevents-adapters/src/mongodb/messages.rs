@@ -271,6 +271,25 @@ pub(super) fn envelope_of(element: Fields<'_>) -> Result<Envelope> {
     )
 }
 
+/// The row of an element of a record, held under `token`.
+pub(super) fn row_of(
+    kind: Kind,
+    record: Fields<'_>,
+    element: Fields<'_>,
+    token: ClaimToken,
+) -> Result<OutboxRow> {
+    let place = Place {
+        kind,
+        record: record.need_id("_id")?.as_slice().to_vec(),
+        n: element.need_int("n")?,
+    };
+    Ok(OutboxRow {
+        id: place.row_id(),
+        token,
+        envelope: envelope_of(element)?,
+    })
+}
+
 /// The rows of a record that `held` wants, by their tokens, in the order of its writes.
 pub(super) fn held_rows(
     kind: Kind,
@@ -284,16 +303,7 @@ pub(super) fn held_rows(
             continue;
         };
         if held(token, UnixMillis(until)) {
-            let place = Place {
-                kind,
-                record: record.need_id("_id")?.as_slice().to_vec(),
-                n: element.need_int("n")?,
-            };
-            rows.push(OutboxRow {
-                id: place.row_id(),
-                token,
-                envelope: envelope_of(element)?,
-            });
+            rows.push(row_of(kind, record, element, token)?);
         }
     }
     Ok(rows)

@@ -5,6 +5,7 @@ mod book;
 mod bookings;
 mod cancel;
 mod check;
+mod claiming;
 mod codec;
 mod commit;
 mod config;

@@ -13,8 +13,9 @@ use myevents_core::Result;
 use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{Claim, ClaimToken, Outbox, OutboxDepth, OutboxRow, PageOf, ParkedMessage, RowId};
 
+use super::claiming::{Waiting, claimed_rows};
 use super::codec::Fields;
-use super::messages::{Kind, Place, envelope_of, held_rows, token_text, written};
+use super::messages::{Kind, Place, envelope_of, token_text, written};
 use super::store::{Inner, MongoStore};
 
 /// The condition that a record has messages, and none of them is held.
@@ -54,8 +55,26 @@ fn of_held(place: &Place, row: &OutboxRow, update: Document) -> Document {
     }
 }
 
+/// Reads the lists of messages whole, of `limit` records in one answer.
+fn whole_outbox(limit: Option<usize>) -> FindOptions {
+    let mut options = FindOptions::default();
+    options.projection = Some(doc! { "outbox": 1 });
+    options.limit = limit.and_then(|limit| i64::try_from(limit).ok());
+    // The server's own first answer is 101 records.
+    options.batch_size = Some(
+        limit
+            .and_then(|limit| u32::try_from(limit).ok())
+            .unwrap_or(10_000),
+    );
+    options
+}
+
 impl Inner {
-    /// Claims in one collection.
+    /// Claims in one collection: looks for records, holds their messages one by one, and reads a record again only where
+    /// what was read first may not be what is held.
+    ///
+    /// The holds go by `_id` and a message's own state, not by the condition of the look: so each is one step to one
+    /// record, whatever the server makes of a longer filter.
     async fn claim_of(
         &self,
         kind: Kind,
@@ -66,58 +85,54 @@ impl Inner {
         const OPERATION: &str = "claim messages";
         let now = self.now();
         let (link, collection) = (&self.link, self.collection(kind));
-        let mut options = FindOptions::default();
-        options.projection = Some(doc! { "outbox.n": 1, "outbox.until": 1 });
-        options.limit = i64::try_from(limit).ok();
         let found = link
             .find(
                 OPERATION,
                 collection,
                 claimable(now),
-                options,
+                whole_outbox(Some(limit)),
                 limit,
-                |document| {
-                    let record = Fields(document);
-                    let waiting = record.documents("outbox")?;
-                    let mut count = 0;
-                    for element in &waiting {
-                        count += usize::from(element.int("until")?.is_some());
-                    }
-                    Ok(Some((super::codec::id(record.need_id("_id")?.as_slice()), count)))
-                },
+                move |document| Waiting::read(kind, Fields(document), token).map(Some),
             )
             .await?;
-        let mut records = Vec::new();
-        let mut rows = 0;
-        for (record, count) in found {
-            if rows >= limit {
-                break;
-            }
-            records.push(record);
-            rows += count;
-        }
-        if records.is_empty() {
+        let mut count = 0;
+        let waiting: Vec<Waiting> = found
+            .into_iter()
+            .take_while(|record| {
+                let room = count < limit;
+                count += record.rows.len();
+                room
+            })
+            .collect();
+        if waiting.is_empty() {
             return Ok(Vec::new());
         }
         let until = now.plus(lease);
-        let mut filter = claimable(now);
-        filter.insert("_id", doc! { "$in": records.clone() });
-        let hold = doc! { "$set": { "outbox.$[m].token": token_text(token), "outbox.$[m].until": until.0 } };
-        let every = vec![doc! { "m.until": { "$exists": true } }];
-        link.update_all(OPERATION, collection, filter, hold, every)
-            .await?;
-        let filter = doc! { "_id": { "$in": records } };
-        let mut options = FindOptions::default();
-        options.projection = Some(doc! { "outbox": 1 });
-        let found = link.find(
-            OPERATION,
-            collection,
-            filter,
-            options,
-            usize::MAX,
-            move |document| held_rows(kind, Fields(document), |held, _| held == token).map(Some),
-        );
-        let mut rows: Vec<OutboxRow> = found.await?.into_iter().flatten().collect();
+        let statements = waiting.iter().map(|record| record.hold(token, now, until));
+        let held = link.bulk(OPERATION, collection, statements.collect()).await?;
+        let all_held = held == waiting.len();
+        let (sure, unsure): (Vec<Waiting>, Vec<Waiting>) = waiting
+            .into_iter()
+            .partition(|record| all_held && record.is_alone);
+        let mut rows: Vec<OutboxRow> = sure.into_iter().flat_map(|record| record.rows).collect();
+        if !unsure.is_empty() {
+            let records: Vec<Bson> = unsure.into_iter().map(|record| record.id).collect();
+            let filter = doc! { "_id": { "$in": records } };
+            let found = link.find(
+                OPERATION,
+                collection,
+                filter,
+                whole_outbox(None),
+                usize::MAX,
+                move |document| claimed_rows(kind, Fields(document), token).map(Some),
+            );
+            let mut stray = Vec::new();
+            for (first, behind) in found.await? {
+                rows.extend(first);
+                stray.extend(behind);
+            }
+            self.release_rows(&stray).await?;
+        }
         if rows.len() > limit {
             // The last records had more than there was room for; what is given back are the latest of theirs.
             let surplus = rows.split_off(limit);

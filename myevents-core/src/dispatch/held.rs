@@ -29,6 +29,12 @@ impl Held {
         &self.delivery
     }
 
+    /// Whether it was not given to another consumer meanwhile, as far as can be told without asking the broker.
+    pub(super) async fn is_ours(&mut self) -> bool {
+        let extended = self.delivery.extend(Duration::ZERO).await;
+        !extended.is_err_and(|error| matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Closed))
+    }
+
     /// Whether the broker may hand it to another by now.
     pub(super) fn is_overdue(&self) -> bool {
         !self.extends && self.since.elapsed() >= self.hold

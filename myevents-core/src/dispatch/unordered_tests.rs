@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::Result;
 use crate::contract::{EventBooked, MessageId};
 use crate::dispatch::tests::{booked, failed};
 use crate::memory::MemoryStore;
@@ -19,12 +18,15 @@ use crate::ports::{
     Begin, BrokerCapabilities, DeadLetters, Delivery, DeliveryStream, EventListener, Inbox, MessageOrder,
     Settlement, Subscription, SystemClock,
 };
+use crate::{Error, ErrorKind, Result};
 
 /// A broker without order: hands out what it is told to, and writes down how each delivery was settled.
 #[derive(Debug, Default)]
 struct Scripted {
     deliveries: Mutex<Vec<Delivery>>,
     settled: Arc<Mutex<Vec<(String, Settled)>>>,
+    /// Whether what it handed out was given to another consumer meanwhile.
+    moved: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,7 @@ enum Settled {
 struct Slip {
     id: String,
     settled: Arc<Mutex<Vec<(String, Settled)>>>,
+    moved: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -51,6 +54,13 @@ impl Settlement for Slip {
     }
 
     async fn extend(&mut self, _hold: Duration) -> Result<()> {
+        if self.moved.load(Ordering::Relaxed) {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "extend",
+                "another consumer has it",
+            ));
+        }
         Ok(())
     }
 }
@@ -60,6 +70,7 @@ impl Scripted {
         let slip = Slip {
             id: id.to_owned(),
             settled: Arc::clone(&self.settled),
+            moved: Arc::clone(&self.moved),
         };
         let delivery = Delivery::new(booked(id, "one key"), attempt, "scripted".into(), Box::new(slip));
         self.deliveries.lock().push(delivery);
@@ -174,4 +185,34 @@ async fn without_order_a_message_that_another_holds_is_given_back_without_a_try(
         panic!("{settled:?}");
     };
     assert!((50..=100).contains(&delay.as_millis()), "{delay:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_consumer_has_by_now_is_not_handled_here() {
+    let broker = Arc::new(Scripted::default());
+    broker.hand_out("first", 1);
+    broker.hand_out("moved", 1);
+    let tries = Arc::new(Mutex::new(Vec::new()));
+    let (log, moved) = (tries.clone(), broker.moved.clone());
+    let handler = move |_: EventBooked, context: Context| {
+        log.lock().push(context.envelope().id().as_str().to_owned());
+        moved.store(true, Ordering::Relaxed);
+        async { Ok(()) }
+    };
+    let dispatch = Dispatch::builder("test")
+        .dead_letters(Arc::new(MemoryStore::new(Arc::new(SystemClock))))
+        .on::<EventBooked>(handler)
+        .options(DispatchOptions {
+            concurrency: 1,
+            ..DispatchOptions::default()
+        })
+        .build()
+        .unwrap();
+    dispatch
+        .run(broker.clone(), CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(*tries.lock(), ["first"]);
+    let settled = broker.settled.lock().clone();
+    assert_eq!(settled, [("first".to_owned(), Settled::Acked)]);
 }

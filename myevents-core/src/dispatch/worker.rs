@@ -32,6 +32,8 @@ struct Progress {
 /// What is to happen with the delivery.
 enum Step {
     Done,
+    /// Another consumer has it.
+    Lost,
     Again,
     GiveBack(Duration),
     DeadLetter(Error, Option<InboxToken>),
@@ -73,6 +75,10 @@ pub(super) async fn work(run: &Run, mut held: Held, turn: Option<Turn>) -> bool 
                 held.ack().await;
                 return true;
             }
+            Step::Lost => {
+                tracing::debug!(message = %envelope.id(), "a message is another consumer's by now; it is not handled here");
+                return false;
+            }
             Step::GiveBack(delay) => {
                 held.give_back(delay).await;
                 return false;
@@ -95,6 +101,10 @@ async fn attempt(run: &Run, route: &Route, held: &mut Held, progress: &mut Progr
     let Ok(permit) = permit else {
         return Step::GiveBack(Duration::ZERO);
     };
+    // It may have waited for long. With a key that moved, its later messages must not be handled at both.
+    if !held.is_ours().await {
+        return Step::Lost;
+    }
     let message = held.delivery().envelope.id().clone();
     let mark = match &route.inbox {
         None => None,

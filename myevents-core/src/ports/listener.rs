@@ -79,7 +79,8 @@ impl Delivery {
         self.settlement.nack(delay).await
     }
 
-    /// Keeps the message from being handed out again for another `hold`.
+    /// Keeps the message from being handed out again for another `hold`. `Duration::ZERO` only asks whether it is still
+    /// held, of what is known here: no call is made for it.
     ///
     /// # Errors
     /// `Unsupported` where the broker can't, `Unavailable` when it did not hear it or already gave it to another.

@@ -24,7 +24,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ALLOWED_METHODS: &str = "GET, POST, PUT, DELETE";
 const ALLOWED_HEADERS: &str =
     "content-type, authorization, idempotency-key, if-match, if-none-match, traceparent";
-const EXPOSED_HEADERS: &str = "ETag, Link, Location, Retry-After, X-Request-Id, Idempotency-Replayed";
+const EXPOSED_HEADERS: &str = "Date, ETag, Link, Location, Retry-After, X-Request-Id, Idempotency-Replayed";
 
 /// What the layer works with, shared by all routes.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Site, java};
 
 pub(super) fn command(site: &Site) -> Command {
-    let mut command = java(site, &["-Xmx512m"]);
+    let mut command = java(site, &["-Xmx512m", "-XX:+UseParallelGC"]);
     command
         .arg("MongoStandIn")
         .arg(site.port.to_string())

@@ -28,6 +28,7 @@ macro_rules! with_broker {
 
 with_broker! {
     every_store_with_rabbitmq: Amqp, |url| vec![("AMQP_BROKER_URL", url.to_owned())];
+    every_store_with_kafka: Kafka, |url| vec![("KAFKA_BROKERS", url.to_owned())];
 }
 
 /// Makes the stores of a pair on a server.
