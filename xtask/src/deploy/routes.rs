@@ -225,7 +225,7 @@ server {{ listen 127.0.0.1:{}; root {}; location / {{ try_files $uri /index.html
         fs::write(
             &file,
             format!(
-                "daemon off;\npid {folder}/nginx.pid;\nerror_log stderr;\nevents {{}}
+                "daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\nerror_log stderr;\nevents {{}}
 http {{\naccess_log off;\nadd_header X-Upstream $upstream_addr always;\n{places}\n{servers}\n}}\n"
             ),
         )?;
