@@ -61,13 +61,24 @@ pub(super) fn check() -> Result<()> {
     shell::run(lint)?;
     let folder = shell::target().join("deploy/chart");
     fs::create_dir_all(&folder)?;
-    for (number, (name, set)) in USES.iter().enumerate() {
-        let rendered = template(set).with_context(|| (*name).to_owned())?;
-        let file = folder.join(format!("{number}.yaml"));
-        fs::write(&file, own(&rendered))?;
-        validate(&file).with_context(|| (*name).to_owned())?;
-        println!("{name}: {} objects valid", rendered.matches("\nkind: ").count());
+    // Most objects are the same in many uses: each is read once.
+    let mut objects = BTreeSet::new();
+    for (name, set) in USES {
+        let rendered = template(set).with_context(|| name.to_owned())?;
+        let documents: Vec<&str> = rendered.split("---\n").filter(|text| is_own(text)).collect();
+        println!("{name}: {} objects", documents.len());
+        objects.extend(documents.into_iter().map(str::to_owned));
     }
+    ensure!(objects.len() > 30, "only {} objects", objects.len());
+    println!(
+        "{} different objects for {}",
+        objects.len(),
+        KUBERNETES.join(", ")
+    );
+    let file = folder.join("objects.yaml");
+    fs::write(&file, objects.into_iter().collect::<Vec<_>>().join("---\n"))?;
+    validate(&file)?;
+    validate(&files::path("helm/deployer.yaml"))?;
     for (set, reason) in REFUSED {
         match template(&["--set", set]) {
             Ok(_) => bail!("the chart takes {set}"),
@@ -158,18 +169,10 @@ fn template(set: &[&str]) -> Result<String> {
     shell::read(command)
 }
 
-/// Without the objects of others.
-fn own(rendered: &str) -> String {
-    let is_own = |document: &&str| {
-        !FOREIGN
-            .iter()
-            .any(|kind| document.contains(&format!("\nkind: {kind}\n")))
-    };
-    rendered
-        .split("---\n")
-        .filter(is_own)
-        .collect::<Vec<_>>()
-        .join("---\n")
+/// Whether it is an object that Kubernetes itself knows.
+fn is_own(document: &str) -> bool {
+    let kind = document.lines().find_map(|line| line.strip_prefix("kind: "));
+    kind.is_some_and(|kind| !FOREIGN.contains(&kind))
 }
 
 fn validate(file: &std::path::Path) -> Result<()> {

@@ -1,16 +1,11 @@
 //! `deploy/compose`: read by Compose's own loader and schema, its settings held to the table of configuration keys.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{files, tools};
+use super::{files, settings, tools};
 use crate::shell;
-
-/// The keys of which `myevents` has one for each service, so that a value for both is refused.
-const OWN: [&str; 2] = ["RESTFULAPI_ENDPOINT", "RESTFULAPI_TLSENDPOINT"];
 
 /// Reads what Compose reads, without starting anything.
 ///
@@ -44,7 +39,8 @@ pub(super) fn check() -> Result<()> {
         ensure!(model.contains("image:"), "profile {chosen} starts nothing");
     }
     println!("{} profiles loaded, each and all together", profiles.len());
-    every_variable_is_there()
+    every_variable_is_there()?;
+    settings::names_are_keys()
 }
 
 /// `env.example` names each key of the table once, with the table's default, and nothing that is no key.
@@ -66,40 +62,15 @@ fn every_variable_is_there() -> Result<()> {
     Ok(())
 }
 
-/// The real program takes every value of `env.example`, and takes it from there.
-///
-/// # Errors
-/// With what it says.
-pub(super) fn program_reads_it(program: &Path) -> Result<()> {
-    let example = files::read(&files::path("compose/env.example"))?;
-    let mut command = Command::new(program);
-    command.env_clear().arg("check-config");
-    let mut given = 0;
-    for (name, value) in settings(&example).filter(|(_, value)| !value.is_empty()) {
-        let key = name.trim_start_matches("MYEVENTS_");
-        if OWN.contains(&key) {
-            command.env(format!("MYEVENTS_EVENTSERVICE_{key}"), value);
-        } else {
-            command.env(name, value);
-        }
-        given += 1;
-    }
-    let said = shell::read(command)?;
-    let taken = said.lines().filter(|line| line.contains("(environment ")).count();
-    ensure!(taken >= given, "{given} values given, {taken} taken:\n{said}");
-    println!("{given} values of env.example taken");
-    Ok(())
-}
-
 /// The names and values of a file of settings, those that are commented out among them.
-fn settings(text: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn settings(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines()
         .filter_map(|line| line.trim_start_matches('#').split_once('='))
         .filter(|(name, _)| name.starts_with("MYEVENTS_") && !name.contains(' '))
 }
 
 /// Each key of the page of configuration, by its environment name, with its default.
-fn keys(page: &str) -> Vec<(String, String)> {
+pub(super) fn keys(page: &str) -> Vec<(String, String)> {
     let quoted = |cell: &str| {
         let inner = cell.trim().strip_prefix('`')?.split('`').next()?;
         Some(inner.to_owned())

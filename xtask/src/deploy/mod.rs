@@ -1,13 +1,18 @@
 //! `cargo xtask deploy`: every file of `deploy/` read by the program it is written for, or by its official schema.
 
+mod aws;
 mod chart;
 mod compose;
 mod files;
 mod http;
+mod images;
+mod machine;
 mod metrics;
 mod monitoring;
+mod pipelines;
 mod process;
 mod routes;
+mod settings;
 mod tools;
 
 use std::path::PathBuf;
@@ -37,9 +42,9 @@ pub(crate) struct Deploy {
     #[arg(long = "part", requires = "check", value_name = "NAME", value_enum)]
     parts: Vec<Part>,
 
-    /// The built `myevents` that servers are tried with; without it, it is built.
-    #[arg(long, value_name = "FILE")]
-    program: Option<PathBuf>,
+    /// The folder of the built programs that servers are tried with; without it, they are built.
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
 }
 
 /// What can be checked by itself.
@@ -51,33 +56,66 @@ enum Part {
     Compose,
     /// The Helm chart and the manifests made from it.
     Chart,
+    /// The CloudFormation templates.
+    Templates,
+    /// The Dockerfiles.
+    Dockerfiles,
+    /// The pipelines of GitHub and GitLab.
+    Pipelines,
+    /// The unit of systemd.
+    Machine,
     /// Rules and dashboards on a real Prometheus that scrapes a `myevents` under load.
     Metrics,
-    /// The settings of Compose, read by `myevents`.
+    /// The settings of Compose and the chart, read by the programs.
     Settings,
     /// Which path goes where, through a real nginx.
     Routes,
+    /// The CloudFormation templates, created on moto, and `myevents` on their tables.
+    Stacks,
+    /// The images, built from the programs and run.
+    Images,
 }
 
 impl Part {
     /// Those that only read.
-    const READING: [Self; 3] = [Self::Monitoring, Self::Compose, Self::Chart];
+    const READING: [Self; 7] = [
+        Self::Monitoring,
+        Self::Compose,
+        Self::Chart,
+        Self::Templates,
+        Self::Dockerfiles,
+        Self::Pipelines,
+        Self::Machine,
+    ];
     /// Those that start servers, `myevents` among them.
-    const RUNNING: [Self; 3] = [Self::Metrics, Self::Settings, Self::Routes];
+    const RUNNING: [Self; 5] = [
+        Self::Metrics,
+        Self::Settings,
+        Self::Routes,
+        Self::Stacks,
+        Self::Images,
+    ];
 
     fn title(self) -> String {
         let name = self.to_possible_value();
         format!("deploy: {}", name.as_ref().map_or("", |value| value.get_name()))
     }
 
-    fn check(self, program: &dyn Fn() -> Result<PathBuf>) -> Result<()> {
+    fn check(self, programs: &dyn Fn() -> Result<PathBuf>) -> Result<()> {
+        let program = || Ok::<_, anyhow::Error>(programs()?.join("myevents"));
         match self {
             Self::Monitoring => monitoring::check(),
             Self::Compose => compose::check(),
             Self::Chart => chart::check(),
+            Self::Templates => aws::lint(),
+            Self::Dockerfiles => images::lint(),
+            Self::Pipelines => pipelines::check(),
+            Self::Machine => machine::check(),
             Self::Metrics => metrics::check(&program()?),
-            Self::Settings => compose::program_reads_it(&program()?),
+            Self::Settings => settings::check(&programs()?),
             Self::Routes => routes::check(&program()?),
+            Self::Stacks => aws::check(&program()?),
+            Self::Images => images::check(&programs()?),
         }
     }
 }
@@ -94,9 +132,9 @@ impl Deploy {
         } else {
             self.parts
         };
-        let program = || self.program.clone().map_or_else(built, Ok);
+        let programs = || self.programs.clone().map_or_else(built, Ok);
         for part in chosen {
-            parts.part(&part.title(), || part.check(&program));
+            parts.part(&part.title(), || part.check(&programs));
         }
         parts.finish()
     }
@@ -123,7 +161,7 @@ pub(crate) fn test() -> Result<()> {
     for part in Part::RUNNING {
         parts.part(&part.title(), || {
             if ready(&part.title())? {
-                part.check(&built)?;
+                part.check(&tested)?;
             }
             Ok(())
         });
@@ -145,18 +183,25 @@ fn ready(who: &str) -> Result<bool> {
     }
 }
 
-/// `myevents` as the tests build it, so that nothing is built twice.
+/// The folder of the programs, built as the tests build them.
 fn built() -> Result<PathBuf> {
-    shell::run(shell::cargo(&[
-        "build",
-        "--quiet",
-        "--workspace",
-        "--all-features",
+    let mut build = shell::cargo(&["build", "--quiet", "--workspace", "--all-features"]);
+    build.args([
         "--bin",
         "myevents",
-    ]))?;
-    let program = shell::target().join("debug/myevents");
-    program
+        "--bin",
+        "eventservice",
+        "--bin",
+        "bookingservice",
+    ]);
+    shell::run(build)?;
+    tested()
+}
+
+/// The folder of the programs that the tests have left. A build without the tests would choose other features and begin anew.
+fn tested() -> Result<PathBuf> {
+    let folder = shell::target().join("debug");
+    folder
         .canonicalize()
-        .with_context(|| format!("no {}", program.display()))
+        .with_context(|| format!("no {}", folder.display()))
 }

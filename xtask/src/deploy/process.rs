@@ -42,6 +42,12 @@ impl Running {
             }
             thread::sleep(Duration::from_millis(50));
         }
+        if running.child.try_wait()?.is_some() {
+            bail!(
+                "{name} has ended, and another answers at port {port}:\n{}",
+                running.said()
+            );
+        }
         Ok(running)
     }
 

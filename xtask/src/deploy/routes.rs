@@ -61,7 +61,7 @@ pub(super) fn check(program: &Path) -> Result<()> {
     }
     fs::create_dir_all(folder.join("page"))?;
     fs::write(folder.join("page/index.html"), "<title>the page</title>")?;
-    let first = ports::free(5)?;
+    let first = ports::free(6)?;
     let ways = Ways {
         event: first,
         booking: first + 1,
@@ -83,11 +83,12 @@ pub(super) fn check(program: &Path) -> Result<()> {
     let _service = Running::start(service, &ways.folder.join("myevents.log"), ways.own, "/readyz")?;
 
     ways.own_origin()?;
-    let nginx = first + 4;
-    for (name, configuration) in [
-        ("nginx", ways.shipped(nginx)?),
-        ("the Ingress", ways.ingress(nginx)?),
-    ] {
+    // Each at a port of its own, so that neither can answer for the other.
+    let configurations = [
+        ("nginx", first + 4, ways.shipped(first + 4)?),
+        ("the Ingress", first + 5, ways.ingress(first + 5)?),
+    ];
+    for (name, nginx, configuration) in configurations {
         let _nginx = ways.nginx(&configuration, nginx)?;
         for (path, target) in paths() {
             ways.through(nginx, &path, target)
@@ -215,6 +216,7 @@ server {{ listen 127.0.0.1:{}; root {}; location / {{ try_files $uri /index.html
         ))
     }
 
+    /// One process, so that none outlives the check and answers in the next one's place.
     fn nginx(&self, servers: &str, port: u16) -> Result<Running> {
         let folder = self.folder.display();
         let file = self.folder.join("nginx.conf");
@@ -225,7 +227,7 @@ server {{ listen 127.0.0.1:{}; root {}; location / {{ try_files $uri /index.html
         fs::write(
             &file,
             format!(
-                "daemon off;\npid {folder}/nginx.pid;\nerror_log stderr;\nevents {{}}
+                "daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\nerror_log stderr;\nevents {{}}
 http {{\naccess_log off;\nadd_header X-Upstream $upstream_addr always;\n{places}\n{servers}\n}}\n"
             ),
         )?;

@@ -36,7 +36,29 @@ pub(super) const HELM: Tool = Tool::Go {
     version: "v3.22.0",
 };
 
-const ALL: [Tool; 6] = [PYTHON, PROMETHEUS, PROMTOOL, NGINX, COMPOSE, HELM];
+pub(super) const ACTIONLINT: Tool = Tool::Go {
+    name: "actionlint",
+    package: "github.com/rhysd/actionlint/cmd/actionlint",
+    version: "v1.7.12",
+};
+pub(super) const BUILDAH: Tool = Tool::Debian {
+    name: "buildah",
+    package: "buildah",
+};
+/// actionlint reads the scripts of a pipeline with it.
+pub(super) const SHELLCHECK: Tool = Tool::Debian {
+    name: "shellcheck",
+    package: "shellcheck",
+};
+
+pub(super) const SYSTEMD: Tool = Tool::Debian {
+    name: "systemd-analyze",
+    package: "systemd",
+};
+
+const ALL: [Tool; 10] = [
+    PYTHON, PROMETHEUS, PROMTOOL, NGINX, COMPOSE, HELM, ACTIONLINT, BUILDAH, SHELLCHECK, SYSTEMD,
+];
 
 /// Fetches what is missing.
 ///
