@@ -16,9 +16,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::bookings::booking_of;
 use super::codec::Fields;
+use super::commit::Added;
 use super::counters::{Entry, MOST_PENDING, Seen};
 use super::desks::Desk;
 use super::error::is_passing;
+use super::limits::Held;
 use super::messages::{Kind, held_rows};
 use super::patience::Patience;
 use super::rollforward::Rolled;
@@ -467,29 +469,6 @@ impl Batch {
             available: if left < wanted { left } else { available },
         }
     }
-}
-
-/// What a limit per person says to a wish.
-#[derive(Debug)]
-pub(super) enum Held {
-    /// It is within the limits; where it was to be reserved, it is.
-    Within,
-    /// The limit is reached, for good as things stand.
-    Reached,
-    /// It is told after this commit: the limit is reached by wishes in it, or by somebody else's that are not committed yet.
-    Behind,
-    /// It can't be told from this look.
-    Again(Next),
-}
-
-/// Whether a wish went into a commit.
-#[derive(Debug)]
-pub(super) enum Added {
-    Yes,
-    /// There is no room for it behind the others: it goes into the next one.
-    Full,
-    /// There is no room for it at all, and it was told so.
-    TooLarge,
 }
 
 fn too_late() -> Error {

@@ -7,13 +7,23 @@ use myevents_core::ports::{Committed, Outcome};
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 
-use super::book::{Added, Batch, Next};
+use super::book::{Batch, Next};
 use super::bookings::{booking_document, booking_of, holder_id};
 use super::codec::{Fields, event_id};
 use super::counters::{self, LARGEST_ENTRY, booking_entry, counter_of, shown};
 use super::error::{is_passing, malformed};
 use super::messages::{Kind, Lease, NewMessage, token_text};
 use super::rollforward::{Fate, lost_seats};
+
+/// Whether a wish went into a commit.
+#[derive(Debug)]
+pub(super) enum Added {
+    Yes,
+    /// There is no room for it behind the others: it goes into the next one.
+    Full,
+    /// There is no room for it at all, and it was told so.
+    TooLarge,
+}
 
 /// What one commit takes.
 pub(super) struct Commit {

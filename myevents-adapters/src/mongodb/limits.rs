@@ -8,7 +8,7 @@ use myevents_core::domain::BookingId;
 use myevents_core::ports::Outcome;
 use myevents_core::{Error, ErrorKind, Result};
 
-use super::book::{Batch, Held, Next};
+use super::book::{Batch, Next};
 use super::bookings::holder_id;
 use super::codec::version;
 use super::commit::Commit;
@@ -23,6 +23,19 @@ const WAIT: Duration = Duration::from_millis(20);
 
 /// How often a record that others change at the same time is tried.
 const TRIES: usize = 100;
+
+/// What a limit per person says to a wish.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// It is within the limits; where it was to be reserved, it is.
+    Within,
+    /// The limit is reached, for good as things stand.
+    Reached,
+    /// It is told after this commit: the limit is reached by wishes in it, or by somebody else's that are not committed yet.
+    Behind,
+    /// It can't be told from this look.
+    Again(Next),
+}
 
 /// Whether a wish is to have its reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
