@@ -8,9 +8,9 @@ use loadtest::service::{Service, ask};
 use myevents_servers::Server;
 use myevents_servers::skip::full_scale;
 
-use crate::common::Stores;
+use crate::common::{Stores, with};
 use crate::market::{CAPACITY, Market, create};
-use crate::pair::{Pair, rabbitmq, with};
+use crate::pair::{Pair, rabbitmq};
 
 /// The most that a service may grow by while the broker is away: what waits is in its file.
 const GROWTH: u64 = 32 << 20;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use myevents_servers::skip::full_scale;
 use myevents_servers::{Kind, Server};
 
-use crate::common::Stores;
+use crate::common::{Stores, with};
 use crate::market::Market;
-use crate::pair::{Pair, rabbitmq, with};
+use crate::pair::{Pair, rabbitmq};
 
 /// A number that differs from round to round and is the same in every run.
 fn scattered(round: u64, below: u64) -> u64 {

@@ -109,21 +109,6 @@ pub(crate) struct Pair {
     _stores: Stores,
 }
 
-/// Does something to the server that takes its time.
-pub(crate) async fn with(
-    server: Server,
-    work: impl FnOnce(&mut Server) -> anyhow::Result<()> + Send + 'static,
-) -> Server {
-    let work = move || {
-        let mut server = server;
-        work(&mut server).expect("the server does as told");
-        server
-    };
-    tokio::task::spawn_blocking(work)
-        .await
-        .expect("a task that only waits")
-}
-
 /// A RabbitMQ of the test's own. `None` where there is none to start, which is noted.
 pub(crate) async fn rabbitmq(test: &'static str) -> Option<Server> {
     let starting = move || Server::start_or_skip(test, Kind::Amqp).expect("RabbitMQ starts");

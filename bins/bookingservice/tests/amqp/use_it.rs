@@ -10,8 +10,8 @@ use myevents_core::contract::{Envelope, MessageId, MessageName};
 use myevents_core::ports::EventEmitter as _;
 
 use crate::away::until_broker_is;
-use crate::common::Stores;
-use crate::pair::{Pair, rabbitmq, with};
+use crate::common::{Stores, with};
+use crate::pair::{Pair, rabbitmq};
 
 async fn until<F: Future<Output = bool>>(what: &str, within: Duration, mut is_so: impl FnMut() -> F) {
     let start = Instant::now();

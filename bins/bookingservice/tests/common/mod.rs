@@ -6,6 +6,7 @@
 use loadtest::program::Running;
 use loadtest::single::Single;
 use myevents_core::ports::{IdSource as _, RandomIds};
+use myevents_servers::Server;
 use tempfile::TempDir;
 
 /// Settings as environment variables.
@@ -90,6 +91,21 @@ impl Stores {
             .extend(settings.map(|(name, value)| ((*name).to_owned(), value.clone())));
         single
     }
+}
+
+/// Does something to the server that takes its time.
+pub(crate) async fn with(
+    server: Server,
+    work: impl FnOnce(&mut Server) -> anyhow::Result<()> + Send + 'static,
+) -> Server {
+    let work = move || {
+        let mut server = server;
+        work(&mut server).expect("the server does as told");
+        server
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .expect("a task that only waits")
 }
 
 /// A program and its process.

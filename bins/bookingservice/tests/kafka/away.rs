@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use loadtest::booker::Booker;
 use myevents_servers::skip::full_scale;
 
-use crate::pair::{Pair, book, until, with};
+use crate::common::with;
+use crate::pair::{Pair, book, until};
 
 const CUSTOMERS: u64 = 4;
 /// More than what waits at the broker's door, and far less than the messages of an outage would be.

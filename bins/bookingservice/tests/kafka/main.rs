@@ -2,6 +2,9 @@
 //! for long, a lost copy.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod away;
 mod pair;
 mod rebuild;

@@ -30,21 +30,6 @@ pub(crate) struct Pair {
     _folder: TempDir,
 }
 
-/// Does something to the server that takes its time.
-pub(crate) async fn with(
-    server: Server,
-    work: impl FnOnce(&mut Server) -> anyhow::Result<()> + Send + 'static,
-) -> Server {
-    let work = move || {
-        let mut server = server;
-        work(&mut server).expect("the server does as told");
-        server
-    };
-    tokio::task::spawn_blocking(work)
-        .await
-        .expect("a task that only waits")
-}
-
 fn folder(of: &TempDir, name: &str) -> PathBuf {
     let folder = of.path().join(name);
     std::fs::create_dir(&folder).unwrap();

@@ -7,7 +7,8 @@ use loadtest::service::{ask, event_body};
 use myevents_core::contract::{Envelope, MessageId, MessageName};
 use myevents_core::ports::EventEmitter as _;
 
-use crate::pair::{Pair, book, told, until, with};
+use crate::common::with;
+use crate::pair::{Pair, book, told, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_serve_over_kafka() {
