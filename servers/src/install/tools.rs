@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::{base, digest, on_path, packages, run, under_lock, whole};
+use crate::skip;
 
 /// A program and where it comes from.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +38,27 @@ pub enum Tool {
 }
 
 impl Tool {
+    /// The web server that stands before the services.
+    pub const NGINX: Self = Self::Debian {
+        name: "nginx",
+        package: "nginx-light",
+    };
+
+    /// The program for a test. Where it is missing it is installed with `MYEVENTS_REQUIRE=all`, else the skip is noted.
+    ///
+    /// # Errors
+    /// As [`Tool::install`].
+    pub fn for_test(&self, test: &str) -> Result<Option<PathBuf>> {
+        if skip::required() {
+            return self.install(&|_| {}).map(Some);
+        }
+        let found = self.find();
+        if found.is_none() {
+            skip::skip(test, &format!("{} is not installed", self.title()));
+        }
+        Ok(found)
+    }
+
     /// The program, if it is there.
     #[must_use]
     pub fn find(&self) -> Option<PathBuf> {

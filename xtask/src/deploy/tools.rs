@@ -18,11 +18,7 @@ pub(super) const PROMTOOL: Tool = Tool::Debian {
     name: "promtool",
     package: "prometheus",
 };
-
-pub(super) const NGINX: Tool = Tool::Debian {
-    name: "nginx",
-    package: "nginx-light",
-};
+pub(super) const NGINX: Tool = Tool::NGINX;
 /// The loader that `docker compose` reads its files with.
 pub(super) const COMPOSE: Tool = Tool::Go {
     name: "compose-go",
