@@ -139,6 +139,23 @@ impl Nginx {
         whole.lines().map(told).collect()
     }
 
+    /// Waits until this process has answered a request that came after the first `seen`: nginx leaves one that was away
+    /// alone for a second.
+    pub(crate) async fn asks_again(&self, process: SocketAddr, seen: usize) {
+        let (process, start) = (process.to_string(), Instant::now());
+        while !self.told()[seen..]
+            .iter()
+            .any(|told| !told.failed() && told.asked.last() == Some(&process))
+        {
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "{process} is not asked again: {}",
+                self.said()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     fn workers(&self) -> Vec<String> {
         let master = fs::read_to_string(self.folder.path().join("nginx.pid")).unwrap();
         let master = master.trim();
@@ -201,7 +218,7 @@ include {folder}/upstreams.conf;
 fn upstreams(services: &[(&'static str, Vec<SocketAddr>)], out: Option<SocketAddr>) -> String {
     let mut text = String::new();
     for (name, addresses) in services {
-        writeln!(text, "upstream {name} {{").unwrap();
+        writeln!(text, "upstream {name} {{\nzone {name} 64k;").unwrap();
         for address in addresses {
             let down = if out == Some(*address) { " down" } else { "" };
             writeln!(text, "server {address} fail_timeout=1s{down};").unwrap();

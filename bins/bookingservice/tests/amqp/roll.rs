@@ -123,6 +123,7 @@ async fn a_killed_process_fails_only_what_it_was_working_on() {
         only_its_own(&failed, address);
         let process = site.process(number);
         process.running = process.single.start_ready().await.unwrap();
+        site.nginx.asks_again(address, site.nginx.told().len()).await;
     }
     let counts = market.close(&site.pair).await;
     println!(
