@@ -2,16 +2,17 @@
 //! events and 100,000 bookings on each.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+#[path = "common/open.rs"]
+mod open;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use myevents_adapters::connect::{self, OpenStore, StoreOptions};
+use myevents_adapters::connect::{OpenStore, StoreOptions};
 use myevents_core::domain::{EventId, UserId};
-use myevents_core::ports::{
-    BookOptions, BookingFilter, BookingOwner, EventFilter, Outcome, Store, SystemClock,
-};
+use myevents_core::ports::{BookOptions, BookingFilter, BookingOwner, EventFilter, Outcome, Store};
 use myevents_core::testkit::fixture;
 use myevents_servers::skip::full_scale;
 use myevents_servers::{Kind, Server};
@@ -184,9 +185,8 @@ async fn on(kind: Kind, test: &'static str) {
         create_tables: true,
         table_prefix: String::new(),
     };
-    let open = connect::store(&options, Arc::new(SystemClock)).await.unwrap();
     eprintln!("{kind}:");
-    lists_are_complete(open).await;
+    lists_are_complete(open::open(&options).await).await;
     tokio::task::spawn_blocking(move || drop(server)).await.unwrap();
 }
 

@@ -11,6 +11,7 @@ import de.bwaldvogel.mongo.backend.KeyValue;
 import de.bwaldvogel.mongo.backend.Missing;
 import de.bwaldvogel.mongo.backend.h2.H2Backend;
 import de.bwaldvogel.mongo.backend.h2.H2Database;
+import de.bwaldvogel.mongo.bson.BinData;
 import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.wire.bson.BsonDecoder;
 import de.bwaldvogel.mongo.wire.bson.BsonEncoder;
@@ -23,6 +24,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.h2.mvstore.DataUtils;
 import org.h2.mvstore.MVMap;
@@ -100,7 +102,21 @@ public final class MongoStandIn {
 
         @Override
         public int getMemory(Object object) {
-            return bytes(object).length;
+            int bytes = 16;
+            if (object instanceof Map) {
+                for (Map.Entry<?, ?> field : ((Map<?, ?>) object).entrySet()) {
+                    bytes += field.getKey().toString().length() + getMemory(field.getValue());
+                }
+            } else if (object instanceof Iterable) {
+                for (Object each : (Iterable<?>) object) {
+                    bytes += getMemory(each);
+                }
+            } else if (object instanceof CharSequence) {
+                bytes += ((CharSequence) object).length();
+            } else if (object instanceof BinData) {
+                bytes += ((BinData) object).getData().length;
+            }
+            return bytes;
         }
 
         @Override
