@@ -6,13 +6,14 @@ mod fill;
 #[path = "../open.rs"]
 mod open;
 
+use std::time::Duration;
+
 use myevents_adapters::connect::{OpenStore, StoreOptions};
 use myevents_adapters::transfer::{self, ExportOptions, Imported, Part, Watch};
 use myevents_core::ErrorKind;
 use myevents_core::domain::{BookingState, EventRecord, Version};
 use myevents_core::ports::{
     ApplyMode, Attached, BookingFilter, BookingOwner, EventFilter, EventProjection, Inserted, Outcome,
-    SystemClock,
 };
 use myevents_core::testkit::fixture;
 
