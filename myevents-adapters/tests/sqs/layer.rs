@@ -145,7 +145,8 @@ impl Connector {
             Some(Fault::Forgotten(place)) => {
                 let (status, mut body) = read(self.inner.call(request).await?).await;
                 let entries = body["Successful"].as_array_mut().unwrap();
-                entries.retain(|entry| entry["Id"] != place.to_string());
+                let place = place.to_string();
+                entries.retain(|entry| entry["Id"].as_str() != Some(&place));
                 Ok(answer(status, &body.to_string()))
             }
             Some(Fault::Entries(failed)) => {
