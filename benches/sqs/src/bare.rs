@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
-use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
+use futures_util::stream::{TryStreamExt as _, iter};
 use myevents_adapters::sqs::aws_sdk_sqs::Client;
 use myevents_adapters::sqs::aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,

@@ -1,6 +1,7 @@
 //! The topic: publishing in batches, and subscribing the queues of groups.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sns::Client;
@@ -10,6 +11,7 @@ use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use myevents_core::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::broker::SnsTopic;
 use crate::sqs::SqsConfig;
@@ -18,6 +20,8 @@ use crate::sqs::error::{failed_entry, fault, incomplete, repeatable};
 use crate::sqs::outlet::{Outlet, by_place, for_all};
 use crate::sqs::queues::{Fanout, Queue};
 
+/// How long a look at the subscriptions is believed, if there was one.
+const HEARD_FOR: Duration = Duration::from_secs(60);
 /// SNS takes no more in one request.
 const MOST_BYTES: usize = 262_144;
 
@@ -31,6 +35,8 @@ pub(super) struct Topic {
     again: Client,
     /// Its resource name, once it is known to be there.
     known: Mutex<Option<Arc<str>>>,
+    /// When somebody looked and a queue was subscribed.
+    heard: Mutex<Option<Instant>>,
 }
 
 impl Topic {
@@ -54,6 +60,7 @@ impl Topic {
             once: with(RetryConfig::disabled(), 1),
             again: with(RetryConfig::standard().with_max_attempts(3), 2),
             known: Mutex::new(None),
+            heard: Mutex::new(None),
         }
     }
 
@@ -113,16 +120,70 @@ impl Topic {
         }
     }
 
+    /// Whether a queue is subscribed: a topic drops what nobody gets.
+    async fn is_heard(&self, arn: &str) -> Result<bool> {
+        if self.heard.lock().is_some_and(|at| at.elapsed() < HEARD_FOR) {
+            return Ok(true);
+        }
+        let asked = self.again.list_subscriptions_by_topic().topic_arn(arn);
+        let page = asked
+            .send()
+            .await
+            .map_err(|error| repeatable("look for subscriptions", error))?;
+        let heard = page.subscriptions().iter().any(|subscription| {
+            let confirmed = |arn: &str| arn.starts_with("arn:");
+            subscription.protocol() == Some("sqs") && subscription.subscription_arn().is_some_and(confirmed)
+        });
+        *self.heard.lock() = heard.then(Instant::now);
+        Ok(heard)
+    }
+
+    /// Sends these, or leaves those out that somebody has to hear while nobody would.
     async fn try_send(&self, messages: &[Arc<Outgoing>]) -> Result<Vec<Result<()>>> {
         let arn = self.arn().await?;
-        let entries = messages.iter().enumerate();
-        let entries: Vec<_> = entries
-            .map(|(place, message)| request(place, message))
-            .collect::<Result<_>>()?;
+        let required = messages.iter().any(|message| message.required);
+        if !required || self.is_heard(&arn).await? {
+            let all: Vec<_> = messages.iter().enumerate().collect();
+            return self.publish(&arn, &all, messages.len()).await;
+        }
+        let others: Vec<_> = messages
+            .iter()
+            .enumerate()
+            .filter(|(_, message)| !message.required)
+            .collect();
+        let mut results = match others.is_empty() {
+            true => for_all(messages.len(), &self.unheard()),
+            false => self.publish(&arn, &others, messages.len()).await?,
+        };
+        for (message, result) in messages.iter().zip(&mut results) {
+            if message.required {
+                *result = Err(self.unheard());
+            }
+        }
+        Ok(results)
+    }
+
+    fn unheard(&self) -> Error {
+        Error::new(
+            ErrorKind::Unroutable,
+            "publish",
+            "no queue is subscribed to the topic",
+        )
+        .with("topic", &self.topic.name)
+    }
+
+    async fn publish(
+        &self,
+        arn: &str,
+        messages: &[(usize, &Arc<Outgoing>)],
+        count: usize,
+    ) -> Result<Vec<Result<()>>> {
+        let entries = messages.iter().map(|(place, message)| request(*place, message));
+        let entries: Vec<_> = entries.collect::<Result<_>>()?;
         let sent = self
             .once
             .publish_batch()
-            .topic_arn(arn.as_ref())
+            .topic_arn(arn)
             .set_publish_batch_request_entries(Some(entries))
             .send()
             .await
@@ -136,7 +197,7 @@ impl Topic {
             )
         };
         Ok(by_place(
-            messages.len(),
+            count,
             sent.successful().iter().filter_map(|taken| taken.id()),
             sent.failed()
                 .iter()

@@ -48,6 +48,8 @@ pub(crate) struct Outgoing {
     pub(crate) attributes: Vec<(&'static str, String)>,
     /// For FIFO queues.
     pub(crate) fifo: Option<Fifo>,
+    /// Whether nobody listening is an error.
+    pub(crate) required: bool,
 }
 
 /// What a FIFO queue wants to know.
@@ -83,7 +85,10 @@ pub(super) fn encode(envelope: &Envelope, config: &SqsConfig, most_bytes: usize)
     }
     let name = envelope.name().on_wire(config.legacy_names);
     let fifo = config.is_fifo().then(|| fifo(envelope));
-    let message = write(envelope, name, fifo)?;
+    let message = Outgoing {
+        required: config.required_names.contains(envelope.name()),
+        ..write(envelope, name, fifo)?
+    };
     if message.bytes() > most_bytes {
         return Err(too_large(message.bytes(), most_bytes));
     }
@@ -151,6 +156,7 @@ pub(super) fn write(envelope: &Envelope, name: &str, fifo: Option<Fifo>) -> Resu
         body,
         attributes,
         fifo,
+        required: false,
     })
 }
 
@@ -318,6 +324,7 @@ mod tests {
             body: r#"{"eventId":"5a","userId":"someUserID"}"#.to_owned(),
             attributes: vec![("event_name", "eventBooked".to_owned())],
             fifo: None,
+            required: false,
         };
         let read = decode(&received(&sent)).unwrap();
         assert_eq!(read.name().as_str(), "event.booked");
@@ -333,6 +340,7 @@ mod tests {
             body: "{}".to_owned(),
             attributes: vec![("headers", "not JSON".to_owned())],
             fifo: None,
+            required: false,
         };
         let unreadable = decode(&received(&sent)).unwrap_err();
         assert_eq!(

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use myevents_core::contract::MessageName;
+use myevents_core::local::default_required_names;
 use myevents_core::{Error, ErrorKind, Result};
 
 use crate::connect::BrokerOptions;
@@ -37,6 +39,8 @@ pub struct SqsConfig {
     pub max_message_bytes: usize,
     /// Whether the original services' spelling of names is sent.
     pub legacy_names: bool,
+    /// Messages that are not published to a topic while no queue is subscribed to it (see `sns`). A queue takes what it gets.
+    pub required_names: Vec<MessageName>,
     /// Messages a receive: 1 to 10.
     pub max_messages: u32,
     /// How long a receive waits for the first message: 1 s to 20 s.
@@ -73,6 +77,7 @@ impl SqsConfig {
             create_queues: true,
             max_message_bytes: 204_800,
             legacy_names: false,
+            required_names: default_required_names(),
             max_messages: 10,
             wait_time: Duration::from_secs(20),
             visibility_timeout: Duration::from_secs(30),
@@ -93,6 +98,7 @@ impl SqsConfig {
             create_queues: sqs.create_queues,
             max_message_bytes: options.max_message_bytes,
             legacy_names: options.legacy_names,
+            required_names: options.required_names.clone(),
             max_messages: sqs.max_messages,
             wait_time: sqs.wait_time,
             visibility_timeout: sqs.visibility_timeout,

@@ -44,6 +44,13 @@ async fn one_publish_reaches_every_group() {
         let broker = with_clients(&sns, &sqs, topic.clone(), config.clone()).unwrap();
         let (emitter, listener) = (broker.emitter(), broker.listener());
         emitter.ping().await.unwrap();
+        // Nobody is subscribed: what somebody has to hear is not thrown away, other messages are.
+        let other = Envelope::builder(MessageId::new("o"), MessageName::from_static("event.booked"), "o");
+        let results = emitter
+            .emit(&[message("early", "{}"), other.body("{}").build()])
+            .await;
+        assert_eq!(results[0].as_ref().unwrap_err().kind(), ErrorKind::Unroutable);
+        assert!(results[1].is_ok(), "{results:?}");
         let mut first = listener.subscribe(wanting("first", &[])).await.unwrap();
         let mut second = listener.subscribe(wanting("second", &[])).await.unwrap();
         let sent = message("m-1", r#"{"id": "5a"}"#);
