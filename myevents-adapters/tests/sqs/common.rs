@@ -4,12 +4,11 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use myevents_adapters::sns::{SnsTopic, aws_sdk_sns, with_clients};
 use myevents_adapters::sqs::aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
-use myevents_adapters::sqs::aws_sdk_sqs::types::QueueAttributeName;
 use myevents_adapters::sqs::aws_sdk_sqs::{Client, Config, config};
 use myevents_adapters::sqs::{SqsBroker, SqsConfig};
 use myevents_core::Result;
@@ -97,13 +96,25 @@ struct Place {
     config: SqsConfig,
     topic: Option<SnsTopic>,
     proxy: Arc<FaultProxy>,
-    /// The server itself.
-    beside: String,
     groups: Groups,
 }
 
 /// The groups that somebody of the place subscribed. Their queues are the destinations, as an operator lists them.
 type Groups = Arc<Mutex<BTreeSet<String>>>;
+
+impl Queues {
+    /// ElasticMQ writes each message to its disk: about 100 come and go a second. A receive from one of its FIFO queues takes
+    /// time by the number of groups times that of the groups in flight, and each message that comes is tried on every receive
+    /// that waits: with 5,000 messages and 50 consumers it hands out 34 a second. moto, where the topic is, becomes slow with
+    /// any queue's depth.
+    fn most_messages(&self) -> Option<usize> {
+        match (self.topic, self.end) {
+            (true, _) => Some(160),
+            (false, "") => Some(2_000),
+            (false, _) => Some(800),
+        }
+    }
+}
 
 #[async_trait]
 impl BrokerFixture for Queues {
@@ -124,6 +135,7 @@ impl BrokerFixture for Queues {
             slack: Duration::from_secs(4),
             notices_dead_peer: Some(Duration::from_secs(2)),
             hold: Some(Duration::from_secs(3)),
+            most_messages: self.most_messages(),
         }
     }
 
@@ -138,7 +150,6 @@ impl BrokerFixture for Queues {
             config: options(self.end),
             topic: self.topic.then(|| SnsTopic::new(unique(self.end))),
             proxy: Arc::new(proxy),
-            beside: self.endpoint.clone(),
             groups: Groups::default(),
         }))
     }
@@ -158,13 +169,13 @@ impl Place {
     }
 
     fn emitting(&self, config: SqsConfig) -> Result<Arc<dyn EventEmitter>> {
+        if self.topic.is_some() {
+            return Ok(self.broker(config)?.emitter());
+        }
         Ok(Arc::new(ToGroups {
-            beside: crate::common::client(&self.beside),
-            looked: tokio::sync::Mutex::default(),
             current: Mutex::new((Vec::new(), self.broker(config.clone())?.emitter())),
             config,
             endpoint: self.endpoint(),
-            topic: self.topic.clone(),
             groups: Arc::clone(&self.groups),
         }))
     }
@@ -235,25 +246,13 @@ impl EventListener for Listed {
     }
 }
 
-/// How many messages a FIFO queue of the suite, or one behind a topic, holds before publishers wait. A receive from ElasticMQ's takes time by the
-/// number of its groups times that of the groups in flight, and each message that comes is tried on every receive that waits:
-/// with 5,000 messages and 50 consumers it hands out 34 a second. moto, where the topic is, becomes slow with any queue's depth.
-const ROOM: u64 = 20;
-/// Between two looks at how many there are.
-const LOOK: Duration = Duration::from_millis(10);
-
 /// An emitter to the queues that are listed at the time.
 #[derive(Debug)]
 struct ToGroups {
     config: SqsConfig,
     endpoint: String,
-    topic: Option<SnsTopic>,
-    /// Past the proxy, for looking.
-    beside: Client,
     groups: Groups,
     current: Mutex<(Vec<String>, Arc<dyn EventEmitter>)>,
-    /// When somebody looked, and how many messages there were.
-    looked: tokio::sync::Mutex<(Option<Instant>, u64)>,
 }
 
 impl ToGroups {
@@ -268,54 +267,10 @@ impl ToGroups {
         if current.0 != listed {
             let mut config = self.config.clone();
             config.destinations.clone_from(&listed);
-            // With a topic they are only looked at.
-            let emitter = match &self.topic {
-                Some(_) => Arc::clone(&current.1),
-                None => broker(&self.endpoint, config).emitter(),
-            };
-            *current = (listed, emitter);
+            *current = (listed, broker(&self.endpoint, config).emitter());
         }
         current.clone()
     }
-
-    async fn wait_for_room(&self, queues: &[String], messages: usize) {
-        while self.config.is_fifo() || self.topic.is_some() {
-            let mut looked = self.looked.lock().await;
-            if looked.0.is_none_or(|at| at.elapsed() > LOOK) {
-                let mut held = 0;
-                for queue in queues {
-                    held += depth(&self.beside, queue).await;
-                }
-                *looked = (Some(Instant::now()), held);
-            }
-            if looked.1 < ROOM {
-                // Those that are let go now are not there yet at the next look.
-                looked.1 += u64::try_from(messages).unwrap_or(0);
-                return;
-            }
-            drop(looked);
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-}
-
-/// How many messages a queue holds; none where it is not there.
-async fn depth(client: &Client, queue: &str) -> u64 {
-    let Ok(found) = client.get_queue_url().queue_name(queue).send().await else {
-        return 0;
-    };
-    let parts = [
-        QueueAttributeName::ApproximateNumberOfMessages,
-        QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-    ];
-    let asked = client.get_queue_attributes().set_queue_url(found.queue_url);
-    let Ok(found) = asked.set_attribute_names(Some(parts.to_vec())).send().await else {
-        return 0;
-    };
-    let held = parts
-        .iter()
-        .filter_map(|part| found.attributes()?.get(part)?.parse::<u64>().ok());
-    held.sum()
 }
 
 /// As the documentation says.
@@ -333,9 +288,7 @@ impl EventEmitter for ToGroups {
     }
 
     async fn emit(&self, messages: &[Envelope]) -> Vec<Result<()>> {
-        let (queues, emitter) = self.current();
-        self.wait_for_room(&queues, messages.len()).await;
-        emitter.emit(messages).await
+        self.current().1.emit(messages).await
     }
 
     async fn ping(&self) -> Result<()> {
