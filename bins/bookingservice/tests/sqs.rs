@@ -239,14 +239,15 @@ async fn serve(test: &'static str, end: &'static str) {
 async fn broker_away(mut pair: Pair, booker: &mut Booker, event: &str) -> Pair {
     let service = pair.service;
     pair.server = with(pair.server, Server::kill).await;
-    for address in [service.events, service.bookings] {
-        until("away", || async { broker_state(address).await == "away" }).await;
-    }
     let third = book(booker, &order(event, 1, 3)).await;
     let body = event_body("made meanwhile", 10);
     let created = ask(service.events, "POST", "/events", Some(&body)).await.unwrap();
     assert_eq!(created.status, 201);
     let meanwhile = created.json().unwrap()["ID"].as_str().unwrap().to_owned();
+    // Both notice by what they send: while nothing fails, an answer is believed for a minute.
+    for address in [service.events, service.bookings] {
+        until("away", || async { broker_state(address).await == "away" }).await;
+    }
     assert!(!pair.was_announced(&EventBooked::name(), &third));
     pair.server = with(pair.server, Server::restart).await;
     until("what waited", || async {

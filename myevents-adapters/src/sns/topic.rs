@@ -18,6 +18,7 @@ use crate::sqs::SqsConfig;
 use crate::sqs::codec::{Outgoing, STRING};
 use crate::sqs::error::{failed_entry, fault, incomplete, repeatable};
 use crate::sqs::outlet::{Outlet, by_place, for_all};
+use crate::sqs::pulse::Pulse;
 use crate::sqs::queues::{Fanout, Queue};
 
 /// How long a look at the subscriptions is believed, if there was one.
@@ -37,6 +38,8 @@ pub(super) struct Topic {
     known: Mutex<Option<Arc<str>>>,
     /// When somebody looked and a queue was subscribed.
     heard: Mutex<Option<Instant>>,
+    /// When it last answered.
+    answers: Pulse,
 }
 
 impl Topic {
@@ -61,6 +64,7 @@ impl Topic {
             again: with(RetryConfig::standard().with_max_attempts(3), 2),
             known: Mutex::new(None),
             heard: Mutex::new(None),
+            answers: Pulse::default(),
         }
     }
 
@@ -243,8 +247,14 @@ impl Outlet for Topic {
 
     async fn send(&self, messages: Vec<Arc<Outgoing>>) -> Vec<Result<()>> {
         match self.try_send(&messages).await {
-            Ok(results) => results,
+            Ok(results) => {
+                if results.iter().any(Result::is_ok) {
+                    self.answers.beat();
+                }
+                results
+            }
             Err(error) => {
+                self.answers.stop();
                 if error.kind() == ErrorKind::Unroutable {
                     *self.known.lock() = None;
                 }
@@ -254,13 +264,14 @@ impl Outlet for Topic {
     }
 
     async fn ping(&self) -> Result<()> {
+        if self.answers.is_felt(None) {
+            return Ok(());
+        }
         let arn = self.arn().await?;
         let asked = self.again.get_topic_attributes().topic_arn(arn.as_ref());
-        asked
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| repeatable("ping", error))
+        asked.send().await.map_err(|error| repeatable("ping", error))?;
+        self.answers.beat();
+        Ok(())
     }
 }
 

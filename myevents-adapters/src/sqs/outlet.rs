@@ -10,6 +10,7 @@ use myevents_core::{Error, ErrorKind, Result};
 use super::codec::{Outgoing, STRING};
 use super::config::MOST_BYTES;
 use super::error::{entry, fault, unanswered, unbuilt};
+use super::pulse::Pulse;
 use super::queues::Queues;
 
 /// Takes messages in batches.
@@ -21,7 +22,7 @@ pub(crate) trait Outlet: Debug + Send + Sync + 'static {
     /// Sends up to ten messages with one request and answers each in its place.
     async fn send(&self, messages: Vec<Arc<Outgoing>>) -> Vec<Result<()>>;
 
-    /// Whether it can be reached.
+    /// Whether it can be reached; asked only where the last answer is old or something failed since.
     ///
     /// # Errors
     /// `Unavailable` when it can't.
@@ -33,6 +34,8 @@ pub(crate) trait Outlet: Debug + Send + Sync + 'static {
 pub(super) struct QueueOutlet {
     queues: Arc<Queues>,
     name: String,
+    /// When it last answered.
+    answers: Pulse,
 }
 
 impl QueueOutlet {
@@ -40,6 +43,7 @@ impl QueueOutlet {
         Self {
             queues,
             name: name.to_owned(),
+            answers: Pulse::default(),
         }
     }
 
@@ -125,8 +129,14 @@ impl Outlet for QueueOutlet {
 
     async fn send(&self, messages: Vec<Arc<Outgoing>>) -> Vec<Result<()>> {
         match self.try_send(&messages).await {
-            Ok(results) => results,
+            Ok(results) => {
+                if results.iter().any(Result::is_ok) {
+                    self.answers.beat();
+                }
+                results
+            }
             Err(error) => {
+                self.answers.stop();
                 if error.kind() == ErrorKind::Unroutable {
                     self.queues.forget(&self.name);
                 }
@@ -136,14 +146,17 @@ impl Outlet for QueueOutlet {
     }
 
     async fn ping(&self) -> Result<()> {
-        match self.queues.look(&self.name).await? {
-            Some(_) => Ok(()),
-            None if self.queues.config.create_queues => Ok(()),
-            None => Err(
+        if self.answers.is_felt(Some(&self.queues.failures)) {
+            return Ok(());
+        }
+        if self.queues.look(&self.name).await?.is_none() && !self.queues.config.create_queues {
+            return Err(
                 Error::new(ErrorKind::Unavailable, "ping", "the queue is not there")
                     .with("queue", &self.name),
-            ),
+            );
         }
+        self.answers.beat();
+        Ok(())
     }
 }
 

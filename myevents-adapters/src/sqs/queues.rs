@@ -12,6 +12,7 @@ use serde_json::json;
 use super::client::Clients;
 use super::config::{SqsConfig, dead_queue, is_fifo};
 use super::error::{incomplete, repeatable};
+use super::pulse::Pulse;
 
 /// The longest that SQS keeps a message: 14 days.
 const KEPT_SECONDS: &str = "1209600";
@@ -73,6 +74,8 @@ pub(crate) struct Queues {
     known: Mutex<HashMap<String, Arc<str>>>,
     /// Queues that stand with all that belongs to them.
     standing: Mutex<HashSet<String>>,
+    /// When a receive last failed.
+    pub(super) failures: Pulse,
     /// One at a time makes what is missing.
     making: tokio::sync::Mutex<()>,
 }
@@ -85,6 +88,7 @@ impl Queues {
             fanout,
             known: Mutex::default(),
             standing: Mutex::default(),
+            failures: Pulse::default(),
             making: tokio::sync::Mutex::new(()),
         }
     }

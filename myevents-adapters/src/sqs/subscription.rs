@@ -140,6 +140,7 @@ impl Subscribing {
     }
 
     async fn failed(&self, error: &Error, wait: &mut Duration) {
+        self.queues.failures.beat();
         if error.kind() == ErrorKind::Unroutable {
             self.queues.forget(&self.queue);
         }

@@ -19,6 +19,7 @@ use crate::layer::{Fault, Layer};
 
 const SEND: &str = "SendMessageBatch";
 const RECEIVE: &str = "ReceiveMessage";
+const LOOK: &str = "GetQueueUrl";
 const DELETE: &str = "DeleteMessageBatch";
 const HIDE: &str = "ChangeMessageVisibilityBatch";
 
@@ -56,6 +57,7 @@ async fn faults_at_the_wire_are_told_entry_by_entry() {
     };
     let endpoint = server.url();
     requests_are_shared_and_within_their_limits(endpoint).await;
+    asking_whether_it_is_there_costs_little(endpoint).await;
     a_batch_that_fails_in_part(endpoint).await;
     a_request_that_fails(endpoint).await;
     a_key_keeps_its_order(endpoint).await;
@@ -104,6 +106,34 @@ async fn requests_are_shared_and_within_their_limits(endpoint: &str) {
     }
     let requests = layer.take_seen(SEND).len();
     assert!(requests <= 60, "{requests} requests for 200 messages");
+}
+
+async fn asking_whether_it_is_there_costs_little(endpoint: &str) {
+    let (layer, broker) = layered(endpoint, "");
+    let emitter = broker.emitter();
+    let looks = async || {
+        layer.take_seen(LOOK);
+        for _ in 0..5 {
+            emitter.ping().await.unwrap();
+        }
+        layer.take_seen(LOOK).len()
+    };
+    assert_eq!(looks().await, 1, "an answer is believed for a while");
+    emitter.emit(&messages(1)).await.pop().unwrap().unwrap();
+    assert_eq!(looks().await, 0);
+    let throttled = Fault::Answer {
+        status: 403,
+        code: "RequestThrottled",
+    };
+    layer.next(SEND, [throttled.clone()]);
+    emitter.emit(&messages(1)).await.pop().unwrap().unwrap_err();
+    assert_eq!(looks().await, 1, "a publish failed");
+    layer.next(RECEIVE, [throttled]);
+    let listener = broker.listener();
+    let mut stream = listener.subscribe(wanting("suite", &[])).await.unwrap();
+    next(&mut stream).await.ack().await.unwrap();
+    assert_eq!(looks().await, 1, "a receive failed");
+    listener.close().await.unwrap();
 }
 
 async fn a_batch_that_fails_in_part(endpoint: &str) {
