@@ -230,6 +230,7 @@ async fn serve(test: &'static str, end: &'static str) {
     }
     pair = broker_away(pair, &mut booker, &event).await;
     dead_letters(&pair).await;
+    a_new_booking_service_learns_all(&mut pair, &event).await;
     killed(&mut pair, &mut booker, &event).await;
     pair.running_events.stop().await.unwrap();
     pair.running_bookings.stop().await.unwrap();
@@ -295,6 +296,24 @@ async fn dead_letters(pair: &Pair) {
     assert!(!well && said.contains("no dead letter has these ids"), "{said}");
     assert!(told(&pair.bookings, &["dead-letters", "drop", "--all"]).contains("1 deleted"));
     assert!(told(&pair.bookings, &["dead-letters"]).contains("0 dead letters"));
+}
+
+/// A booking service that lost its file knows nothing, until the event service announces everything again: under new ids, as
+/// a FIFO queue would take the old ones for repeats. There is no log to build its copy from.
+async fn a_new_booking_service_learns_all(pair: &mut Pair, event: &str) {
+    pair.running_bookings.kill().unwrap();
+    for file in std::fs::read_dir(&pair.bookings.folder).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    pair.running_bookings = pair.bookings.start_ready().await.unwrap();
+    let path = format!("/events/{event}/availability");
+    let asked = ask(pair.service.bookings, "GET", &path, None).await.unwrap();
+    assert_eq!(asked.status, 404);
+    let (well, said) = pair.bookings.command(&["rebuild"]).unwrap();
+    assert!(!well && said.contains("republish"), "{said}");
+    let said = told(&pair.events, &["republish"]);
+    assert!(said.contains("2 events will be announced"), "{said}");
+    pair.service.wait_bookable(event, 100).await.unwrap();
 }
 
 /// Both services are killed in the middle of their work: what was accepted is announced, what was made becomes bookable.

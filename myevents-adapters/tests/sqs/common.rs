@@ -111,7 +111,7 @@ impl Queues {
         match (self.topic, self.end) {
             (true, _) => Some(160),
             (false, "") => Some(2_000),
-            (false, _) => Some(800),
+            (false, _) => Some(400),
         }
     }
 }

@@ -31,6 +31,12 @@ with_broker! {
     every_store_with_kafka: Kafka, |url| vec![("KAFKA_BROKERS", url.to_owned())];
     every_store_with_sqs_fifo: Sqs, |url| sqs(url, "events.fifo");
     every_store_with_sqs_standard: Sqs, |url| sqs(url, "events");
+    every_store_with_sns: Sns, |url| {
+        let mut settings = sqs(url, "events.fifo");
+        settings.push(("AWS_ENDPOINT_URL_SNS", url.to_owned()));
+        settings.push(("MYEVENTS_SQS_TOPIC", "events.fifo".to_owned()));
+        settings
+    };
 }
 
 fn sqs(url: &str, queue: &str) -> Settings {
