@@ -57,13 +57,9 @@ const OF_TOPICS: [&str; 18] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_standard_topic_passes_the_cases_of_publishing() {
-    let test = "a_standard_topic_passes_the_cases_of_publishing";
-    run(test, Kind::Sns, "", Some(&OF_TOPICS)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_fifo_topic_passes_the_cases_of_publishing() {
-    let test = "a_fifo_topic_passes_the_cases_of_publishing";
-    run(test, Kind::Sns, ".fifo", Some(&OF_TOPICS)).await;
+async fn a_topic_before_the_queues_passes_the_cases_of_publishing() {
+    let test = "a_topic_before_the_queues_passes_the_cases_of_publishing";
+    for end in ["", ".fifo"] {
+        run(test, Kind::Sns, end, Some(&OF_TOPICS)).await;
+    }
 }
