@@ -56,7 +56,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathPair {
     }
 }
 
-/// Who asks, and the trace they belong to. A layer that signs callers in leaves a [`Caller`] in the extensions.
+/// Who asks, and the trace they belong to. The layer leaves a [`Caller`] in the extensions where sign-in is on. Routes come
+/// here by way of [`access`](crate::rest::access), which knows who may.
 pub(super) fn context(parts: &Parts) -> RequestContext {
     RequestContext {
         caller: parts.extensions.get::<Caller>().cloned().unwrap_or_default(),

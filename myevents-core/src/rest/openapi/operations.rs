@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::service::Scope;
+
 /// One method of one path.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Operation {
@@ -260,7 +262,7 @@ pub(super) const BOOKING_SERVICE: &[Operation] = &[
     Operation {
         path: "/users/{id}",
         tag: "users",
-        summary: "Find a user with the newest 100 bookings",
+        summary: "Find a user with the newest 100 bookings; `me` is the signed-in caller",
         answer: Some("User"),
         problems: &[404, 500, 503],
         ..NOTHING
@@ -273,7 +275,7 @@ pub(super) const BOOKING_SERVICE: &[Operation] = &[
     Operation {
         path: "/users/{id}/bookings",
         tag: "users",
-        summary: "The bookings of a user, newest first",
+        summary: "The bookings of a user, newest first; `me` is the signed-in caller",
         query: BOOKING_QUERY,
         answer: Some("[Booking"),
         answer_headers: &["Link"],
@@ -300,9 +302,51 @@ pub(super) const SHARED: &[Operation] = &[
     },
 ];
 
+/// Who may use an operation where sign-in is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Everybody, whatever credentials come along.
+    Open,
+    /// Everybody, but not with credentials that are no good.
+    Public,
+    /// Signed-in callers.
+    SignedIn,
+    /// Signed-in callers with this scope.
+    Scope(Scope),
+}
+
 impl Operation {
+    fn access(&self) -> Access {
+        match (self.method, self.tag, self.path) {
+            (_, "health", _) => Access::Open,
+            ("GET", "events" | "locations" | "availability", _) => Access::Public,
+            (_, "events" | "locations", _) => Access::Scope(Scope::EventsWrite),
+            ("GET", _, "/events/{id}/bookings") | ("POST", "users", _) => Access::Scope(Scope::BookingsAdmin),
+            ("GET", ..) => Access::SignedIn,
+            _ => Access::Scope(Scope::BookingsWrite),
+        }
+    }
+
+    /// What the operation asks for, and that it asks for nothing where sign-in is off.
+    fn security(&self) -> Value {
+        let nothing = json!({});
+        match self.access() {
+            Access::Open => json!([]),
+            Access::Public => json!([nothing, { "token": [] }]),
+            Access::SignedIn => json!([{ "token": [] }, nothing]),
+            Access::Scope(scope) => json!([{ "token": [scope.as_str()] }, nothing]),
+        }
+    }
+
     pub(super) fn to_json(self) -> Value {
         let mut responses = Map::new();
+        let access = self.access();
+        if access != Access::Open {
+            responses.insert("401".to_owned(), problem_response(401));
+        }
+        if let Access::Scope(_) = access {
+            responses.insert("403".to_owned(), problem_response(403));
+        }
         for status in self.success {
             responses.insert(status.to_string(), self.success_response(*status));
         }
@@ -314,6 +358,7 @@ impl Operation {
             "summary": self.summary,
             "operationId": self.operation_id(),
             "parameters": self.parameters(),
+            "security": self.security(),
             "responses": responses,
         });
         if let Some(schema) = self.request {
@@ -396,6 +441,12 @@ fn problem_response(status: u16) -> Value {
         "X-Request-Id".to_owned(),
         json!({ "description": meaning("X-Request-Id"), "schema": { "type": "string" } }),
     );
+    if matches!(status, 401 | 403) {
+        headers.insert(
+            "WWW-Authenticate".to_owned(),
+            json!({ "description": "what sign-in lacks, RFC 6750", "schema": { "type": "string" } }),
+        );
+    }
     if status == 503 {
         headers.insert(
             "Retry-After".to_owned(),
@@ -449,6 +500,7 @@ fn status_text(status: u16) -> &'static str {
         204 => "done, with nothing to say",
         304 => "not changed",
         400 => "malformed",
+        401 => "sign-in is needed, or the token is no good",
         403 => "not allowed",
         404 => "unknown",
         408 => "the body took too long to arrive",
