@@ -5,13 +5,13 @@
 //! * [`kind`]: which servers there are, their words, the variables that name one that somebody else runs, their URLs.
 //! * [`shared`]: the server that all tests of a run use: [`find`] and [`require`] give its URL, `cargo xtask backends` runs it.
 //! * [`server`]: one of a test's own, which the test may kill and start again.
-//! * [`install`]: fetching what is missing; [`skip`]: saying that a test could not run.
+//! * [`install`]: fetching what is missing; [`skip`]: saying that a test could not run; [`ports`]: free ones.
 //! * `launch`: how each kind starts; `probe`: whether it answers; `process`: ids, signals, waiting for the end.
 
 pub mod install;
 pub mod kind;
 mod launch;
-mod ports;
+pub mod ports;
 mod probe;
 mod process;
 pub mod server;

@@ -15,7 +15,7 @@ const LAST: u16 = 32_000;
 ///
 /// # Errors
 /// When none are found.
-pub(crate) fn free(count: u16) -> Result<u16> {
+pub fn free(count: u16) -> Result<u16> {
     for attempt in 0..1000_u32 {
         let random = RandomState::new().hash_one(attempt);
         let port = FIRST + u16::try_from(random % u64::from(LAST - FIRST - count))?;

@@ -3,15 +3,16 @@
 use anyhow::Result;
 use clap::Args;
 
+use crate::deploy;
 use crate::layering::{self, LIBRARIES};
 use crate::page;
 use crate::shell::{self, Parts};
 use crate::tools;
 
-/// Check format, lints, docs, licences, features, layering, packaging and the page.
+/// Check format, lints, docs, licences, features, layering, packaging, the page and what is in `deploy/`.
 ///
-/// Every part runs even when an earlier one failed. `cargo-deny` and the page are skipped where what they
-/// need is not installed; with MYEVENTS_REQUIRE=all `cargo-deny` is installed, and without Node the page fails.
+/// Every part runs even when an earlier one failed. `cargo-deny`, the page and `deploy/` are skipped where what they
+/// need is not installed; with MYEVENTS_REQUIRE=all it is installed, except for Node, without which the page fails.
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
     /// Only the quick parts: format, lints and layering.
@@ -45,6 +46,7 @@ impl Lint {
             parts.part("packages", packages);
             // That its types are those of the interface is a test beside the built program.
             parts.part("page", page::lint);
+            deploy::lint(&mut parts);
         }
         parts.finish()
     }

@@ -7,6 +7,7 @@
 
 mod backends;
 mod bench;
+mod deploy;
 mod layering;
 mod lint;
 mod loadtest;
@@ -41,6 +42,8 @@ enum Command {
     Lint(lint::Lint),
     /// Build the page that `myevents` embeds, or check its sources.
     Page(page::Page),
+    /// Check what is in `deploy/`: rules, dashboards, charts, templates, pipelines.
+    Deploy(deploy::Deploy),
     /// Measure: the micro-benchmarks and the table of figures.
     Bench(bench::Bench),
     /// Put load on a running service and check afterwards that nothing was lost, doubled or oversold.
@@ -54,6 +57,7 @@ fn main() -> Result<()> {
         Command::Backends(backends) => backends.run(),
         Command::Lint(lint) => lint.run(),
         Command::Page(page) => page.run(),
+        Command::Deploy(deploy) => deploy.run(),
         Command::Bench(bench) => bench.run(),
         Command::Loadtest(loadtest) => loadtest.run(),
     }

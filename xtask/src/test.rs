@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::deploy;
 use crate::layering;
 use crate::page;
 use crate::servers::Servers;
@@ -100,7 +101,11 @@ impl Test {
             tally.programs,
             start.elapsed().as_secs_f64()
         );
+        // Last, as they take the program that the tests have built.
+        let whole = self.packages.is_empty() && self.rest.is_empty() && !self.release;
+        let deployed = if whole { deploy::test() } else { Ok(()) };
         outcome?;
+        deployed?;
         if tally.passed == 0 {
             bail!("no test ran");
         }

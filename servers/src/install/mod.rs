@@ -3,6 +3,7 @@
 mod java;
 mod packages;
 mod python;
+mod tools;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -14,6 +15,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::Kind;
 use crate::process::last_lines;
+
+pub use tools::Tool;
 
 /// A server cannot start because it is not installed, and nothing asked for installing it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,13 +92,7 @@ pub fn install(kind: Kind, say: &dyn Fn(&str)) -> Result<()> {
     if check(kind).is_ok() {
         return Ok(());
     }
-    let cache = cache()?;
-    fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
-    let lock = File::create(cache.join("lock"))?;
-    if lock.try_lock().is_err() {
-        say(&format!("{kind}: waiting for another process that installs"));
-        lock.lock()?;
-    }
+    let _one_at_a_time = under_lock(&|line| say(&format!("{kind}: {line}")))?;
     // Whoever held the lock may have brought it.
     if check(kind).is_ok() {
         return Ok(());
@@ -113,18 +110,42 @@ pub fn install(kind: Kind, say: &dyn Fn(&str)) -> Result<()> {
     Ok(())
 }
 
+/// Waits until nobody else installs; the lock ends with the value.
+fn under_lock(say: &dyn Fn(&str)) -> Result<File> {
+    let cache = cache()?;
+    fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    let lock = File::create(cache.join("lock"))?;
+    if lock.try_lock().is_err() {
+        say("waiting for another process that installs");
+        lock.lock()?;
+    }
+    Ok(lock)
+}
+
 /// The folder for servers of all versions.
 fn cache() -> Result<PathBuf> {
+    Ok(base()?.join("servers"))
+}
+
+/// The folder for all that is fetched.
+fn base() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
         .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
         .context("neither XDG_CACHE_HOME nor HOME is set: nowhere to keep servers")?;
-    Ok(base.join("myevents/servers"))
+    Ok(base.join("myevents"))
 }
 
 /// The folder of one version. What it is made from is part of its name, so that a changed recipe makes a new one.
 fn folder(kind: Kind, version: &str, ingredients: &[&str]) -> Result<PathBuf> {
+    Ok(cache()?
+        .join(kind.word())
+        .join(format!("{version}-{:08x}", digest(ingredients))))
+}
+
+/// A number that tells one recipe from another.
+fn digest(ingredients: &[&str]) -> u64 {
     // FNV-1a, as std promises no hash that stays the same.
     let hash = ingredients
         .iter()
@@ -132,9 +153,7 @@ fn folder(kind: Kind, version: &str, ingredients: &[&str]) -> Result<PathBuf> {
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-    Ok(cache()?
-        .join(kind.word())
-        .join(format!("{version}-{:08x}", hash >> 32)))
+    hash >> 32
 }
 
 /// Where the server's files are.

@@ -48,7 +48,7 @@ pub(super) fn tool(program: &str, package: &str, say: &dyn Fn(&str)) -> Result<(
     add(package).with_context(|| format!("`{program}` is needed"))
 }
 
-fn add(package: &str) -> Result<()> {
+pub(super) fn add(package: &str) -> Result<()> {
     ensure!(
         on_path("apt-get"),
         "install {package} by hand: this system has no apt-get"

@@ -1,5 +1,5 @@
 //! `eventservice` and `bookingservice` as processes joined by RabbitMQ: what a user does, what they keep when they or the
-//! broker are killed, and when the broker is away for long.
+//! broker are killed, when the broker is away for long, and when they are replaced or killed behind nginx.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 #[path = "../common/mod.rs"]
@@ -8,5 +8,7 @@ mod common;
 mod away;
 mod kills;
 mod market;
+mod nginx;
 mod pair;
+mod roll;
 mod use_it;

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 #![allow(dead_code, reason = "each test program uses its part of this")]
 
+use std::time::Duration;
+
 use loadtest::program::Running;
 use loadtest::single::Single;
 use myevents_core::ports::{IdSource as _, RandomIds};
@@ -120,6 +122,14 @@ impl Process {
             running: single.start_ready().await.unwrap(),
             single,
         }
+    }
+
+    /// Stopped as its platform stops it, which has to go well, and started again.
+    pub(crate) async fn replace(&mut self) {
+        self.running.terminate().unwrap();
+        let status = self.running.wait(Duration::from_secs(25)).await.unwrap();
+        assert!(status.success(), "ended with {status}:\n{}", self.running.log());
+        self.running = self.single.start_ready().await.unwrap();
     }
 
     /// `kill -9`, and started again on the same data.

@@ -1,0 +1,201 @@
+"""Creates CloudFormation templates on moto, a stand-in for AWS, and runs `myevents` on the tables that come of it.
+
+Not page.yaml: moto has neither CloudFront nor that kind of API Gateway in templates. Nor does it know every other type of
+resource. Those that it leaves out are named here, so that a template's other resources are all there, or the check fails.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+FOLDER = Path(__file__).parent.parent / "aws"
+LEFT_OUT = {
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
+    "AWS::AutoScaling::ScalingPolicy",
+    "AWS::CloudWatch::Alarm",
+    "AWS::Logs::MetricFilter",
+    "AWS::SNS::Subscription",
+    "AWS::SQS::QueuePolicy",
+}
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+os.environ.update(KEYS, AWS_DEFAULT_REGION="us-east-1")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def client(service):
+    return boto3.client(service, endpoint_url=ENDPOINT)
+
+
+def create(name, file, **parameters):
+    """Creates one stack and says what of it is there, by logical name."""
+    # Of the images that AWS keeps names for, moto knows Amazon's own.
+    template = (FOLDER / file).read_text(encoding="utf-8").replace(
+        "/aws/service/debian/release/12/latest/amd64",
+        "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
+    )
+    formation = client("cloudformation")
+    formation.create_stack(
+        StackName=name,
+        TemplateBody=template,
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+    )
+    status = formation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+    assert status == "CREATE_COMPLETE", f"{file}: {status}"
+    there = {
+        resource["LogicalResourceId"]: resource
+        for page in formation.get_paginator("list_stack_resources").paginate(StackName=name)
+        for resource in page["StackResourceSummaries"]
+    }
+    wanted = load(template)
+    conditions = {"HasTopic": parameters.get("WithTopic") == "true"}
+    missing, out = [], set()
+    for logical, resource in wanted["Resources"].items():
+        if not conditions.get(resource.get("Condition"), True):
+            continue
+        if logical not in there or not there[logical].get("PhysicalResourceId"):
+            (out.add(resource["Type"]) if resource["Type"] in LEFT_OUT else missing.append(logical))
+    assert not missing, f"{file}: moto made no {missing}"
+    print(f"{file}: {len(there)} resources" + (f"; moto knows no {', '.join(sorted(out))}" if out else ""))
+    return there
+
+
+def load(text):
+    """A template's YAML, whose short functions are of no interest here."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_multi_constructor("!", lambda loader, suffix, node: suffix)
+    return yaml.load(text, Loader)
+
+
+def ask(port, method, path, body=None):
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}",
+        method=method,
+        data=json.dumps(body).encode() if body else None,
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read() or b"null")
+
+
+def until(what, done):
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def answers(port):
+    try:
+        return ask(port, "GET", "/readyz")[0] == 200
+    except OSError:
+        return False
+
+
+def run_on_the_tables(program):
+    """An event, a booking, and both in the tables that the template made: the program may make none by itself."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "w+", encoding="utf-8") as log:
+        environment = KEYS | {
+            "MYEVENTS_DATABASETYPE": "dynamodb",
+            "MYEVENTS_DBCONNECTION": ENDPOINT,
+            "MYEVENTS_CREATE_TABLES": "false",
+            "MYEVENTS_DATA": folder,
+        }
+        arguments = ["serve", "--listen", f"127.0.0.1:{port}"]
+        arguments += ["--event-listen", "none", "--booking-listen", "none", "--metrics-listen", "none"]
+        with subprocess.Popen([program, *arguments], env=environment, stdout=log, stderr=log) as process:
+            try:
+                until("myevents does not start", lambda: process.poll() is not None or answers(port))
+                assert process.poll() is None, "myevents ended"
+                hall = {"name": "hall", "Hall": {"name": "hall", "capacity": 3}}
+                event = {"name": "aws", "startdate": 4000000000, "enddate": 4000003600, "location": hall}
+                status, stored = ask(port, "POST", "/events", event)
+                assert status == 201, stored
+                bookings = f"/events/{stored['ID']}/bookings"
+                booked = []
+                until(
+                    "the event can't be booked",
+                    lambda: booked.append(ask(port, "POST", bookings, {"seats": 2})) or booked[-1][0] == 201,
+                )
+                status, refusal = ask(port, "POST", bookings, {"seats": 2})
+                assert status == 409, refusal
+            except BaseException:
+                log.seek(0)
+                print(log.read()[-3000:])
+                raise
+            finally:
+                process.terminate()
+        assert process.returncode == 0, process.returncode
+    dynamodb = client("dynamodb")
+    for table, count in (("events", 1), ("booking-bookings", 1), ("booking-inventory", 1)):
+        found = dynamodb.scan(TableName=table)["Count"]
+        assert found >= count, f"{table} holds {found}"
+    print("myevents served an event and a booking on the created tables")
+
+
+def queue_and_its_dead_letters():
+    sqs = client("sqs")
+    url = sqs.get_queue_url(QueueName="events")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    dead = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"]
+    assert dead.endswith(":events-dead"), dead
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    assert len(sqs.receive_message(QueueUrl=url)["Messages"]) == 1
+
+
+def least_privilege(resources):
+    """No policy of ours names every resource, and a service's policy names only tables with its prefix."""
+    iam = client("iam")
+    for logical, prefix in (("EventAccess", ""), ("BookingAccess", "booking-")):
+        arn = resources[logical]["PhysicalResourceId"]
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+        for statement in document["Statement"]:
+            for resource in statement["Resource"]:
+                assert resource != "*" and ":" in resource, f"{logical}: {resource}"
+                if ":table/" in resource:
+                    table = resource.split(":table/")[1]
+                    assert table.startswith("booking-") == bool(prefix), f"{logical}: {resource}"
+            assert not any("*" in action for action in statement["Action"]), statement
+
+
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+try:
+    host, port = server.get_host_and_port()
+    ENDPOINT = f"http://127.0.0.1:{port}"
+    create("myevents-network", "network.yaml")
+    data = create("myevents-data", "data.yaml")
+    create("myevents-services", "services.yaml", Registry="registry.example/myevents")
+    create("myevents-ec2", "ec2.yaml", Program="bucket/myevents")
+    fifo = {"QueueName": "more.fifo", "Fifo": "true", "WithTopic": "true"}
+    create("more", "data.yaml", EventTablePrefix="more-", BookingTablePrefix="more-booking-", **fifo)
+    queue_and_its_dead_letters()
+    least_privilege(data)
+    run_on_the_tables(sys.argv[1])
+finally:
+    server.stop()

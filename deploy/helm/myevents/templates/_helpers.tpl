@@ -1,0 +1,148 @@
+{{/* Labels of every object; the dictionary holds root and component. */}}
+{{- define "myevents.labels" -}}
+{{ include "myevents.selector" . }}
+app.kubernetes.io/part-of: myevents
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "myevents.selector" -}}
+app.kubernetes.io/name: {{ .component }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end }}
+
+{{- define "myevents.image" -}}
+{{ .root.Values.image.registry }}/{{ .component }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{/* The services of this release: name to ports, as JSON. */}}
+{{- define "myevents.services" -}}
+{{- if eq .Values.mode "single" -}}
+{"myevents": {"http": 8080, "metrics": 9100}}
+{{- else -}}
+{"eventservice": {"http": 8181, "metrics": 9100}, "bookingservice": {"http": 8282, "metrics": 9101}}
+{{- end -}}
+{{- end }}
+
+{{- define "myevents.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ .user }}
+runAsGroup: {{ .user }}
+fsGroup: {{ .user }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "myevents.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* Replicas apart from each other, where the cluster has room for that. */}}
+{{- define "myevents.affinity" -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: {{ . }}
+        labelSelector:
+          matchLabels:
+            {{- include "myevents.selector" $ | nindent 12 }}
+    {{- end }}
+{{- end }}
+
+{{/* What every pod of a service has, in a Deployment or in a StatefulSet; root, component, ports. */}}
+{{- define "myevents.pod" -}}
+metadata:
+  labels:
+    {{- include "myevents.labels" . | nindent 4 }}
+  annotations:
+    # A change of settings is a new rollout.
+    checksum/settings: {{ toJson (list .root.Values.settings .root.Values.secret.data) | sha256sum }}
+    prometheus.io/scrape: "true"
+    prometheus.io/port: {{ .ports.metrics | quote }}
+    prometheus.io/path: /metrics
+spec:
+  serviceAccountName: {{ .root.Release.Name }}-{{ .component }}
+  automountServiceAccountToken: false
+  {{- with .root.Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    {{- include "myevents.podSecurity" (dict "user" 65532) | nindent 4 }}
+  # Draining, then shutdown_timeout, then a little more.
+  terminationGracePeriodSeconds: {{ add .root.Values.drainSeconds 30 }}
+  affinity:
+    {{- include "myevents.affinity" . | nindent 4 }}
+  {{- with .root.Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .root.Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: {{ .component }}
+      image: {{ include "myevents.image" . }}
+      imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+      envFrom:
+        - configMapRef:
+            name: {{ .root.Release.Name }}-{{ .component }}
+        - secretRef:
+            name: {{ .root.Values.secret.name }}
+            # Without it the settings have to be complete by themselves.
+            optional: true
+      {{- with .root.Values.extraEnv }}
+      env:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      ports:
+        - name: http
+          containerPort: {{ .ports.http }}
+        - name: metrics
+          containerPort: {{ .ports.metrics }}
+      startupProbe:
+        httpGet: {path: /healthz, port: http}
+        periodSeconds: 2
+        failureThreshold: 60
+      livenessProbe:
+        httpGet: {path: /healthz, port: http}
+        periodSeconds: 10
+        timeoutSeconds: 5
+      # 503 from the moment a stop begins, and while the store can't be reached.
+      readinessProbe:
+        httpGet: {path: /readyz, port: http}
+        periodSeconds: 2
+        timeoutSeconds: 3
+      {{- if .root.Values.drainSeconds }}
+      lifecycle:
+        preStop:
+          sleep:
+            seconds: {{ .root.Values.drainSeconds }}
+      {{- end }}
+      resources:
+        {{- toYaml .root.Values.resources | nindent 8 }}
+      securityContext:
+        {{- include "myevents.containerSecurity" . | nindent 8 }}
+      {{- if eq .component "myevents" }}
+      volumeMounts:
+        - name: data
+          mountPath: /data
+      {{- end }}
+{{- end }}
+
+{{- define "myevents.claim" -}}
+accessModes: [ReadWriteOnce]
+{{- with .Values.storageClass }}
+storageClassName: {{ . }}
+{{- end }}
+resources:
+  requests:
+    storage: {{ .Values.storage }}
+{{- end }}

@@ -1,0 +1,210 @@
+//! The Helm chart: linted, rendered in every kind of use, each object held to the schemas of three versions of Kubernetes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::{files, tools};
+use crate::shell;
+
+/// The oldest with which the chart installs is named in `Chart.yaml`; these are the ones its objects are held to.
+const KUBERNETES: [&str; 3] = ["1.35.0", "1.36.0", "1.37.0"];
+
+/// What comes from others, whose schemas no version of Kubernetes has.
+const FOREIGN: [&str; 2] = ["ServiceMonitor", "ScaledObject"];
+
+/// A use of the chart: what it is called, and what is set.
+const USES: [(&str, &[&str]); 6] = [
+    ("as it comes", &[]),
+    ("demo", &["-f", "values-demo.yaml"]),
+    ("one process on SQLite", &["--set", "mode=single,replicas=1"]),
+    (
+        "Kafka and DynamoDB",
+        &[
+            "--set",
+            "settings.databasetype=dynamodb,settings.message_broker_type=kafka",
+        ],
+    ),
+    (
+        "nginx of the page as the only way in",
+        &[
+            "--set",
+            "ingress.map=gateway,ingress.tls.secretName=tls,service.type=LoadBalancer",
+        ],
+    ),
+    (
+        "with the operators of others",
+        &[
+            "--set",
+            "serviceMonitor.enabled=true,keda.enabled=true,autoscaling.enabled=false",
+        ],
+    ),
+];
+
+/// What the chart has to refuse, and a part of what it says.
+const REFUSED: [(&str, &str); 4] = [
+    ("mode=single", "SQLite"),
+    ("settings.databasetype=sqlite", "mode=single"),
+    ("settings.no_such_key=1", "no_such_key"),
+    ("replica=2", "replica"),
+];
+
+/// Lints, renders, validates, and compares with `deploy/k8s`.
+///
+/// # Errors
+/// With what is wrong.
+pub(super) fn check() -> Result<()> {
+    let mut lint = helm(&["lint", "--strict", "--quiet"])?;
+    lint.arg(".");
+    shell::run(lint)?;
+    let folder = shell::target().join("deploy/chart");
+    fs::create_dir_all(&folder)?;
+    // Most objects are the same in many uses: each is read once.
+    let mut objects = BTreeSet::new();
+    for (name, set) in USES {
+        let rendered = template(set).with_context(|| name.to_owned())?;
+        let documents: Vec<&str> = rendered.split("---\n").filter(|text| is_own(text)).collect();
+        println!("{name}: {} objects", documents.len());
+        objects.extend(documents.into_iter().map(str::to_owned));
+    }
+    ensure!(objects.len() > 30, "only {} objects", objects.len());
+    println!(
+        "{} different objects for {}",
+        objects.len(),
+        KUBERNETES.join(", ")
+    );
+    let file = folder.join("objects.yaml");
+    fs::write(&file, objects.into_iter().collect::<Vec<_>>().join("---\n"))?;
+    validate(&file)?;
+    validate(&files::path("helm/deployer.yaml"))?;
+    for (set, reason) in REFUSED {
+        match template(&["--set", set]) {
+            Ok(_) => bail!("the chart takes {set}"),
+            Err(error) => ensure!(
+                format!("{error:#}").contains(reason),
+                "refuses {set} for another reason: {error:#}"
+            ),
+        }
+    }
+    values_are_keys()?;
+    let wanted = manifests()?;
+    let mut there = BTreeMap::new();
+    for file in files::list("k8s", ".yaml")? {
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        there.insert(name, files::read(&file)?);
+    }
+    ensure!(
+        wanted == there,
+        "deploy/k8s is not what the chart says: `cargo xtask deploy --render` writes it"
+    );
+    Ok(())
+}
+
+/// Writes `deploy/k8s`.
+///
+/// # Errors
+/// When the chart can't be rendered or a file can't be written.
+pub(super) fn render() -> Result<()> {
+    let folder = files::path("k8s");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    for (name, text) in manifests()? {
+        fs::write(folder.join(&name), text)?;
+        println!("deploy/k8s/{name}");
+    }
+    Ok(())
+}
+
+/// The plain manifests: what the chart makes of its own values, a file for each template.
+fn manifests() -> Result<BTreeMap<String, String>> {
+    const ORIGIN: &str = "# Source: myevents/templates/";
+    let mut manifests: BTreeMap<String, String> = BTreeMap::new();
+    for document in template(&[])?.split("---\n") {
+        let Some((_, rest)) = document.split_once(ORIGIN) else {
+            continue;
+        };
+        let (name, object) = rest.split_once('\n').context("a document without text")?;
+        let file = manifests.entry(name.to_owned()).or_insert_with(|| {
+            "# Made from the chart in deploy/helm by `cargo xtask deploy --render`: change it there.\n"
+                .to_owned()
+        });
+        file.push_str("---\n");
+        // What only helm wants.
+        for line in object.trim_end().lines() {
+            if !line.contains("app.kubernetes.io/managed-by: Helm") && !line.contains("helm.sh/chart:") {
+                file.push_str(line);
+                file.push('\n');
+            }
+        }
+    }
+    ensure!(manifests.len() > 5, "the chart makes only {:?}", manifests.keys());
+    let foreign = manifests
+        .values()
+        .flat_map(|text| text.lines())
+        .find(|line| FOREIGN.iter().any(|kind| *line == format!("kind: {kind}")));
+    ensure!(
+        foreign.is_none(),
+        "{foreign:?} is of others and has no place in deploy/k8s"
+    );
+    Ok(manifests)
+}
+
+fn helm(arguments: &[&str]) -> Result<Command> {
+    let mut command = tools::command(tools::HELM)?;
+    command.current_dir(files::path("helm/myevents")).args(arguments);
+    Ok(command)
+}
+
+fn template(set: &[&str]) -> Result<String> {
+    let mut command = helm(&["template", "myevents", ".", "--namespace", "myevents"])?;
+    command.args(["--kube-version", KUBERNETES[0]]).args(set);
+    shell::read(command)
+}
+
+/// Whether it is an object that Kubernetes itself knows.
+fn is_own(document: &str) -> bool {
+    let kind = document.lines().find_map(|line| line.strip_prefix("kind: "));
+    kind.is_some_and(|kind| !FOREIGN.contains(&kind))
+}
+
+fn validate(file: &std::path::Path) -> Result<()> {
+    let mut command = tools::command(tools::PYTHON)?;
+    command.args(["-m", "kubernetes_validate", "--strict", "--quiet"]);
+    for version in KUBERNETES {
+        command.args(["-k", version.trim_end_matches(".0")]);
+    }
+    command.arg(file);
+    shell::read(command)?;
+    Ok(())
+}
+
+/// The chart's schema allows as settings just the keys that there are, so that a misspelled one is told by helm.
+fn values_are_keys() -> Result<()> {
+    let schema: serde_json::Value =
+        serde_json::from_str(&files::read(&files::path("helm/myevents/values.schema.json"))?)?;
+    let allowed = schema["properties"]["settings"]["properties"].as_object();
+    let allowed: BTreeSet<String> = allowed
+        .context("no settings in the schema")?
+        .keys()
+        .cloned()
+        .collect();
+    let page = files::read(&shell::root().join("docs/configuration.md"))?;
+    let keys: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+        .collect();
+    ensure!(
+        allowed == keys,
+        "values.schema.json and docs/configuration.md differ in {:?}",
+        allowed.symmetric_difference(&keys).collect::<Vec<_>>()
+    );
+    Ok(())
+}
