@@ -2,6 +2,7 @@
 //!
 //! The table of operations stands in `operations`; a test holds it against the routers.
 
+mod access;
 mod operations;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,6 @@ use crate::rest::head;
 use crate::rest::layer::RestLayer;
 use crate::rest::problem::{PROBLEMS, Problem, TYPE_PREFIX};
 use crate::rest::settings::RestSettings;
-use crate::service::Scope;
 use operations::{BOOKING_SERVICE, EVENT_SERVICE, Operation, SHARED};
 
 /// The document of the event service.
@@ -70,7 +70,7 @@ fn document(title: &str, parts: &[&[Operation]]) -> OpenApi {
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
-        "components": { "schemas": schemas(), "securitySchemes": { "token": token() } },
+        "components": { "schemas": schemas(), "securitySchemes": { "token": access::token() } },
     });
     // What is written here is fixed; a document that can't be read back is one without paths, which the tests see.
     serde_json::from_value(whole).unwrap_or_default()
@@ -97,16 +97,6 @@ fn schemas() -> BTreeMap<String, Value> {
     named.insert("Problem".to_owned(), problem());
     named.insert("Health".to_owned(), json!({ "type": "object" }));
     named
-}
-
-fn token() -> Value {
-    let scopes = Scope::ALL.map(Scope::as_str).join(", ");
-    json!({
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": format!("Where sign-in is on; where it is off nothing is asked for. Scopes: {scopes}."),
-    })
 }
 
 fn booking_request() -> Value {

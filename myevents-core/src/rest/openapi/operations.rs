@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::service::Scope;
+use super::access::Access;
 
 /// One method of one path.
 #[derive(Debug, Clone, Copy)]
@@ -302,45 +302,10 @@ pub(super) const SHARED: &[Operation] = &[
     },
 ];
 
-/// Who may use an operation where sign-in is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
-    /// Everybody, whatever credentials come along.
-    Open,
-    /// Everybody, but not with credentials that are no good.
-    Public,
-    /// Signed-in callers.
-    SignedIn,
-    /// Signed-in callers with this scope.
-    Scope(Scope),
-}
-
 impl Operation {
-    fn access(&self) -> Access {
-        match (self.method, self.tag, self.path) {
-            (_, "health", _) => Access::Open,
-            ("GET", "events" | "locations" | "availability", _) => Access::Public,
-            (_, "events" | "locations", _) => Access::Scope(Scope::EventsWrite),
-            ("GET", _, "/events/{id}/bookings") | ("POST", "users", _) => Access::Scope(Scope::BookingsAdmin),
-            ("GET", ..) => Access::SignedIn,
-            _ => Access::Scope(Scope::BookingsWrite),
-        }
-    }
-
-    /// What the operation asks for, and that it asks for nothing where sign-in is off.
-    fn security(&self) -> Value {
-        let nothing = json!({});
-        match self.access() {
-            Access::Open => json!([]),
-            Access::Public => json!([nothing, { "token": [] }]),
-            Access::SignedIn => json!([{ "token": [] }, nothing]),
-            Access::Scope(scope) => json!([{ "token": [scope.as_str()] }, nothing]),
-        }
-    }
-
     pub(super) fn to_json(self) -> Value {
         let mut responses = Map::new();
-        let access = self.access();
+        let access = Access::of(self.method, self.tag, self.path);
         if access != Access::Open {
             responses.insert("401".to_owned(), problem_response(401));
         }
@@ -358,7 +323,7 @@ impl Operation {
             "summary": self.summary,
             "operationId": self.operation_id(),
             "parameters": self.parameters(),
-            "security": self.security(),
+            "security": access.security(),
             "responses": responses,
         });
         if let Some(schema) = self.request {
