@@ -226,3 +226,57 @@ async fn a_caller_is_a_user_from_the_first_booking_on() {
     // Nobody signs in without an authenticator, so nobody is "me".
     assert_eq!(App::new().get("/users/me").await.problem(), "not-found");
 }
+
+#[tokio::test]
+async fn limits_count_the_caller_whatever_the_body_says() {
+    let app = app();
+    let limited = app
+        .bookable_as(Some(100), |event| event.person_limits.seats = Some(3))
+        .await;
+    let path = format!("/events/{limited}/bookings");
+    let book = async |user: &str, seats: u32, email: &str| {
+        let body = json!({"seats": seats, "email": email});
+        app.ask_as(user, "POST", &path, &body).await
+    };
+    let (ann, bob) = ("ann bookings:write", "bob bookings:write");
+    assert_eq!(book(ann, 2, "a@x.example").await.status, StatusCode::CREATED);
+    let past = book(ann, 2, "b@x.example").await;
+    assert_eq!(
+        (past.status, past.problem().as_str()),
+        (StatusCode::CONFLICT, "limit-reached")
+    );
+    // Others are others, with the same address too, and with more rights the same person is still the same.
+    assert_eq!(book(bob, 3, "a@x.example").await.status, StatusCode::CREATED);
+    assert_eq!(
+        book("ann bookings:admin", 2, "c@x.example").await.problem(),
+        "limit-reached"
+    );
+    assert_eq!(book(ann, 1, "a@x.example").await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_key_means_what_its_caller_did_with_it() {
+    let app = app();
+    let event = app.bookable(Some(10)).await;
+    let path = format!("/events/{event}/bookings");
+    let book = async |user: &str| {
+        let headers = [("x-user", user), ("idempotency-key", "1")];
+        let booked = app.ask("POST", &path, &headers, r#"{"seats":1}"#).await;
+        assert_eq!(booked.status, StatusCode::CREATED);
+        let replayed = booked.headers.contains_key("idempotency-replayed");
+        (booked.json()["ID"].as_str().unwrap().to_owned(), replayed)
+    };
+    let (anns, _) = book("ann bookings:write").await;
+    assert_eq!(book("ann bookings:write").await, (anns.clone(), true));
+    let (bobs, replayed) = book("bob bookings:write").await;
+    assert!(!replayed && bobs != anns);
+    // An id of one's own choice that another has: taken, and nothing else is said.
+    let body = format!(r#"{{"seats":1,"id":"{anns}"}}"#);
+    let taken = app
+        .ask("POST", &path, &[("x-user", "bob bookings:write")], body)
+        .await;
+    assert_eq!(
+        (taken.status, taken.problem().as_str()),
+        (StatusCode::CONFLICT, "conflict")
+    );
+}
