@@ -15,8 +15,9 @@ use super::{JwtOptions, KeySource, refused, spki};
 use crate::error::{Error, ErrorKind, Result};
 use crate::rest::key_url;
 
-/// Keys older than this are read again in the background, so that one that was withdrawn does not stay.
+/// How often keys are read again, so that one that was withdrawn does not stay, and how soon after that failed.
 const FRESH: Duration = Duration::from_secs(300);
+const RETRY: Duration = Duration::from_secs(30);
 
 /// Where keys are read.
 #[derive(Debug)]
@@ -31,8 +32,6 @@ enum Place {
 #[derive(Debug, Default)]
 struct State {
     keys: Arc<[PublicKey]>,
-    /// When they were read.
-    read: Option<Instant>,
     /// When it was last tried, and whether that failed.
     tried: Option<Instant>,
     failed: bool,
@@ -71,7 +70,12 @@ impl KeyRing {
             }
         };
         if let Place::File(path) = &place {
-            fixed = Some(of_file(path).await?);
+            let keys = of_file(path).await?;
+            if keys.is_empty() {
+                let nobody = Error::new(ErrorKind::Config, "read keys", "the key set is empty");
+                return Err(nobody.with("file", path.display()));
+            }
+            fixed = Some(keys);
         }
         let ring = Self {
             place,
@@ -101,11 +105,20 @@ impl KeyRing {
         };
         let known = self.known();
         if known.iter().any(meant) {
-            if self.is_old() {
-                tokio::spawn(Arc::clone(self).read_again());
-            }
             return Ok(known);
         }
+        let known = self.newest().await?;
+        if known.iter().any(meant) {
+            return Ok(known);
+        }
+        Err(refused("the token is signed with a key that is not known"))
+    }
+
+    /// The keys as they are now: what does not fit those that are known may fit these.
+    ///
+    /// # Errors
+    /// `Unavailable` when they can't be had.
+    pub(super) async fn newest(self: &Arc<Self>) -> Result<Arc<[PublicKey]>> {
         if self.may_try() {
             // In a task of its own: a client that goes away takes nothing from those who wait for the same keys.
             let reading = tokio::spawn(Arc::clone(self).read_again()).await;
@@ -113,22 +126,35 @@ impl KeyRing {
                 Error::new(ErrorKind::Internal, "read keys", "reading them broke off").caused_by(error)
             })?;
         }
-        let known = self.known();
-        if known.iter().any(meant) {
-            return Ok(known);
-        }
-        if self.state.read().failed {
+        let state = self.state.read();
+        if state.failed {
             return Err(Error::new(
                 ErrorKind::Unavailable,
                 "read keys",
                 "the keys of the issuer can't be had",
             ));
         }
-        Err(refused("the token is signed with a key that is not known"))
+        Ok(Arc::clone(&state.keys))
+    }
+
+    /// Reads the keys now and from time to time, for as long as somebody uses them.
+    pub(super) fn keep_up(self: &Arc<Self>) {
+        if matches!(self.place, Place::Fixed) {
+            return;
+        }
+        let ring = Arc::downgrade(self);
+        tokio::spawn(async move {
+            while let Some(ring) = ring.upgrade() {
+                Arc::clone(&ring).read_again().await;
+                let wait = if ring.state.read().failed { RETRY } else { FRESH };
+                drop(ring);
+                tokio::time::sleep(wait).await;
+            }
+        });
     }
 
     /// Reads the keys, or waits for the one who does; does nothing where that was just done.
-    pub(super) async fn read_again(self: Arc<Self>) {
+    async fn read_again(self: Arc<Self>) {
         let _alone = self.reading.lock().await;
         if self.may_try() {
             let got = self.place.read().await;
@@ -149,12 +175,6 @@ impl KeyRing {
                 .is_none_or(|tried| tried.elapsed() >= self.pause)
     }
 
-    /// Whether it is time to read them anew, and nobody does yet.
-    fn is_old(&self) -> bool {
-        let old = self.state.read().read.is_none_or(|read| read.elapsed() >= FRESH);
-        old && self.may_try() && self.reading.try_lock().is_ok()
-    }
-
     fn take_in(&self, got: Result<Vec<PublicKey>>) {
         let now = Instant::now();
         let mut state = self.state.write();
@@ -165,7 +185,6 @@ impl KeyRing {
                     tracing::info!("the keys for sign-in can be had again");
                 }
                 state.failed = false;
-                state.read = Some(now);
                 state.keys = keys.into();
             }
             Err(error) => {
@@ -211,9 +230,15 @@ impl Discovered {
         let found: Self = serde_json::from_slice(document)
             .map_err(|_| fault("the discovery document has no issuer and jwks_uri"))?;
         if found.issuer != issuer {
+            let says: String = found.issuer.chars().take(200).collect();
             return Err(fault("the discovery document is that of another issuer")
-                .with("says", found.issuer)
+                .with("says", says)
                 .with("expected", issuer));
+        }
+        if issuer.starts_with("https:") && !found.jwks_uri.starts_with("https:") {
+            return Err(fault(
+                "the discovery document came by https and its keys would not",
+            ));
         }
         Ok(found)
     }

@@ -210,7 +210,7 @@ struct Jwk {
     y: Option<String>,
 }
 
-/// The keys of a set that are of use here.
+/// The keys of a set that are of use here: none of a set that is empty, as an issuer says that took all of them back.
 pub(super) fn key_set(document: &[u8]) -> Result<Vec<PublicKey>> {
     #[derive(Deserialize)]
     struct Set {
@@ -226,7 +226,7 @@ pub(super) fn key_set(document: &[u8]) -> Result<Vec<PublicKey>> {
         return Err(fault("the key set has more than 100 keys"));
     }
     let keys: Vec<PublicKey> = set.keys.iter().filter_map(PublicKey::of_jwk).collect();
-    if keys.is_empty() {
+    if keys.is_empty() && !set.keys.is_empty() {
         return Err(fault(
             "the key set has no key for signatures: RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519",
         ));

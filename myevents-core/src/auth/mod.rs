@@ -30,6 +30,7 @@ pub use crate::rest::{JwtOptions, KeySource};
 use crate::service::Caller;
 use claims::Rules;
 use key_ring::KeyRing;
+use keys::PublicKey;
 use token::Token;
 
 /// Signs callers in by tokens of one issuer.
@@ -67,7 +68,7 @@ impl JwtAuthenticator {
             ));
         }
         let ring = Arc::new(KeyRing::open(&options).await?);
-        tokio::spawn(Arc::clone(&ring).read_again());
+        ring.keep_up();
         let rules = Rules {
             issuer: options.issuer,
             audiences: options.audiences,
@@ -79,12 +80,13 @@ impl JwtAuthenticator {
 
     async fn signed_in(&self, text: &str) -> Result<Caller> {
         let token = Token::parse(text)?;
-        let keys = self.ring.keys_for(token.kid(), token.algorithm()).await?;
-        let good = keys
-            .iter()
-            .filter(|key| key.fits(token.kid(), token.algorithm()))
-            .any(|key| key.verify(token.algorithm(), token.signed(), token.signature()));
-        if !good {
+        let good = |keys: &[PublicKey]| {
+            let mut fitting = keys.iter().filter(|key| key.fits(token.kid(), token.algorithm()));
+            fitting.any(|key| key.verify(token.algorithm(), token.signed(), token.signature()))
+        };
+        let known = self.ring.keys_for(token.kid(), token.algorithm()).await?;
+        // A new key may have come under the name of an old one, or without any.
+        if !good(&known) && !good(&self.ring.newest().await?) {
             return Err(refused("the token's signature is not good"));
         }
         self.rules.caller(token.payload(), self.clock.now().seconds())

@@ -12,11 +12,20 @@ use crate::service::{Caller, RequestContext, Scope};
 
 /// For routes that show or change what belongs to somebody: signed-in callers only.
 pub(super) fn signed_in(parts: &Parts, settings: &RestSettings) -> Result<RequestContext, Problem> {
-    let context = head::context(parts);
+    let context = context(parts);
     if settings.authenticator.is_some() && context.caller == Caller::Anonymous {
         return Err(Problem::sign_in_needed());
     }
     Ok(context)
+}
+
+/// Who asks, and the trace they belong to. The layer leaves a [`Caller`] in the extensions where sign-in is on. Nothing
+/// else makes a context of a request, so no route can forget to ask who may.
+fn context(parts: &Parts) -> RequestContext {
+    RequestContext {
+        caller: parts.extensions.get::<Caller>().cloned().unwrap_or_default(),
+        traceparent: head::traceparent(&parts.headers),
+    }
 }
 
 /// For routes that need a right.

@@ -20,6 +20,7 @@ use crate::rest::Authenticator;
 use crate::rest::answer;
 use crate::rest::problem::Problem;
 use crate::rest::settings::{CorsOrigins, RestSettings};
+use crate::service::Caller;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ALLOWED_METHODS: &str = "GET, POST, PUT, DELETE";
@@ -100,15 +101,17 @@ where
             let route = request.extensions().get::<MatchedPath>().cloned();
             let request_id = request_id(request.headers());
             let origin = shared.origin(request.headers());
+            let mut private = false;
 
             let answered = if is_preflight(&request) {
                 Ok(Ok(preflight(request.headers())))
             } else {
                 AssertUnwindSafe(async {
-                    if let Some(authenticator) = &shared.authenticator
-                        && let Err(refusal) = sign_in(&**authenticator, &mut request).await
-                    {
-                        return Ok(refusal.into_response());
+                    if let Some(authenticator) = &shared.authenticator {
+                        match sign_in(&**authenticator, &mut request).await {
+                            Ok(signed_in) => private = signed_in,
+                            Err(refusal) => return Ok(refusal.into_response()),
+                        }
                     }
                     inner.call(request).await
                 })
@@ -122,6 +125,9 @@ where
             };
             let mut response = with_problem_body(response, &request_id);
             shared.finish(response.headers_mut(), request_id, origin);
+            if private {
+                keep_nowhere(response.headers_mut());
+            }
             shared.observer.observe(&Observation::HttpRequest {
                 method: known_method(&method),
                 route: route.as_ref().map_or("unmatched", MatchedPath::as_str),
@@ -160,11 +166,19 @@ impl Shared {
     }
 }
 
-/// Leaves who asks in the request, for the routes to find.
-async fn sign_in(authenticator: &dyn Authenticator, request: &mut Request) -> Result<(), Problem> {
+/// Leaves who asks in the request, for the routes to find, and answers whether it is somebody.
+async fn sign_in(authenticator: &dyn Authenticator, request: &mut Request) -> Result<bool, Problem> {
     let caller = authenticator.authenticate(request.headers()).await?;
+    let signed_in = caller != Caller::Anonymous;
     request.extensions_mut().insert(caller);
-    Ok(())
+    Ok(signed_in)
+}
+
+/// What is answered to somebody stays with them. Records with an entity tag are public.
+fn keep_nowhere(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::ETAG) && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
 }
 
 fn is_preflight(request: &Request) -> bool {

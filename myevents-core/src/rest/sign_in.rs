@@ -14,7 +14,9 @@ use crate::service::Caller;
 /// Tells who asks. The routers call it once for each request to their routes, before anything of the body is read.
 ///
 /// `JwtAuthenticator` (feature `jwt`) is one. Another may read a header that a proxy sets, or a cookie; a service that
-/// trusts such a header must let nobody past the proxy.
+/// trusts such a header must let nobody past the proxy. What a browser sends along by itself, a cookie or what a proxy makes
+/// of one, has to be guarded against requests of other sites besides: answers allow every origin by default, and bodies are
+/// read whatever their type.
 #[async_trait]
 pub trait Authenticator: Debug + Send + Sync + 'static {
     /// Who asks: [`Caller::Anonymous`] only where no credentials came at all. Public routes then answer, all others 401.

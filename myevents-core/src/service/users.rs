@@ -1,7 +1,8 @@
 //! Use cases: find and remove users, and the user that a signed-in caller is.
 
-use crate::domain::{Age, Text, User, UserId, UserRecord};
-use crate::error::{ErrorKind, Result};
+use crate::domain::{Age, BookingState, Text, User, UserId, UserRecord};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ports::{BookingFilter, BookingOwner};
 use crate::service::{BookingService, Caller, RequestContext, Scope, UserDraft};
 
 impl BookingService {
@@ -41,14 +42,35 @@ impl BookingService {
     /// Removes a person: the record, and user, name and e-mail address of their bookings, which stay. Answers whether
     /// the record was there and the caller may see it. May be repeated.
     ///
+    /// A caller who removes themselves has to cancel their bookings first: limits per person would no longer count those,
+    /// and the caller could book as much again.
+    ///
     /// # Errors
-    /// `Unavailable`, `OutcomeUnknown`.
+    /// `Conflict` while a caller who is no admin has a confirmed booking; `Unavailable`, `OutcomeUnknown`.
     pub async fn remove_user(&self, context: &RequestContext, id: &UserId) -> Result<bool> {
-        if self.may_see(context, Some(id)) {
-            self.store.remove_user(id).await
-        } else {
-            Ok(false)
+        if !self.may_see(context, Some(id)) {
+            return Ok(false);
         }
+        if !context.caller.may(Scope::BookingsAdmin) {
+            let confirmed = BookingFilter {
+                state: Some(BookingState::Confirmed),
+                ..BookingFilter::all_of(BookingOwner::User(id.clone()))
+            };
+            if !self
+                .store
+                .list_bookings(&confirmed, None, 1)
+                .await?
+                .items
+                .is_empty()
+            {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "remove user",
+                    "cancel your bookings first, or ask an admin",
+                ));
+            }
+        }
+        self.store.remove_user(id).await
     }
 
     /// Makes the record of a caller who books for the first time.

@@ -77,8 +77,9 @@ async fn keys_rotate_and_known_ones_outlive_their_source() {
     let huge = json!({"kty": "RSA", "kid": "huge", "n": "_".repeat(4000), "e": "AQAB"});
     let unknown = signed(Algorithm::RS256, Some("rsa"), RSA, &issuer.claims("ann", ""));
     let many = vec![key("rsa", Algorithm::RS256, RSA); 101];
-    let large = vec![json!({"kty": "RSA", "kid": "rsa", "x5c": ["A".repeat(300_000)]})];
-    for keys in [None, Some(vec![huge]), Some(many), Some(large), Some(Vec::new())] {
+    let mut large = key("rsa", Algorithm::RS256, RSA);
+    large["x5c"] = json!(["A".repeat(300_000)]);
+    for keys in [None, Some(vec![huge]), Some(many), Some(vec![large])] {
         match &keys {
             None => issuer.go_away(),
             Some(keys) => issuer.publish(keys),
@@ -93,6 +94,10 @@ async fn keys_rotate_and_known_ones_outlive_their_source() {
         key("new", Algorithm::ES384, P384),
     ]);
     until(&program, &unknown, 200).await;
+    // Nothing left is an answer, and no outage.
+    issuer.publish(&[]);
+    until(&program, &old, 401).await;
+    until(&program, &new, 401).await;
     let log = running.log();
     assert!(log.contains("can't be had; those that are known go on"), "{log}");
     assert!(log.contains("can be had again"), "{log}");

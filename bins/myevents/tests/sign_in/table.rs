@@ -134,7 +134,8 @@ booker  POST   /events/{show}/bookings?for=bob  403 forbidden
 booker  POST   /events                          403 insufficient-scope
 booker  DELETE /events/{event:bob}              403 insufficient-scope
 
-ann     DELETE /users/me                        204 -
+ann     DELETE /users/me                        409 conflict
+ann     DELETE /users/{user:ann}                409 conflict
 booker  DELETE /users/{user:bob}                204 -
 ";
 

@@ -119,14 +119,22 @@ async fn keys_behind_a_url_rotate_and_survive_an_outage() {
     ask(&authenticator, &new).await.unwrap();
 
     let newest = signed(Algorithm::EdDSA, Some("newest"), ED25519, &claims());
+    // Each would be good if it were taken for what it is not: the set has the key that is asked for.
+    let set_of_newest = set(&[jwk("newest", Algorithm::EdDSA, ED25519)]);
+    issuer.answer("/elsewhere", &set_of_newest);
+    let (length, padding) = (set_of_newest.len() + 300_000, " ".repeat(300_000));
     for broken in [
         "HTTP/1.1 500 Broken\r\ncontent-length: 2\r\n\r\n{}".to_owned(),
-        "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n".to_owned(),
-        "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{}".to_owned(),
         format!(
-            "HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n{}",
-            " ".repeat(300_000)
+            "HTTP/1.1 302 Found\r\nlocation: {}/elsewhere\r\ncontent-length: 0\r\n\r\n",
+            issuer.address
         ),
+        format!(
+            "HTTP/1.1 404 Gone\r\ncontent-length: {}\r\n\r\n{set_of_newest}",
+            set_of_newest.len()
+        ),
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{set_of_newest}"),
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{set_of_newest}{padding}"),
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]".to_owned(),
         "nonsense\r\n\r\n".to_owned(),
         String::new(),
@@ -139,9 +147,81 @@ async fn keys_behind_a_url_rotate_and_survive_an_outage() {
         ask(&authenticator, &new).await.unwrap();
         ask(&authenticator, &good()).await.unwrap();
     }
-    issuer.answer("/keys", &set(&[jwk("newest", Algorithm::EdDSA, ED25519)]));
+    issuer.answer("/keys", &set_of_newest);
     ask(&authenticator, &newest).await.unwrap();
     refusal(ask(&authenticator, &new).await);
+
+    // An empty set is no outage: the issuer takes all of its keys back.
+    issuer.answer("/keys", &set(&[]));
+    refusal(ask(&authenticator, &new).await);
+    refusal(ask(&authenticator, &newest).await);
+}
+
+#[tokio::test]
+async fn a_new_key_under_an_old_name_or_without_one_is_found() {
+    let issuer = Served::start().await;
+    for kid in [Some("main"), None] {
+        let named = |mut jwk: Value| {
+            if kid.is_none() {
+                jwk.as_object_mut().unwrap().remove("kid");
+            }
+            set(&[jwk])
+        };
+        issuer.answer("/keys", &named(jwk("main", Algorithm::RS256, STRANGER)));
+        let authenticator = issuer.authenticator(Duration::ZERO).await;
+        let old = signed(Algorithm::RS256, kid, STRANGER, &claims());
+        let new = signed(Algorithm::RS256, kid, RSA, &claims());
+        ask(&authenticator, &old).await.unwrap();
+        assert_eq!(
+            refusal(ask(&authenticator, &new).await),
+            "the token's signature is not good"
+        );
+        issuer.answer("/keys", &named(jwk("main", Algorithm::RS256, RSA)));
+        ask(&authenticator, &new).await.unwrap();
+        // While they can't be had nobody can tell whether it is a newer key's.
+        issuer.raw("/keys", String::new());
+        let unclear = ask(&authenticator, &old).await.unwrap_err();
+        assert_eq!(unclear.kind(), ErrorKind::Unavailable);
+        ask(&authenticator, &new).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_withdrawn_key_is_gone_after_five_minutes_whoever_asks() {
+    let both = [
+        jwk("old", Algorithm::ES256, P256),
+        jwk("rsa", Algorithm::RS256, RSA),
+    ];
+    let (authenticator, file) = by_file(&set(&both)).await;
+    let old = signed(
+        Algorithm::ES256,
+        Some("old"),
+        P256,
+        &with("exp", json!(now() + 3600)),
+    );
+    ask(&authenticator, &old).await.unwrap();
+    std::fs::write(file.path(), set(&both[1..])).unwrap();
+    tokio::time::sleep(Duration::from_secs(290)).await;
+    ask(&authenticator, &old).await.unwrap();
+    // A little more than 300 s: nothing but time has passed.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    refusal(ask(&authenticator, &old).await);
+}
+
+#[tokio::test]
+async fn only_https_or_this_machine_is_asked() {
+    let fetcher = fetch::Fetcher::new().unwrap();
+    for url in [
+        "http://else.example/keys",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/keys",
+    ] {
+        assert_eq!(
+            fetcher.get(url).await.unwrap_err().kind(),
+            ErrorKind::Config,
+            "{url}"
+        );
+    }
 }
 
 #[tokio::test]

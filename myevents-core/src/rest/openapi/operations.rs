@@ -267,11 +267,14 @@ pub(super) const BOOKING_SERVICE: &[Operation] = &[
         problems: &[404, 500, 503],
         ..NOTHING
     },
-    delete(
-        "/users/{id}",
-        "users",
-        "Remove a person: the record, and user, name and e-mail address of the bookings, which stay",
-    ),
+    Operation {
+        problems: &[400, 404, 409, 500, 503],
+        ..delete(
+            "/users/{id}",
+            "users",
+            "Remove a person: the record, and user, name and e-mail address of the bookings, which stay",
+        )
+    },
     Operation {
         path: "/users/{id}/bookings",
         tag: "users",

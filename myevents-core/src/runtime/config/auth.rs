@@ -8,6 +8,7 @@ use crate::rest::{JwtOptions, KeySource, key_url};
 
 /// More would let tokens live on that were meant to end.
 const MAX_LEEWAY: Duration = Duration::from_secs(600);
+const MIN_PAUSE: Duration = Duration::from_millis(10);
 
 /// What is of no use without `jwt`, and a sign that `jwt` was meant.
 const ONLY_WITH_JWT: [&str; 4] = ["auth_issuer", "auth_audience", "auth_jwks", "auth_public_key"];
@@ -34,6 +35,16 @@ pub(super) fn read(values: &mut Values<'_>) -> Option<JwtOptions> {
         }
         return None;
     }
+    if cfg!(not(feature = "jwt")) {
+        values.fault("auth", "`jwt` is not built in: build with feature `jwt`".into());
+    }
+    let refresh_pause = values.duration("auth_refresh_pause");
+    if refresh_pause < MIN_PAUSE {
+        values.fault(
+            "auth_refresh_pause",
+            "is less than 10ms: each made-up token would cost the issuer a request".into(),
+        );
+    }
     let issuer = values.optional("auth_issuer").unwrap_or_default();
     if issuer.trim().is_empty() {
         values.fault(
@@ -54,7 +65,7 @@ pub(super) fn read(values: &mut Values<'_>) -> Option<JwtOptions> {
         audiences,
         leeway,
         scope_claims,
-        refresh_pause: values.duration("auth_refresh_pause"),
+        refresh_pause,
     })
 }
 

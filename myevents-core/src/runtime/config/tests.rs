@@ -207,6 +207,10 @@ fn what_sign_in_lacks_is_told_by_key_and_remedy() {
             "names no claim",
         ),
         (
+            vec![jwt, issuer, audience, ("MYEVENTS_AUTH_REFRESH_PAUSE", "0")],
+            "is less than 10ms",
+        ),
+        (
             vec![issuer],
             "auth_issuer (environment MYEVENTS_AUTH_ISSUER): is set, and nobody signs in",
         ),
