@@ -28,7 +28,9 @@ pub enum ErrorKind {
     Precondition,
     /// A message or request is larger than its bound.
     TooLarge,
-    /// The caller may not do this.
+    /// Who asks is not known, or not proven: other credentials are needed.
+    Unauthenticated,
+    /// The caller is known and may not do this.
     Forbidden,
     /// A store or broker can't be reached or is throttling; nothing was applied.
     Unavailable,
@@ -73,6 +75,7 @@ impl ErrorKind {
             Self::KeyReused => "key-reused",
             Self::Precondition => "precondition",
             Self::TooLarge => "too-large",
+            Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::Unavailable => "unavailable",
             Self::OutcomeUnknown => "outcome-unknown",

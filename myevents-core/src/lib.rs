@@ -11,9 +11,11 @@
 //!                                        ports::EventListener ──► dispatch ──► projection
 //! ```
 //!
-//! Features: `rest` (axum routers), `openapi`, `metrics` (Prometheus), `runtime` (what a binary needs), `testkit` (the
-//! conformance suites). None is on by default.
+//! Features: `rest` (axum routers), `openapi`, `jwt` (sign-in by tokens), `metrics` (Prometheus), `runtime` (what a binary
+//! needs), `testkit` (the conformance suites). None is on by default.
 
+#[cfg(feature = "jwt")]
+pub mod auth;
 pub mod contract;
 pub mod counter;
 pub mod crash;

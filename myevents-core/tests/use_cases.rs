@@ -472,7 +472,13 @@ async fn a_booking_for_an_unknown_user_is_refused_but_found_once_made() {
         .await
         .unwrap();
     assert!(matches!(made, Outcome::Booked(_)));
-    assert!(bookings.service.remove_user(&user).await.unwrap());
+    assert!(
+        bookings
+            .service
+            .remove_user(&bookings.context, &user)
+            .await
+            .unwrap()
+    );
     let again = bookings
         .service
         .book_event(&bookings.context, Some(&key()), draft.clone())

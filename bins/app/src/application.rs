@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::page::Page;
 use crate::routes::{Parts, metrics_app, rest_settings};
+use crate::sign_in::SignIn;
 use crate::{background, brokers, demo, stores};
 
 /// Rows offered to a relay in memory; what does not fit is found by polling.
@@ -70,12 +71,13 @@ impl Application {
             )?),
             None => Arc::new(NoObserver),
         };
-        // Before anything is opened: a wrong broker or certificate must leave no trace.
+        // Before anything is opened: a wrong broker, certificate or key must leave no trace.
+        let sign_in = SignIn::open(&settings).await?;
         let brokers = brokers::open(&settings, &observer).await?;
         let bound = bind(&settings).await?;
         let stores = stores::open(&settings, false).await?;
         let put_together = (|| {
-            let (parts, relays, dispatch) = services(&settings, &stores, &brokers, &observer)?;
+            let (parts, relays, dispatch) = services(&settings, &stores, &brokers, &sign_in, &observer)?;
             let listeners = bound
                 .into_iter()
                 .map(|(what, listener, acceptor)| {
@@ -307,6 +309,7 @@ fn services(
     settings: &Settings,
     stores: &[(ServiceName, OpenStore)],
     brokers: &[(ServiceName, OpenBroker)],
+    sign_in: &SignIn,
     observer: &Arc<dyn Observer>,
 ) -> Result<Built> {
     let mut relays = Vec::new();
@@ -320,7 +323,7 @@ fn services(
         let (_, broker) = broker.context("a service without broker")?;
         let (to_relay, offered) = handover(HANDOVER);
         relays.push((*name, relay(*name, open, broker, offered, observer)));
-        let rest = rest_settings(settings, service, Arc::clone(observer))?;
+        let rest = rest_settings(settings, service, sign_in.of(*name), Arc::clone(observer))?;
         readiness.watch_store(name.as_str(), open.store.clone());
         readiness.set_broker(name.as_str(), true);
         match name {

@@ -12,6 +12,7 @@ mod page;
 #[path = "no_page.rs"]
 mod page;
 mod routes;
+mod sign_in;
 mod stores;
 
 use std::process::ExitCode;

@@ -239,7 +239,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Find a user with the newest 100 bookings */
+        /** Find a user with the newest 100 bookings; `me` is the signed-in caller */
         get: operations["get_users_id"];
         put?: never;
         post?: never;
@@ -257,7 +257,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The bookings of a user, newest first */
+        /** The bookings of a user, newest first; `me` is the signed-in caller */
         get: operations["get_users_id_bookings"];
         put?: never;
         post?: never;
@@ -422,7 +422,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:myevents:problem:invalid" | "urn:myevents:problem:forbidden" | "urn:myevents:problem:not-found" | "urn:myevents:problem:unknown-path" | "urn:myevents:problem:method-not-allowed" | "urn:myevents:problem:timeout" | "urn:myevents:problem:conflict" | "urn:myevents:problem:sold-out" | "urn:myevents:problem:event-cancelled" | "urn:myevents:problem:capacity-unknown" | "urn:myevents:problem:not-on-sale" | "urn:myevents:problem:limit-reached" | "urn:myevents:problem:precondition" | "urn:myevents:problem:too-large" | "urn:myevents:problem:unsupported-media-type" | "urn:myevents:problem:unprocessable" | "urn:myevents:problem:key-reused" | "urn:myevents:problem:too-many-seats" | "urn:myevents:problem:person-required" | "urn:myevents:problem:internal" | "urn:myevents:problem:unsupported" | "urn:myevents:problem:unavailable" | "urn:myevents:problem:outcome-unknown" | "urn:myevents:problem:overloaded";
+            type: "urn:myevents:problem:invalid" | "urn:myevents:problem:unauthenticated" | "urn:myevents:problem:forbidden" | "urn:myevents:problem:insufficient-scope" | "urn:myevents:problem:not-found" | "urn:myevents:problem:unknown-path" | "urn:myevents:problem:method-not-allowed" | "urn:myevents:problem:timeout" | "urn:myevents:problem:conflict" | "urn:myevents:problem:sold-out" | "urn:myevents:problem:event-cancelled" | "urn:myevents:problem:capacity-unknown" | "urn:myevents:problem:not-on-sale" | "urn:myevents:problem:limit-reached" | "urn:myevents:problem:precondition" | "urn:myevents:problem:too-large" | "urn:myevents:problem:unsupported-media-type" | "urn:myevents:problem:unprocessable" | "urn:myevents:problem:key-reused" | "urn:myevents:problem:too-many-seats" | "urn:myevents:problem:person-required" | "urn:myevents:problem:internal" | "urn:myevents:problem:unsupported" | "urn:myevents:problem:unavailable" | "urn:myevents:problem:outcome-unknown" | "urn:myevents:problem:overloaded";
         };
         /** @description A user as sent. */
         User: {
@@ -495,6 +495,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -546,6 +559,19 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Booking"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description unknown */
@@ -613,6 +639,32 @@ export interface operations {
             /** @description malformed */
             400: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -726,6 +778,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -792,6 +857,32 @@ export interface operations {
             /** @description malformed */
             400: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -934,6 +1025,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description unknown */
             404: {
                 headers: {
@@ -1028,6 +1132,32 @@ export interface operations {
             /** @description malformed */
             400: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -1164,6 +1294,32 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description unknown */
             404: {
                 headers: {
@@ -1254,6 +1410,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description unknown */
             404: {
                 headers: {
@@ -1336,6 +1505,19 @@ export interface operations {
             /** @description malformed */
             400: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -1438,6 +1620,32 @@ export interface operations {
             /** @description malformed */
             400: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -1574,6 +1782,32 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description unknown */
             404: {
                 headers: {
@@ -1636,6 +1870,19 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Availability"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description unknown */
@@ -1728,9 +1975,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description not allowed */
             403: {
                 headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -1816,6 +2078,32 @@ export interface operations {
             /** @description malformed */
             400: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -1986,6 +2274,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -2052,6 +2353,32 @@ export interface operations {
             /** @description malformed */
             400: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -2194,6 +2521,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description unknown */
             404: {
                 headers: {
@@ -2288,6 +2628,32 @@ export interface operations {
             /** @description malformed */
             400: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -2424,6 +2790,32 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description unknown */
             404: {
                 headers: {
@@ -2545,6 +2937,32 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description the body took too long to arrive */
             408: {
                 headers: {
@@ -2653,6 +3071,19 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description unknown */
             404: {
                 headers: {
@@ -2718,6 +3149,32 @@ export interface operations {
             /** @description malformed */
             400: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -2808,6 +3265,19 @@ export interface operations {
             /** @description malformed */
             400: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;

@@ -288,7 +288,9 @@ export const de: Messages = {
   'bookings.chart.some': 'Die neuesten {n} Buchungen.',
 
   'problem.invalid': 'Die Anfrage ist fehlerhaft.',
+  'problem.unauthenticated': 'Dafür muss man angemeldet sein.',
   'problem.forbidden': 'Das ist nicht erlaubt.',
+  'problem.insufficient-scope': 'Die Anmeldung erlaubt das nicht.',
   'problem.not-found': 'Das gibt es nicht mehr.',
   'problem.conflict': 'Der jetzige Zustand lässt das nicht zu.',
   'problem.sold-out': 'Es sind nicht genug Plätze frei.',

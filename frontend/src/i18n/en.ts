@@ -288,7 +288,9 @@ export const en = {
   'bookings.chart.some': 'The newest {n} bookings.',
 
   'problem.invalid': 'The request is malformed.',
+  'problem.unauthenticated': 'This needs sign-in.',
   'problem.forbidden': 'This is not allowed.',
+  'problem.insufficient-scope': 'Your sign-in does not allow this.',
   'problem.not-found': 'There is no such thing any more.',
   'problem.conflict': 'The current state refuses this.',
   'problem.sold-out': 'Not enough seats are left.',

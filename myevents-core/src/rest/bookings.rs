@@ -15,7 +15,8 @@ use crate::rest::events::carried_through;
 use crate::rest::head::{self, PathText};
 use crate::rest::list::{self, Query};
 use crate::rest::problem::Problem;
-use crate::rest::{BookingRest, body, lenient};
+use crate::rest::{BookingRest, access, body, lenient};
+use crate::service::{Caller, Scope};
 
 type Bookings = State<Arc<BookingRest>>;
 
@@ -50,7 +51,7 @@ impl From<&Availability> for AvailabilityWire {
 /// `POST /events/{id}/bookings`
 pub(super) async fn book(State(rest): Bookings, path: PathText, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
-    let context = head::context(&parts);
+    let context = access::allowed(&parts, &rest.settings, Scope::BookingsWrite)?;
     let key = head::idempotency_key(&parts.headers, &context.caller)?;
     let body = body::read(&parts.headers, body, &rest.settings).await?;
     let event = path.id(EventId::parse).ok_or_else(|| Problem::unknown("event"))?;
@@ -58,8 +59,8 @@ pub(super) async fn book(State(rest): Bookings, path: PathText, request: Request
 
     let own_id = draft.id.is_some();
     // The event's desk carries it through in a task of its own, whether this future is dropped or not.
-    let outcome = if draft.user.is_some() {
-        // The user is looked up before the desk takes over; a client that goes away meanwhile is still served.
+    let outcome = if draft.user.is_some() || context.caller != Caller::Anonymous {
+        // The user is looked up, or made, before the desk takes over; a client that goes away meanwhile is still served.
         let service = Arc::clone(&rest.service);
         carried_through(async move { service.book_event(&context, key.as_ref(), draft).await }).await?
     } else {
@@ -78,34 +79,39 @@ pub(super) async fn book(State(rest): Bookings, path: PathText, request: Request
 }
 
 /// `GET /bookings/{id}`
-pub(super) async fn find(State(rest): Bookings, path: PathText) -> Answer {
+pub(super) async fn find(State(rest): Bookings, path: PathText, request: Request) -> Answer {
+    let (parts, _) = request.into_parts();
+    let context = access::signed_in(&parts, &rest.settings)?;
     let unknown = || Problem::unknown("booking");
     let id = path.id(BookingId::parse).ok_or_else(unknown)?;
-    let booking = rest.service.find_booking(&id).await?.ok_or_else(unknown)?;
+    let found = rest.service.find_booking(&context, &id).await?;
+    let booking = found.ok_or_else(unknown)?;
     answer::json(StatusCode::OK, &BookingWire::from(&booking))
 }
 
 /// `DELETE /bookings/{id}`
 pub(super) async fn cancel(State(rest): Bookings, path: PathText, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
+    let context = access::allowed(&parts, &rest.settings, Scope::BookingsWrite)?;
     let id = path
         .id(BookingId::parse)
         .ok_or_else(|| Problem::unknown("booking"))?;
-    let context = head::context(&parts);
     let service = Arc::clone(&rest.service);
     carried_through(async move { service.cancel_booking(&context, &id).await }).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
-/// `GET /events/{id}/bookings`: names and addresses, so it answers only where nobody but the organiser gets to it.
+/// `GET /events/{id}/bookings`: names and addresses, so it answers admins, and without sign-in only where nobody but the
+/// organiser gets to it.
 pub(super) async fn list_of_event(State(rest): Bookings, path: PathText, request: Request) -> Answer {
-    if !rest.settings.organiser_open {
+    let (parts, _) = request.into_parts();
+    access::allowed(&parts, &rest.settings, Scope::BookingsAdmin)?;
+    if rest.settings.authenticator.is_none() && !rest.settings.organiser_open {
         return Err(Problem::of(
             "forbidden",
             "the list of an event's bookings is open only while the service listens on loopback, or with organiser_open",
         ));
     }
-    let (parts, _) = request.into_parts();
     let unknown = || Problem::unknown("event");
     let event = path.id(EventId::parse).ok_or_else(unknown)?;
     let known = rest.service.availability(std::slice::from_ref(&event)).await?;

@@ -18,8 +18,8 @@ use crate::rest::answer::{self, Answer, ResponseExt};
 use crate::rest::head::{self, PathPair, PathText};
 use crate::rest::list::{self, Query};
 use crate::rest::problem::Problem;
-use crate::rest::{EventState, body, lenient};
-use crate::service::EventService;
+use crate::rest::{EventState, access, body, lenient};
+use crate::service::{EventService, Scope};
 
 type Events = State<Arc<EventState>>;
 
@@ -216,7 +216,7 @@ fn located(response: Response, parts: &Parts, state: &EventState, id: &EventId) 
 /// `POST /events`
 pub(super) async fn create(State(state): Events, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
-    let context = head::context(&parts);
+    let context = access::allowed(&parts, &state.rest.settings, Scope::EventsWrite)?;
     let key = head::idempotency_key(&parts.headers, &context.caller)?;
     let draft = lenient::event(&body::read(&parts.headers, body, &state.rest.settings).await?)?;
 
@@ -245,8 +245,8 @@ pub(super) async fn put_by(State(state): Events, pair: PathPair, request: Reques
 
 async fn put_at(state: Arc<EventState>, path: &PathText, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
+    let context = access::allowed(&parts, &state.rest.settings, Scope::EventsWrite)?;
     let id = path.id(EventId::parse).ok_or_else(not_an_id)?;
-    let context = head::context(&parts);
     let draft = lenient::event(&body::read(&parts.headers, body, &state.rest.settings).await?)?;
     if draft.id.as_ref().is_some_and(|named| *named != id) {
         return Err(other_id());
@@ -302,8 +302,8 @@ pub(super) async fn cancel_by(State(state): Events, pair: PathPair, request: Req
 
 async fn cancel_at(state: Arc<EventState>, path: &PathText, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
+    let context = access::allowed(&parts, &state.rest.settings, Scope::EventsWrite)?;
     let id = path.id(EventId::parse).ok_or_else(|| Problem::unknown("event"))?;
-    let context = head::context(&parts);
     let service = Arc::clone(&state.rest.service);
     carried_through(async move { service.cancel_event(&context, &id).await }).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))

@@ -1,4 +1,4 @@
-//! Reads what comes beside the body: ids in paths, who asks, keys, conditions, and the prefix we are mounted under.
+//! Reads what comes beside the body: ids in paths, traces, keys, conditions, and the prefix we are mounted under.
 
 use std::convert::Infallible;
 
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use crate::domain::Version;
 use crate::rest::problem::Problem;
 use crate::rest::settings::RestSettings;
-use crate::service::{Caller, IdempotencyKey, PutCondition, RequestContext};
+use crate::service::{Caller, IdempotencyKey, PutCondition};
 
 /// The one parameter of a path, percent-decoded; `None` when it is no text.
 #[derive(Debug)]
@@ -56,16 +56,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathPair {
     }
 }
 
-/// Who asks, and the trace they belong to. A layer that signs callers in leaves a [`Caller`] in the extensions.
-pub(super) fn context(parts: &Parts) -> RequestContext {
-    RequestContext {
-        caller: parts.extensions.get::<Caller>().cloned().unwrap_or_default(),
-        traceparent: traceparent(&parts.headers),
-    }
-}
-
 /// The [W3C trace context](https://www.w3.org/TR/trace-context/), if it is well-formed; what is not is dropped.
-fn traceparent(headers: &HeaderMap) -> Option<String> {
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let mut parts = text.split('-');
     let hex = |part: Option<&str>, length: usize| {

@@ -10,37 +10,52 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tower::{Layer, Service};
 
 use crate::observe::{Observation, Observer};
+use crate::rest::Authenticator;
 use crate::rest::answer;
 use crate::rest::problem::Problem;
 use crate::rest::settings::{CorsOrigins, RestSettings};
+use crate::service::Caller;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ALLOWED_METHODS: &str = "GET, POST, PUT, DELETE";
 const ALLOWED_HEADERS: &str =
     "content-type, authorization, idempotency-key, if-match, if-none-match, traceparent";
-const EXPOSED_HEADERS: &str = "Date, ETag, Link, Location, Retry-After, X-Request-Id, Idempotency-Replayed";
+const EXPOSED_HEADERS: &str =
+    "Date, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, Idempotency-Replayed";
 
 /// What the layer works with, shared by all routes.
 #[derive(Debug)]
 struct Shared {
     observer: Arc<dyn Observer>,
     origins: CorsOrigins,
+    authenticator: Option<Arc<dyn Authenticator>>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct RestLayer(Arc<Shared>);
 
 impl RestLayer {
+    /// For routes that ask who is there: credentials that are no good are refused on each of them.
     pub(super) fn new(settings: &RestSettings) -> Self {
+        Self::with(settings, settings.authenticator.clone())
+    }
+
+    /// For routes that answer everybody, whatever credentials came along: health, docs, unknown paths.
+    pub(super) fn open(settings: &RestSettings) -> Self {
+        Self::with(settings, None)
+    }
+
+    fn with(settings: &RestSettings, authenticator: Option<Arc<dyn Authenticator>>) -> Self {
         Self(Arc::new(Shared {
             observer: Arc::clone(&settings.observer),
             origins: settings.cors_origins.clone(),
+            authenticator,
         }))
     }
 }
@@ -75,7 +90,7 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         // The one that was polled ready is used; its copy waits for the next call.
         let copy = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, copy);
@@ -86,23 +101,33 @@ where
             let route = request.extensions().get::<MatchedPath>().cloned();
             let request_id = request_id(request.headers());
             let origin = shared.origin(request.headers());
+            let mut private = false;
 
             let answered = if is_preflight(&request) {
                 Ok(Ok(preflight(request.headers())))
             } else {
-                AssertUnwindSafe(async { inner.call(request).await })
-                    .catch_unwind()
-                    .await
+                AssertUnwindSafe(async {
+                    if let Some(authenticator) = &shared.authenticator {
+                        match sign_in(&**authenticator, &mut request).await {
+                            Ok(signed_in) => private = signed_in,
+                            Err(refusal) => return Ok(refusal.into_response()),
+                        }
+                    }
+                    inner.call(request).await
+                })
+                .catch_unwind()
+                .await
             };
             let response = match answered {
                 Ok(Ok(response)) => response,
                 Ok(Err(never)) => match never {},
-                Err(panic) => {
-                    axum::response::IntoResponse::into_response(Problem::internal(panic_text(&*panic)))
-                }
+                Err(panic) => Problem::internal(panic_text(&*panic)).into_response(),
             };
             let mut response = with_problem_body(response, &request_id);
             shared.finish(response.headers_mut(), request_id, origin);
+            if private {
+                keep_nowhere(response.headers_mut());
+            }
             shared.observer.observe(&Observation::HttpRequest {
                 method: known_method(&method),
                 route: route.as_ref().map_or("unmatched", MatchedPath::as_str),
@@ -138,6 +163,21 @@ impl Shared {
         if matches!(self.origins, CorsOrigins::List(_)) {
             headers.append(header::VARY, HeaderValue::from_static("origin"));
         }
+    }
+}
+
+/// Leaves who asks in the request, for the routes to find, and answers whether it is somebody.
+async fn sign_in(authenticator: &dyn Authenticator, request: &mut Request) -> Result<bool, Problem> {
+    let caller = authenticator.authenticate(request.headers()).await?;
+    let signed_in = caller != Caller::Anonymous;
+    request.extensions_mut().insert(caller);
+    Ok(signed_in)
+}
+
+/// What is answered to somebody stays with them. Records with an entity tag are public.
+fn keep_nowhere(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::ETAG) && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 

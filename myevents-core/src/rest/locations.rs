@@ -12,7 +12,8 @@ use crate::rest::events::{carried_through, not_an_id, other_id};
 use crate::rest::head::{self, PathText};
 use crate::rest::list::{self, Query};
 use crate::rest::problem::Problem;
-use crate::rest::{EventState, body, lenient};
+use crate::rest::{EventState, access, body, lenient};
+use crate::service::Scope;
 
 type Events = State<Arc<EventState>>;
 
@@ -57,7 +58,7 @@ pub(super) async fn find(State(state): Events, path: PathText, request: Request)
 /// `POST /locations`
 pub(super) async fn create(State(state): Events, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
-    let context = head::context(&parts);
+    let context = access::allowed(&parts, &state.rest.settings, Scope::EventsWrite)?;
     let key = head::idempotency_key(&parts.headers, &context.caller)?;
     let draft = lenient::location(&body::read(&parts.headers, body, &state.rest.settings).await?)?;
 
@@ -75,8 +76,8 @@ pub(super) async fn create(State(state): Events, request: Request) -> Answer {
 /// `PUT /locations/{id}`
 pub(super) async fn put(State(state): Events, path: PathText, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
+    let context = access::allowed(&parts, &state.rest.settings, Scope::EventsWrite)?;
     let id = path.id(LocationId::parse).ok_or_else(not_an_id)?;
-    let context = head::context(&parts);
     let draft = lenient::location(&body::read(&parts.headers, body, &state.rest.settings).await?)?;
     if draft.id.as_ref().is_some_and(|named| *named != id) {
         return Err(other_id());
@@ -110,10 +111,10 @@ pub(super) async fn put(State(state): Events, path: PathText, request: Request) 
 /// `DELETE /locations/{id}`
 pub(super) async fn remove(State(state): Events, path: PathText, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
+    let context = access::allowed(&parts, &state.rest.settings, Scope::EventsWrite)?;
     let id = path
         .id(LocationId::parse)
         .ok_or_else(|| Problem::unknown("location"))?;
-    let context = head::context(&parts);
     let service = Arc::clone(&state.rest.service);
     carried_through(async move { service.delete_location(&context, &id).await }).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))

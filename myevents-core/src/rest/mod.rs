@@ -4,10 +4,13 @@
 //! layer (request id, CORS, panics, problems, observation) ──► events │ locations │ bookings │ users ──► service
 //! ```
 //!
+//! Who may come in on which route stands in `access`; whose record it is, the use cases check.
+//!
 //! [`event_router`] and [`booking_router`] share no path, so they merge on one origin. [`health_router`] and
 //! `docs_router` (feature `openapi`) are there once for both. [`with_fallback`] goes on top of whatever was merged. All of
 //! them mount under a prefix with [`axum::Router::nest`] and still make right links.
 
+mod access;
 mod answer;
 mod body;
 mod bookings;
@@ -22,6 +25,7 @@ mod locations;
 pub mod openapi;
 mod problem;
 mod settings;
+mod sign_in;
 mod users;
 
 use std::sync::Arc;
@@ -37,6 +41,7 @@ use layer::RestLayer;
 pub use openapi::docs_router;
 pub use problem::Problem;
 pub use settings::{CorsOrigins, RestSettings};
+pub use sign_in::{Authenticator, JwtOptions, KeySource, key_url};
 
 /// What the routes of the event service work with.
 #[derive(Debug, Clone)]
@@ -114,5 +119,5 @@ pub fn booking_router(rest: BookingRest) -> Router {
 /// the outermost one's fallback is asked.
 pub fn with_fallback(router: Router, settings: &RestSettings) -> Router {
     let unknown = any::<_, _, ()>(async || -> Answer { Err(Problem::unknown_path()) });
-    router.fallback_service(unknown.layer(RestLayer::new(settings)))
+    router.fallback_service(unknown.layer(RestLayer::open(settings)))
 }

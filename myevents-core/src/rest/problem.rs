@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind};
 use crate::ports::Outcome;
+use crate::rest::answer;
+use crate::service::Scope;
 
 /// An answer that says what went wrong ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). The routers' layer adds the
 /// request id and writes the body; the cause goes to the log and never to the client.
@@ -32,7 +34,9 @@ pub(super) const TYPE_PREFIX: &str = "urn:myevents:problem:";
 /// Every problem there is: word, status, title.
 pub(super) const PROBLEMS: &[(&str, u16, &str)] = &[
     ("invalid", 400, "The request is malformed"),
+    ("unauthenticated", 401, "Who asks is not known"),
     ("forbidden", 403, "This is not allowed"),
+    ("insufficient-scope", 403, "The token does not allow this"),
     ("not-found", 404, "There is no such thing"),
     ("unknown-path", 404, "There is nothing at this path"),
     ("method-not-allowed", 405, "This path does not take this method"),
@@ -149,6 +153,31 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
+    /// A route that only signed-in callers may use was asked without credentials: the challenge then names no error
+    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
+    pub(super) fn sign_in_needed() -> Self {
+        Self::of(
+            "unauthenticated",
+            "this needs sign-in: send Authorization: Bearer and a token",
+        )
+        .with_header(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"myevents\""),
+        )
+    }
+
+    /// The caller's token is good and does not allow this.
+    pub(super) fn scope_needed(scope: Scope) -> Self {
+        Self::of(
+            "insufficient-scope",
+            format!("this needs a token with the scope {scope}"),
+        )
+        .with_header(
+            header::WWW_AUTHENTICATE,
+            challenge("insufficient_scope", "scope", scope.as_str()),
+        )
+    }
+
     /// Why a booking was refused; `None` when it was granted. `own_id` tells that the client chose the id itself.
     pub(super) fn of_outcome(outcome: &Outcome, own_id: bool) -> Option<Self> {
         Some(match outcome {
@@ -216,6 +245,19 @@ impl Problem {
     }
 }
 
+/// What `WWW-Authenticate` says beside the realm. The value is left out where it could not stand in quotes.
+fn challenge(error: &str, name: &str, value: &str) -> HeaderValue {
+    let plain = value
+        .bytes()
+        .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
+    let more = if plain {
+        format!(", {name}=\"{value}\"")
+    } else {
+        String::new()
+    };
+    answer::text(format!("Bearer realm=\"myevents\", error=\"{error}\"{more}"))
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let told = || error.message().to_owned();
@@ -227,6 +269,10 @@ impl From<Error> for Problem {
             ErrorKind::KeyReused => Self::of("key-reused", told()),
             ErrorKind::Precondition => Self::of("precondition", told()),
             ErrorKind::TooLarge => Self::of("too-large", told()),
+            ErrorKind::Unauthenticated => Self::of("unauthenticated", told()).with_header(
+                header::WWW_AUTHENTICATE,
+                challenge("invalid_token", "error_description", error.message()),
+            ),
             ErrorKind::Forbidden => Self::of("forbidden", told()),
             ErrorKind::Unavailable | ErrorKind::Unroutable | ErrorKind::Closed => Self::of(
                 "unavailable",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::observe::{NoObserver, Observer};
+use crate::rest::Authenticator;
 
 /// Settings of the routers.
 #[derive(Debug, Clone)]
@@ -19,7 +20,10 @@ pub struct RestSettings {
     pub max_body_bytes: usize,
     /// How long a client may take to send its body; longer is answered 408.
     pub body_timeout: Duration,
-    /// Whether the organiser's list of bookings answers: only where nobody but the organiser can reach it.
+    /// Who finds out who asks; `None` = nobody signs in, and everybody who gets here may do everything.
+    pub authenticator: Option<Arc<dyn Authenticator>>,
+    /// Whether the organiser's list of bookings answers where nobody signs in: only where nobody but the organiser can
+    /// reach it.
     pub organiser_open: bool,
     /// Who counts the requests.
     pub observer: Arc<dyn Observer>,
@@ -41,6 +45,7 @@ impl Default for RestSettings {
             cors_origins: CorsOrigins::Any,
             max_body_bytes: 1 << 20,
             body_timeout: Duration::from_secs(10),
+            authenticator: None,
             organiser_open: false,
             observer: Arc::new(NoObserver),
         }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::contract::{BookingAnnouncement, EventBooked};
 use crate::domain::{Booking, BookingId, BookingState, Person, Text, Version};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Observation;
 use crate::ports::{BookingRequest, Outcome};
 use crate::service::{BookingDraft, BookingService, Caller, IdempotencyKey, RequestContext};
@@ -16,8 +16,10 @@ impl BookingService {
     /// A refusal speaks of this try and of those that had ended when it was decided: while an earlier try of the same
     /// key still runs in another process, that one may be granted after this one was refused.
     ///
+    /// With sign-in the caller is the user; their record is made when they first book.
+    ///
     /// # Errors
-    /// `Unprocessable` when the user is not known; `Overloaded` when the desk is full, too slow or closing;
+    /// `Unprocessable` when the user is not known; `Forbidden` when a signed-in caller names another user; `Overloaded` when the desk is full, too slow or closing;
     /// `Unavailable`, `OutcomeUnknown`: ask again with the same key.
     pub async fn book_event(
         &self,
@@ -27,11 +29,15 @@ impl BookingService {
     ) -> Result<Outcome> {
         let deadline = Instant::now() + self.settings.request_timeout;
         let event = draft.event.clone();
+        let draft = self.for_caller(context, draft)?;
         let booking = self.booking_of(context, key, draft);
         if let Some(user) = &booking.user
             && self.store.find_user(user).await?.is_none()
         {
-            return self.refuse_unknown_user(&booking).await;
+            match &context.caller {
+                Caller::Anonymous => return self.refuse_unknown_user(&booking).await,
+                Caller::Subject { .. } => self.add_caller(user).await?,
+            }
         }
         let body = EventBooked(BookingAnnouncement::new(&booking, booking.version));
         let message = self.announcer.announce(&body, booking.id.to_string(), context)?;
@@ -47,6 +53,24 @@ impl BookingService {
             self.observer.observe(&Observation::BookingRefused { reason });
         }
         Ok(outcome)
+    }
+
+    /// With sign-in the booking is the caller's, whatever the body says or leaves out.
+    fn for_caller(&self, context: &RequestContext, draft: BookingDraft) -> Result<BookingDraft> {
+        let Some(own) = self.user_of(&context.caller) else {
+            return Ok(draft);
+        };
+        if draft.user.as_ref().is_some_and(|named| *named != own) {
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                "book event",
+                "userId is another than the signed-in caller",
+            ));
+        }
+        Ok(BookingDraft {
+            user: Some(own),
+            ..draft
+        })
     }
 
     /// A retry finds its booking even if its user was removed meanwhile.
@@ -90,13 +114,13 @@ impl BookingService {
 /// Whom limits count for: the signed-in caller, else the user, else the e-mail address in lower case. Blanks name nobody.
 fn person_of(context: &RequestContext, draft: &BookingDraft) -> Option<Person> {
     let email = draft.email.as_ref().map(|email| email.as_str().trim());
-    let text = match (&context.caller, &draft.user, email) {
-        (Caller::Subject { issuer, subject }, _, _) => format!("subject:{issuer}:{subject}"),
-        (Caller::Anonymous, Some(user), _) => format!("user:{user}"),
-        (Caller::Anonymous, None, Some(email)) if !email.is_empty() => {
+    let text = match (context.caller.identity(), &draft.user, email) {
+        (Some(identity), _, _) => format!("subject:{identity}"),
+        (None, Some(user), _) => format!("user:{user}"),
+        (None, None, Some(email)) if !email.is_empty() => {
             format!("email:{}", email.to_lowercase())
         }
-        (Caller::Anonymous, None, _) => return None,
+        (None, None, _) => return None,
     };
     Some(Person::new(Text::from_stored(&text)))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Booking, BookingId, EventId, UserId, UserRecord};
+use crate::domain::{Booking, BookingId, EventId};
 use crate::error::Result;
 use crate::observe::{NoObserver, Observer};
 use crate::ports::{
@@ -122,12 +122,13 @@ impl BookingService {
         self.desks.drain(within).await;
     }
 
-    /// Finds a booking.
+    /// Finds a booking. One that the caller may not see is not found.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn find_booking(&self, id: &BookingId) -> Result<Option<Booking>> {
-        self.store.find_booking(id).await
+    pub async fn find_booking(&self, context: &RequestContext, id: &BookingId) -> Result<Option<Booking>> {
+        let found = self.store.find_booking(id).await?;
+        Ok(found.filter(|booking| self.may_see(context, booking.user.as_ref())))
     }
 
     /// Lists bookings, newest first.
@@ -149,23 +150,6 @@ impl BookingService {
     /// `Unavailable`.
     pub async fn availability(&self, events: &[EventId]) -> Result<Vec<Option<Availability>>> {
         self.store.availability(events).await
-    }
-
-    /// Finds a user.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub async fn find_user(&self, id: &UserId) -> Result<Option<UserRecord>> {
-        self.store.find_user(id).await
-    }
-
-    /// Removes a person: the record, and user, name and e-mail address of their bookings, which stay. Answers whether
-    /// the record was there. May be repeated.
-    ///
-    /// # Errors
-    /// `Unavailable`, `OutcomeUnknown`.
-    pub async fn remove_user(&self, id: &UserId) -> Result<bool> {
-        self.store.remove_user(id).await
     }
 
     /// The 12 bytes for a new record of `kind`: derived where a key was given, so that a retry meets the first try.

@@ -13,12 +13,15 @@ impl BookingService {
     /// Cancels a booking: asking again changes nothing and answers the same.
     ///
     /// # Errors
-    /// `NotFound`; `Overloaded` when the desk is full, too slow or closing; `Unavailable`, `OutcomeUnknown`: ask again.
+    /// `NotFound`, for the booking of another too; `Overloaded` when the desk is full, too slow or closing; `Unavailable`, `OutcomeUnknown`: ask again.
     pub async fn cancel_booking(&self, context: &RequestContext, id: &BookingId) -> Result<Booking> {
         let deadline = Instant::now() + self.settings.request_timeout;
         let Some(booking) = self.store.find_booking(id).await? else {
             return Err(unknown_booking());
         };
+        if !self.may_see(context, booking.user.as_ref()) {
+            return Err(unknown_booking());
+        }
         if booking.state != BookingState::Confirmed {
             return Ok(booking);
         }

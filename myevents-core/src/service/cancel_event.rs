@@ -10,7 +10,7 @@ impl EventService {
     /// Cancels an event, once: asking again changes nothing and answers the same.
     ///
     /// # Errors
-    /// `NotFound`; `Unavailable`, `OutcomeUnknown`.
+    /// `NotFound`; `Forbidden` for an event of another; `Unavailable`, `OutcomeUnknown`.
     pub async fn cancel_event(&self, context: &RequestContext, id: &EventId) -> Result<EventRecord> {
         for _ in 0..MAX_TRIES {
             let Some(stored) = self.store.find_event(id).await? else {
@@ -20,6 +20,9 @@ impl EventService {
                     "no event has this id",
                 ));
             };
+            context
+                .caller
+                .check_owner(stored.owner.as_ref(), "cancel event")?;
             if stored.event.cancelled {
                 return Ok(stored);
             }

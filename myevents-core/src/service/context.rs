@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::contract::header;
-use crate::domain::{IdSecret, Version};
-use crate::error::{Error, Result};
+use crate::domain::{IdSecret, Text, Version};
+use crate::error::{Error, ErrorKind, Result};
+use crate::service::{Scope, Scopes};
 
 /// Who asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody is signed in.
+    /// Nobody is signed in. Use cases let them do everything: where sign-in is on, the routes let nobody who is not
+    /// signed in come to a use case that changes something or shows what is not public.
     #[default]
     Anonymous,
     /// Somebody is signed in.
@@ -18,6 +20,8 @@ pub enum Caller {
         issuer: String,
         /// Their name there.
         subject: String,
+        /// What they may do.
+        scopes: Scopes,
     },
 }
 
@@ -38,6 +42,40 @@ impl Caller {
             Self::Anonymous => "anonymous",
             Self::Subject { subject, .. } => subject,
         }
+    }
+
+    /// The one text for issuer and subject, as owners and limits per person keep it; `None` for nobody. Different callers
+    /// never have the same one.
+    #[must_use]
+    pub fn identity(&self) -> Option<Text> {
+        match self {
+            Self::Anonymous => None,
+            // The length tells where the issuer ends, whatever either of them holds.
+            Self::Subject { issuer, subject, .. } => {
+                Some(Text::from_stored(&format!("{}:{issuer}:{subject}", issuer.len())))
+            }
+        }
+    }
+
+    /// Whether they may do what `scope` stands for.
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        match self {
+            Self::Anonymous => true,
+            Self::Subject { scopes, .. } => scopes.has(scope),
+        }
+    }
+
+    /// Refuses to let them change a record of another. What was made without sign-in belongs to nobody.
+    pub(super) fn check_owner(&self, owner: Option<&Text>, operation: &'static str) -> Result<()> {
+        if self.may(Scope::EventsAdmin) || (owner.is_some() && self.identity().as_ref() == owner) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Forbidden,
+            operation,
+            "only who made it or a caller with the scope events:admin may change it",
+        ))
     }
 }
 
@@ -138,6 +176,7 @@ mod tests {
         let subject = Caller::Subject {
             issuer: "i".to_owned(),
             subject: "s".to_owned(),
+            scopes: Scopes::NONE,
         };
         assert!(IdempotencyKey::parse("1", &subject).is_ok());
         for (key, caller) in [
@@ -150,5 +189,54 @@ mod tests {
             assert!(IdempotencyKey::parse(key, caller).is_err(), "{key:?}");
         }
         assert!(IdempotencyKey::parse(&"k".repeat(255), &Caller::Anonymous).is_ok());
+    }
+
+    fn somebody(issuer: &str, subject: &str, words: &[&str]) -> Caller {
+        Caller::Subject {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            scopes: Scopes::of_words(words.iter().copied()),
+        }
+    }
+
+    #[test]
+    fn two_callers_never_have_one_identity() {
+        let pairs = [
+            ("a:b", "c"),
+            ("a", "b:c"),
+            ("a", "b"),
+            ("", "1:a:b"),
+            ("1:a", "b"),
+        ];
+        for (index, one) in pairs.iter().enumerate() {
+            for other in &pairs[index + 1..] {
+                let of = |pair: &(&str, &str)| somebody(pair.0, pair.1, &[]).identity();
+                assert_ne!(of(one), of(other), "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_is_changed_by_its_owner_or_an_admin() {
+        let (ann, bob) = (
+            somebody("i", "ann", &["events:write"]),
+            somebody("i", "bob", &["events:write"]),
+        );
+        let elsewhere = somebody("j", "ann", &["events:write"]);
+        let admin = somebody("i", "root", &["events:admin"]);
+        let of_ann = ann.identity();
+        for (caller, owner, allowed) in [
+            (&ann, &of_ann, true),
+            (&bob, &of_ann, false),
+            (&elsewhere, &of_ann, false),
+            (&admin, &of_ann, true),
+            (&ann, &None, false),
+            (&admin, &None, true),
+            (&Caller::Anonymous, &of_ann, true),
+            (&Caller::Anonymous, &None, true),
+        ] {
+            let checked = caller.check_owner(owner.as_ref(), "change");
+            assert_eq!(checked.is_ok(), allowed, "{caller:?} {owner:?}");
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Use case: create an event.
 
 use crate::contract::{EventAnnouncement, EventCreated};
-use crate::domain::{Event, EventId, EventRecord, LocationId, Text, Version};
+use crate::domain::{Event, EventId, EventRecord, LocationId, Version};
 use crate::error::{ErrorKind, Result};
 use crate::ports::{Attached, Inserted};
 use crate::service::events::key_reused;
 use crate::service::resolve_location::resolve_location;
-use crate::service::{Caller, Created, EventDraft, EventService, IdempotencyKey, RequestContext};
+use crate::service::{Created, EventDraft, EventService, IdempotencyKey, RequestContext};
 
 impl EventService {
     /// Creates an event: under the id it brings, else under one derived from `key`, else under a new one. Asking again
@@ -46,7 +46,7 @@ impl EventService {
         let event = self
             .resolve_event(id, draft, || self.ids.object_id().into())
             .await?;
-        let owner = owner_of(&context.caller);
+        let owner = context.caller.identity();
         let record = EventRecord {
             event,
             version: Version::FIRST,
@@ -99,13 +99,5 @@ impl EventService {
         };
         event.validate()?;
         Ok(event)
-    }
-}
-
-/// Who owns what this caller makes: nobody while sign-in is off.
-pub(super) fn owner_of(caller: &Caller) -> Option<Text> {
-    match caller {
-        Caller::Anonymous => None,
-        Caller::Subject { subject, .. } => Some(Text::from_stored(subject)),
     }
 }

@@ -4,7 +4,6 @@ use crate::contract::{LocationAnnouncement, LocationCreated};
 use crate::domain::{LocationId, LocationRecord, Version};
 use crate::error::{ErrorKind, Result};
 use crate::ports::{Attached, Inserted};
-use crate::service::create_event::owner_of;
 use crate::service::events::key_reused;
 use crate::service::{Created, EventService, IdempotencyKey, LocationDraft, PutCondition, RequestContext};
 
@@ -14,7 +13,7 @@ impl EventService {
     /// back when it is created again under its id.
     ///
     /// # Errors
-    /// `KeyReused` for a key used for another request; `Conflict` when the id it brings is taken; `TooLarge`;
+    /// `Forbidden` when it was deleted and is another's; `KeyReused` for a key used for another request; `Conflict` when the id it brings is taken; `TooLarge`;
     /// `Unavailable`, `OutcomeUnknown`.
     pub async fn create_location(
         &self,
@@ -43,7 +42,7 @@ impl EventService {
                 replayed: false,
             });
         }
-        let owner = owner_of(&context.caller);
+        let owner = context.caller.identity();
         let location = draft.with_id(id);
         let record = LocationRecord {
             location,

@@ -19,12 +19,15 @@ mod replace_location;
 mod republish;
 mod resolve_location;
 mod rules;
+mod scopes;
+mod users;
 
 pub use announce::{Announcer, DEFAULT_MAX_MESSAGE_BYTES};
 pub use context::{Caller, Created, IdempotencyKey, PutCondition, Replaced, RequestContext};
 pub use drafts::{BookingDraft, EventDraft, LocationDraft, UserDraft};
 pub use events::EventService;
 pub use rules::SalesRules;
+pub use scopes::{Scope, Scopes};
 
 mod bookings;
 pub use bookings::{BookingService, BookingSettings};

@@ -4,7 +4,6 @@ use crate::contract::{EventAnnouncement, EventCreated};
 use crate::domain::{EventId, EventRecord, Location, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Attached, Inserted};
-use crate::service::create_event::owner_of;
 use crate::service::events::{MAX_TRIES, contended, version_mismatch};
 use crate::service::{EventDraft, EventService, PutCondition, Replaced, RequestContext};
 
@@ -13,8 +12,8 @@ impl EventService {
     /// message carries a state that was never stored. Putting what is already there changes nothing.
     ///
     /// # Errors
-    /// `Precondition` when the condition does not hold; `Conflict` when the event was cancelled; `Unprocessable`,
-    /// `TooLarge`, `Unavailable`, `OutcomeUnknown` as for creating.
+    /// `Forbidden` over an event of another; `Precondition` when the condition does not hold; `Conflict` when the event was
+    /// cancelled; `Unprocessable`, `TooLarge`, `Unavailable`, `OutcomeUnknown` as for creating.
     pub async fn put_event(
         &self,
         context: &RequestContext,
@@ -49,7 +48,7 @@ impl EventService {
         let event = self
             .resolve_event(id.clone(), draft, || self.ids.object_id().into())
             .await?;
-        let owner = owner_of(&context.caller);
+        let owner = context.caller.identity();
         let record = EventRecord {
             event,
             version: Version::FIRST,
@@ -81,6 +80,7 @@ impl EventService {
         draft: EventDraft,
         condition: PutCondition,
     ) -> Result<Option<Replaced<EventRecord>>> {
+        context.caller.check_owner(stored.owner.as_ref(), "put event")?;
         match condition {
             PutCondition::CreateOnly => return Err(version_mismatch("put event")),
             PutCondition::Version(version) if version != stored.version => {

@@ -4,7 +4,6 @@ use crate::contract::{LocationAnnouncement, LocationCreated, LocationDeleted, Lo
 use crate::domain::{LocationId, LocationRecord, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Attached, Inserted};
-use crate::service::create_event::owner_of;
 use crate::service::events::{MAX_TRIES, contended, version_mismatch};
 use crate::service::{EventService, LocationDraft, PutCondition, Replaced, RequestContext};
 
@@ -12,7 +11,7 @@ impl EventService {
     /// Puts a location under `id`; one that was deleted comes back with a higher version.
     ///
     /// # Errors
-    /// `Precondition` when the condition does not hold; `TooLarge`; `Unavailable`, `OutcomeUnknown`.
+    /// `Forbidden` over a location of another; `Precondition` when the condition does not hold; `TooLarge`; `Unavailable`, `OutcomeUnknown`.
     pub async fn put_location(
         &self,
         context: &RequestContext,
@@ -24,6 +23,11 @@ impl EventService {
         let location = draft.with_id(id.clone());
         for _ in 0..MAX_TRIES {
             let stored = self.store.find_location(id).await?;
+            if let Some(stored) = &stored {
+                context
+                    .caller
+                    .check_owner(stored.owner.as_ref(), "put location")?;
+            }
             let live = stored.as_ref().filter(|stored| !stored.deleted);
             match condition {
                 PutCondition::Version(version) if live.map(|live| live.version) != Some(version) => {
@@ -48,7 +52,7 @@ impl EventService {
                 } else {
                     stored.as_ref().map_or(fingerprint, |s| s.fingerprint)
                 },
-                owner: stored.map_or_else(|| owner_of(&context.caller), |stored| stored.owner),
+                owner: stored.map_or_else(|| context.caller.identity(), |stored| stored.owner),
                 deleted: false,
             };
             if self.store_location(context, &record, expected, created).await? {
@@ -61,7 +65,7 @@ impl EventService {
     /// Deletes a location, once: asking again answers `NotFound`.
     ///
     /// # Errors
-    /// `NotFound`; `Unavailable`, `OutcomeUnknown`.
+    /// `NotFound`; `Forbidden` for a location of another; `Unavailable`, `OutcomeUnknown`.
     pub async fn delete_location(&self, context: &RequestContext, id: &LocationId) -> Result<()> {
         for _ in 0..MAX_TRIES {
             let Some(stored) = self.find_location(id).await? else {
@@ -71,6 +75,9 @@ impl EventService {
                     "no location has this id",
                 ));
             };
+            context
+                .caller
+                .check_owner(stored.owner.as_ref(), "delete location")?;
             let expected = stored.version;
             let record = LocationRecord {
                 version: expected.next(),

@@ -11,3 +11,4 @@ mod lists;
 mod mounting;
 mod original;
 mod problems;
+mod sign_in;

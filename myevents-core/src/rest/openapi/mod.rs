@@ -2,6 +2,7 @@
 //!
 //! The table of operations stands in `operations`; a test holds it against the routers.
 
+mod access;
 mod operations;
 
 use std::collections::BTreeMap;
@@ -69,7 +70,7 @@ fn document(title: &str, parts: &[&[Operation]]) -> OpenApi {
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
-        "components": { "schemas": schemas() },
+        "components": { "schemas": schemas(), "securitySchemes": { "token": access::token() } },
     });
     // What is written here is fixed; a document that can't be read back is one without paths, which the tests see.
     serde_json::from_value(whole).unwrap_or_default()
@@ -170,7 +171,7 @@ pub fn docs_router(
         .route("/docs/", get(page))
         .route("/docs/{file}", get(file))
         .with_state(docs)
-        .layer(RestLayer::new(settings))
+        .layer(RestLayer::open(settings))
 }
 
 async fn openapi_json(State(docs): State<Arc<Docs>>, request: Request) -> Answer {

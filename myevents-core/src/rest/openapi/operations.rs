@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::access::Access;
+
 /// One method of one path.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Operation {
@@ -260,20 +262,23 @@ pub(super) const BOOKING_SERVICE: &[Operation] = &[
     Operation {
         path: "/users/{id}",
         tag: "users",
-        summary: "Find a user with the newest 100 bookings",
+        summary: "Find a user with the newest 100 bookings; `me` is the signed-in caller",
         answer: Some("User"),
         problems: &[404, 500, 503],
         ..NOTHING
     },
-    delete(
-        "/users/{id}",
-        "users",
-        "Remove a person: the record, and user, name and e-mail address of the bookings, which stay",
-    ),
+    Operation {
+        problems: &[400, 404, 409, 500, 503],
+        ..delete(
+            "/users/{id}",
+            "users",
+            "Remove a person: the record, and user, name and e-mail address of the bookings, which stay",
+        )
+    },
     Operation {
         path: "/users/{id}/bookings",
         tag: "users",
-        summary: "The bookings of a user, newest first",
+        summary: "The bookings of a user, newest first; `me` is the signed-in caller",
         query: BOOKING_QUERY,
         answer: Some("[Booking"),
         answer_headers: &["Link"],
@@ -303,6 +308,13 @@ pub(super) const SHARED: &[Operation] = &[
 impl Operation {
     pub(super) fn to_json(self) -> Value {
         let mut responses = Map::new();
+        let access = Access::of(self.method, self.tag, self.path);
+        if access != Access::Open {
+            responses.insert("401".to_owned(), problem_response(401));
+        }
+        if let Access::Scope(_) = access {
+            responses.insert("403".to_owned(), problem_response(403));
+        }
         for status in self.success {
             responses.insert(status.to_string(), self.success_response(*status));
         }
@@ -314,6 +326,7 @@ impl Operation {
             "summary": self.summary,
             "operationId": self.operation_id(),
             "parameters": self.parameters(),
+            "security": access.security(),
             "responses": responses,
         });
         if let Some(schema) = self.request {
@@ -396,6 +409,12 @@ fn problem_response(status: u16) -> Value {
         "X-Request-Id".to_owned(),
         json!({ "description": meaning("X-Request-Id"), "schema": { "type": "string" } }),
     );
+    if matches!(status, 401 | 403) {
+        headers.insert(
+            "WWW-Authenticate".to_owned(),
+            json!({ "description": "what sign-in lacks, RFC 6750", "schema": { "type": "string" } }),
+        );
+    }
     if status == 503 {
         headers.insert(
             "Retry-After".to_owned(),
@@ -449,6 +468,7 @@ fn status_text(status: u16) -> &'static str {
         204 => "done, with nothing to say",
         304 => "not changed",
         400 => "malformed",
+        401 => "sign-in is needed, or the token is no good",
         403 => "not allowed",
         404 => "unknown",
         408 => "the body took too long to arrive",

@@ -1,5 +1,6 @@
 //! Settings: one table of keys, read in layers, all faults told at once.
 
+mod auth;
 mod keys;
 mod layers;
 mod reference;

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use figment::Figment;
-use figment::value::Value;
 
+use super::auth;
 use super::keys::{self, Key, Program, Scope, ServiceName};
 use super::layers::{ConfigFaults, Fault, Inputs, Layers};
-use super::value::{ListenAddress, Secret, parse_flag, redact};
+use super::value::{ListenAddress, Secret, redact};
 use super::values::{Values, as_text, check, origin};
 use crate::contract::MessageName;
 use crate::ports::UnknownCapacity;
+use crate::rest::JwtOptions;
 
 /// Certificate and key of HTTPS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +126,10 @@ pub struct ServiceSettings {
     pub request_timeout: Duration,
     /// Origins whose pages may call; `*` = all.
     pub cors_origins: Vec<String>,
+    /// Which tokens sign callers in; `None` = nobody signs in.
+    pub auth: Option<JwtOptions>,
+    /// Whether everybody may write who reaches an address that is not of this machine alone.
+    pub allow_anonymous: bool,
     /// Whether the organiser's lists are open whatever is listened on.
     pub organiser_open: bool,
 }
@@ -204,7 +209,7 @@ impl Settings {
             faults: &mut faults,
         };
         let both = program == Program::MyEvents;
-        let settings = Self {
+        let mut settings = Self {
             program,
             services,
             listen: if both { values.address("listen") } else { None },
@@ -224,6 +229,12 @@ impl Settings {
             in_force: in_force(&layers.merged, program),
         };
         settings.check(&layers.merged, &mut faults);
+        for service in settings.services.iter().filter(|service| service.organiser_open) {
+            if service.auth.is_some() {
+                let warning = format!("{}: organiser_open has no effect with auth jwt", service.service);
+                settings.warnings.push(warning);
+            }
+        }
         if faults.is_empty() {
             return Ok(settings);
         }
@@ -245,10 +256,7 @@ impl Settings {
 
     /// Every address of the APIs.
     pub fn listeners(&self) -> impl Iterator<Item = &ListenAddress> {
-        let own = self.services.iter().flat_map(|service| {
-            let tls = service.tls_listen.as_ref().filter(|_| service.tls.is_some());
-            service.listen.iter().chain(tls)
-        });
+        let own = self.services.iter().flat_map(ServiceSettings::listeners);
         self.listen.iter().chain(own)
     }
 
@@ -266,24 +274,22 @@ impl Settings {
                 "`local` joins services inside one process only; run `myevents`, or name amqp, kafka or sqs";
             fault("message_broker_type", reason.into());
         }
-        if values.find_value("auth").ok().as_ref().and_then(Value::as_str) == Some("jwt") {
-            fault("auth", "`jwt` is not built yet; only `none` is there".into());
-        }
-        let anonymous = values
-            .find_value("allow_anonymous")
-            .is_ok_and(|value| as_text(&value).is_some_and(|text| parse_flag(&text) == Ok(true)));
-        for address in self
-            .listeners()
-            .filter(|address| !address.is_loopback() && !anonymous)
-        {
-            fault(
-                "allow_anonymous",
-                format!(
-                    "with auth none everybody who reaches {address} may write: listen on a loopback address such as \
-                     127.0.0.1:{}, or set allow_anonymous to true",
-                    address.port
-                ),
-            );
+        let unguarded = self
+            .services
+            .iter()
+            .filter(|service| service.auth.is_none() && !service.allow_anonymous);
+        for service in unguarded {
+            let open = self.listen.iter().chain(service.listeners());
+            for address in open.filter(|address| !address.is_loopback()) {
+                fault(
+                    "allow_anonymous",
+                    format!(
+                        "with auth none everybody who reaches {address} may write: set auth to jwt, listen on a \
+                         loopback address such as 127.0.0.1:{}, or set allow_anonymous to true",
+                        address.port
+                    ),
+                );
+            }
         }
         if let [event, booking] = self.services.as_slice() {
             for (key, one, other) in [
@@ -349,12 +355,20 @@ fn service_settings(values: &mut Values<'_>, service: ServiceName) -> ServiceSet
         desk_wait: values.duration("desk_wait"),
         request_timeout: values.duration("request_timeout"),
         cors_origins: values.list("cors_origins"),
+        auth: auth::read(values),
+        allow_anonymous: values.flag("allow_anonymous"),
         organiser_open: values.flag("organiser_open"),
     }
     .checked(values)
 }
 
 impl ServiceSettings {
+    /// The service's own addresses.
+    fn listeners(&self) -> impl Iterator<Item = &ListenAddress> {
+        let tls = self.tls_listen.as_ref().filter(|_| self.tls.is_some());
+        self.listen.iter().chain(tls)
+    }
+
     /// Reads what only some backends use, so that a wrong value is told whatever backend is in force.
     fn checked(self, values: &mut Values<'_>) -> Self {
         for key in keys::KEYS.iter().filter(|key| key.scope == Scope::Service) {

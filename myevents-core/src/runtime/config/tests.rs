@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::*;
+use crate::rest::KeySource;
 
 fn inputs(program: Program, environment: &[(&str, &str)]) -> Inputs {
     Inputs {
@@ -104,7 +105,7 @@ fn one_service_can_differ() {
 
 #[test]
 fn all_faults_are_told_at_once_with_key_and_source() {
-    let text = r#"{"desk_wiat": 3, "auth": "jwt", "max_attempts": {"a": 1}}"#;
+    let text = r#"{"desk_wiat": 3, "auth": "jtw", "max_attempts": {"a": 1}}"#;
     let (inputs, file) = with_file(
         inputs(
             Program::MyEvents,
@@ -124,7 +125,7 @@ fn all_faults_are_told_at_once_with_key_and_source() {
     let path = file.path().display();
     for line in [
         format!("desk_wiat (file {path}): no such key"),
-        format!("auth (file {path}): `jwt` is not built yet; only `none` is there"),
+        format!("auth (file {path}): `jtw` is none of none, jwt"),
         format!("max_attempts (file {path}): no such key"),
         "shutdown_timeout (environment MYEVENTS_SHUTDOWN_TIMEOUT): `soon` is no time".into(),
         "MYEVENTS_NO_SUCH (environment MYEVENTS_NO_SUCH): no such key".into(),
@@ -134,6 +135,93 @@ fn all_faults_are_told_at_once_with_key_and_source() {
         assert!(told.contains(&line), "{line}\nis not in\n{told}");
     }
     assert_eq!(told.lines().count(), 8, "{told}");
+}
+
+#[test]
+fn sign_in_opens_other_addresses() {
+    let settings = Settings::load(&inputs(
+        Program::MyEvents,
+        &[
+            ("MYEVENTS_LISTEN", "0.0.0.0:80"),
+            ("MYEVENTS_AUTH", "jwt"),
+            ("MYEVENTS_AUTH_ISSUER", "https://id.example/"),
+            ("MYEVENTS_AUTH_AUDIENCE", "myevents, tickets"),
+        ],
+    ))
+    .unwrap();
+    let jwt = service(&settings, ServiceName::Booking).auth.clone().unwrap();
+    assert_eq!(jwt.issuer, "https://id.example/");
+    assert_eq!(jwt.audiences, ["myevents", "tickets"]);
+    assert_eq!(jwt.keys, KeySource::Discovery);
+    assert_eq!(jwt.leeway, Duration::from_secs(60));
+    assert_eq!(jwt.scope_claims, ["scope", "scp"]);
+    assert_eq!(Some(jwt), service(&settings, ServiceName::Event).auth.clone());
+
+    // Half of it is not enough: the other service would be open to everybody.
+    let told = faults(&inputs(
+        Program::MyEvents,
+        &[
+            ("MYEVENTS_LISTEN", "0.0.0.0:80"),
+            ("MYEVENTS_EVENTSERVICE_AUTH", "jwt"),
+            ("MYEVENTS_AUTH_ISSUER", "https://id.example/"),
+            ("MYEVENTS_AUTH_AUDIENCE", "myevents"),
+        ],
+    ));
+    assert!(
+        told.contains("with auth none everybody who reaches 0.0.0.0:80"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_sign_in_lacks_is_told_by_key_and_remedy() {
+    let jwt = ("MYEVENTS_AUTH", "jwt");
+    let issuer = ("MYEVENTS_AUTH_ISSUER", "https://id.example/");
+    let named = ("MYEVENTS_AUTH_ISSUER", "tickets");
+    let audience = ("MYEVENTS_AUTH_AUDIENCE", "myevents");
+    let pem = ("MYEVENTS_AUTH_PUBLIC_KEY", "key.pem");
+    let jwks = ("MYEVENTS_AUTH_JWKS", "keys.json");
+    for (set, wanted) in [
+        (vec![jwt, audience], "auth_issuer (default): is missing"),
+        (vec![jwt, issuer], "auth_audience (default): is missing"),
+        (vec![jwt, named, audience], "auth_jwks (default): is missing"),
+        (
+            vec![jwt, named, audience, pem, jwks],
+            "auth_public_key (environment MYEVENTS_AUTH_PUBLIC_KEY): is set beside auth_jwks",
+        ),
+        (
+            vec![
+                jwt,
+                named,
+                audience,
+                ("MYEVENTS_AUTH_JWKS", "http://id.example/keys"),
+            ],
+            "auth_jwks (environment MYEVENTS_AUTH_JWKS): is http",
+        ),
+        (
+            vec![jwt, issuer, audience, ("MYEVENTS_AUTH_LEEWAY", "1h")],
+            "is more than 10 minutes",
+        ),
+        (
+            vec![jwt, issuer, audience, ("MYEVENTS_AUTH_SCOPE_CLAIM", " ")],
+            "names no claim",
+        ),
+        (
+            vec![jwt, issuer, audience, ("MYEVENTS_AUTH_REFRESH_PAUSE", "0")],
+            "is less than 10ms",
+        ),
+        (
+            vec![issuer],
+            "auth_issuer (environment MYEVENTS_AUTH_ISSUER): is set, and nobody signs in",
+        ),
+    ] {
+        let told = faults(&inputs(Program::EventService, &set));
+        assert!(told.contains(wanted), "{wanted}\nis not in\n{told}");
+        assert_eq!(told.lines().count(), 2, "{told}");
+    }
+    for good in [vec![jwt, named, audience, pem], vec![jwt, named, audience, jwks]] {
+        Settings::load(&inputs(Program::EventService, &good)).unwrap();
+    }
 }
 
 #[test]

@@ -7,6 +7,9 @@ use crate::error::ErrorKind;
 use crate::ports::{Attached, BookingFilter, BookingOwner, EventFilter, Inserted, Store};
 use crate::testkit::{CaseResult, Failure, Finding, ensure, fixture};
 
+/// Somebody who made a record, as callers are kept.
+const OWNER: &str = "28:https://id.example/realms/a:b:ann";
+
 pub(super) fn named(name: &str) -> EventRecord {
     fixture::event_record(fixture::event(name))
 }
@@ -45,6 +48,8 @@ pub async fn s01_records(bed: &dyn StoreBed) -> CaseResult {
 
 async fn events(store: &dyn Store) -> Result<(), Failure> {
     let mut record = named("Die Zauberflöte");
+    // Compared with all the rest wherever the record comes back: a lost owner would be a lost right.
+    record.owner = Some(fixture::text(OWNER));
     let id = record.event.id.clone();
     ensure!(
         store.find_event(&id).await?.is_none(),
@@ -179,6 +184,7 @@ async fn cancelled(store: &dyn Store, mut record: EventRecord) -> Result<(), Fai
 
 async fn locations(store: &dyn Store) -> Result<(), Failure> {
     let mut record = fixture::location_record(fixture::location(vec![fixture::hall("a", 10)]));
+    record.owner = Some(fixture::text(OWNER));
     let id = record.location.id.clone();
     ensure!(
         store.find_location(&id).await?.is_none(),
