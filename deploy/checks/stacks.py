@@ -64,7 +64,10 @@ def create(name, file, **parameters):
         for resource in page["StackResourceSummaries"]
     }
     wanted = load(template)
-    conditions = {"HasTopic": parameters.get("WithTopic") == "true"}
+    conditions = {
+        "HasTopic": parameters.get("WithTopic") == "true",
+        "HasMonitoring": bool(parameters.get("MonitoringGroup")),
+    }
     missing, out = [], set()
     for logical, resource in wanted["Resources"].items():
         if not conditions.get(resource.get("Condition"), True):
