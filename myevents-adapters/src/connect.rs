@@ -107,6 +107,12 @@ pub struct KafkaOptions {
 pub struct SqsOptions {
     /// The queue of the service's own group.
     pub queue: String,
+    /// The queues that messages are sent to; empty = the service's own.
+    pub destinations: Vec<String>,
+    /// An SNS topic that messages are published to instead; empty = none.
+    pub topic: String,
+    /// Whether queues and topic that are not there are made.
+    pub create_queues: bool,
     /// Messages a receive.
     pub max_messages: u32,
     /// How long a receive waits.
@@ -176,6 +182,7 @@ impl BrokerTools for LocalBroker {
     }
 }
 
+#[allow(dead_code, reason = "with every backend built nothing calls it")]
 fn not_built(operation: &'static str, feature: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
@@ -234,7 +241,8 @@ pub async fn broker(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Res
         }
         "amqp" => amqp(options),
         "kafka" => kafka(options).await,
-        kind @ "sqs" => Err(not_built("open broker", kind)),
+        "sqs" if options.sqs.topic.is_empty() => sqs(options).await,
+        "sqs" => sns(options).await,
         kind => Err(unknown("open broker", kind)),
     }
 }
@@ -294,6 +302,22 @@ use crate::kafka::connect::open as kafka;
 #[cfg(not(feature = "kafka"))]
 async fn kafka(_options: &BrokerOptions) -> Result<OpenBroker> {
     Err(not_built("open broker", "kafka"))
+}
+
+#[cfg(feature = "sqs")]
+use crate::sqs::connect::open as sqs;
+
+#[cfg(not(feature = "sqs"))]
+async fn sqs(_options: &BrokerOptions) -> Result<OpenBroker> {
+    Err(not_built("open broker", "sqs"))
+}
+
+#[cfg(feature = "sns")]
+use crate::sns::connect::open as sns;
+
+#[cfg(not(feature = "sns"))]
+async fn sns(_options: &BrokerOptions) -> Result<OpenBroker> {
+    Err(not_built("open broker", "sns"))
 }
 
 #[cfg(feature = "sqlite")]
@@ -365,7 +389,7 @@ mod tests {
         let brokers = [
             ("amqp", cfg!(feature = "amqp")),
             ("kafka", cfg!(feature = "kafka")),
-            ("sqs", false),
+            ("sqs", cfg!(feature = "sqs")),
         ];
         for (kind, built) in brokers {
             if built {

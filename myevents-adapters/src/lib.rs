@@ -12,7 +12,11 @@ pub mod migrate;
 pub mod mongodb;
 #[cfg(feature = "mongodb")]
 pub mod original;
+#[cfg(feature = "sns")]
+pub mod sns;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 pub mod tools;
 pub mod transfer;

@@ -8,6 +8,8 @@ use myevents_adapters::dynamodb::DynamoStore;
 use myevents_adapters::kafka::{KafkaBroker, KafkaConfig};
 use myevents_adapters::mongodb::MongoStore;
 use myevents_adapters::sqlite::{SqliteConfig, SqliteStore};
+use myevents_adapters::sqs::aws_sdk_sqs::config::{BehaviorVersion, Region};
+use myevents_adapters::sqs::{SqsBroker, SqsConfig, aws_sdk_sqs};
 use myevents_core::local::{LocalBroker, LocalOptions};
 use myevents_core::memory::MemoryStore;
 use myevents_core::observe::NoObserver;
@@ -28,7 +30,8 @@ fn store_row(of: &StoreCapabilities) -> String {
     )
 }
 
-fn broker_row(of: &BrokerCapabilities) -> String {
+/// `kind` tells apart what one backend has of several kinds.
+fn broker_row(of: &BrokerCapabilities, kind: &str) -> String {
     let order = match of.order {
         MessageOrder::InGroup => "in a group",
         MessageOrder::InOneConsumer => "with one consumer",
@@ -45,7 +48,7 @@ fn broker_row(of: &BrokerCapabilities) -> String {
     .map(word);
     let bytes = of.max_message_bytes;
     format!(
-        "| `{}` | {order} | {durable} | {replay} | {shared} | {delay} | {extend} | {unroutable} | {bytes} |\n",
+        "| `{}`{kind} | {order} | {durable} | {replay} | {shared} | {delay} | {extend} | {unroutable} | {bytes} |\n",
         of.name
     )
 }
@@ -78,17 +81,28 @@ async fn the_matrix_is_what_the_backends_say() {
     let local = LocalBroker::new(LocalOptions::default(), Arc::new(NoObserver));
     let amqp = AmqpBroker::connect(AmqpConfig::new(Vec::new(), "test", "test")).unwrap();
     let kafka = KafkaBroker::new(KafkaConfig::new(&["localhost:9092"])).unwrap();
+    let queue = |name: &str| {
+        let config = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest());
+        let config = config.region(Region::new("us-east-1")).build();
+        let broker = SqsBroker::with_client(
+            &aws_sdk_sqs::Client::from_conf(config),
+            SqsConfig::new("test", name),
+        );
+        broker.unwrap().emitter().capabilities()
+    };
     let brokers = [
-        EventEmitter::capabilities(&local),
-        amqp.emitter().capabilities(),
-        kafka.capabilities(),
+        (EventEmitter::capabilities(&local), ""),
+        (amqp.emitter().capabilities(), ""),
+        (kafka.capabilities(), ""),
+        (queue("events.fifo"), ", FIFO"),
+        (queue("events"), ", standard"),
     ];
 
     let mut store_table =
         "| store | durable | shared | atomic inbox | lists lag | online backup | batch |\n|---|---|---|---|---|---|---|\n".to_owned();
     store_table.extend(stores.iter().map(store_row));
     let mut broker_table = "| broker | order of a key | durable | replay | shared | delayed redelivery | hold extended | tells unroutable | bytes |\n|---|---|---|---|---|---|---|---|---|\n".to_owned();
-    broker_table.extend(brokers.iter().map(broker_row));
+    broker_table.extend(brokers.iter().map(|(of, kind)| broker_row(of, kind)));
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/backends.md");
     let page = std::fs::read_to_string(&path).unwrap();

@@ -446,6 +446,7 @@ impl BrokerFixture for Toy {
             slack: Duration::from_secs(2),
             notices_dead_peer: Some(HEARTBEAT),
             hold: None,
+            most_messages: None,
         }
     }
 

@@ -33,7 +33,7 @@ impl Kind {
 
     /// Those that tests of this repository talk to now. `cargo xtask backends up` starts these; with `MYEVENTS_REQUIRE=all`
     /// `cargo xtask test` installs them.
-    pub const NEEDED: [Self; 4] = [Self::Mongodb, Self::Dynamodb, Self::Amqp, Self::Kafka];
+    pub const NEEDED: [Self; 6] = Self::ALL;
 
     /// Those of them that tests share, so that `cargo xtask test` starts them. Tests of the others each start their own,
     /// as they kill it.

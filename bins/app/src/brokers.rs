@@ -33,6 +33,9 @@ pub(crate) fn options(settings: &Settings, service: &ServiceSettings) -> BrokerO
         },
         sqs: SqsOptions {
             queue: broker.sqs_queue.clone(),
+            destinations: broker.sqs_destinations.clone(),
+            topic: broker.sqs_topic.clone(),
+            create_queues: broker.sqs_create_queues,
             max_messages: broker.sqs_max_messages,
             wait_time: broker.sqs_wait_time,
             visibility_timeout: broker.sqs_visibility_timeout,

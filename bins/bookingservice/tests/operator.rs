@@ -22,12 +22,12 @@ fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (Outp
 }
 
 #[test]
-fn serving_is_refused_by_the_feature_that_is_not_built() {
+fn serving_is_refused_over_a_broker_that_can_not_be() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [&["serve"][..], &[]] {
-        let (output, said) = run(folder.path(), arguments, &[("SQS_QUEUE", "events")]);
+        let (output, said) = run(folder.path(), arguments, &[("SQS_QUEUE", "no queue")]);
         assert_eq!(output.status.code(), Some(1), "{said}");
-        let expected = ": open broker: this program was built without feature sqs";
+        let expected = ": open SQS: the name of a queue";
         assert!(said.contains(expected), "{expected} is not in\n{said}");
         assert!(output.stdout.is_empty(), "what is wrong goes to standard error");
     }

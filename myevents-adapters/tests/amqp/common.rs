@@ -85,6 +85,7 @@ impl BrokerFixture for Rabbit {
             // Silent for twice the heartbeat.
             notices_dead_peer: Some(Duration::from_secs(2)),
             hold: None,
+            most_messages: None,
         }
     }
 

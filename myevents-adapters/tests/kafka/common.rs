@@ -146,6 +146,7 @@ impl BrokerFixture for Fixture {
             slack: Duration::from_secs(2),
             notices_dead_peer: Some(DELIVERY),
             hold: Some(HOLD),
+            most_messages: None,
         }
     }
 

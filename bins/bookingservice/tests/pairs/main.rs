@@ -29,6 +29,27 @@ macro_rules! with_broker {
 with_broker! {
     every_store_with_rabbitmq: Amqp, |url| vec![("AMQP_BROKER_URL", url.to_owned())];
     every_store_with_kafka: Kafka, |url| vec![("KAFKA_BROKERS", url.to_owned())];
+    every_store_with_sqs_fifo: Sqs, |url| sqs(url, "events.fifo");
+    every_store_with_sqs_standard: Sqs, |url| sqs(url, "events");
+    every_store_with_sns: Sns, |url| {
+        let mut settings = sqs(url, "events.fifo");
+        settings.push(("AWS_ENDPOINT_URL_SNS", url.to_owned()));
+        settings.push(("MYEVENTS_SQS_TOPIC", "events.fifo".to_owned()));
+        settings
+    };
+}
+
+fn sqs(url: &str, queue: &str) -> Settings {
+    let variables = [
+        ("SQS_QUEUE", queue),
+        // DynamoDB has an endpoint of its own.
+        ("AWS_ENDPOINT_URL_SQS", url),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", "eu-central-1"),
+        ("MYEVENTS_SQS_WAIT_TIME", "1s"),
+    ];
+    variables.map(|(name, value)| (name, value.to_owned())).into()
 }
 
 /// Makes the stores of a pair on a server.

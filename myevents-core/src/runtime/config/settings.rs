@@ -42,6 +42,12 @@ pub struct BrokerSettings {
     pub kafka_partitions: u32,
     /// SQS: the queue.
     pub sqs_queue: String,
+    /// SQS: the queues that messages are sent to; empty = the service's queue.
+    pub sqs_destinations: Vec<String>,
+    /// SNS: the topic that messages are published to instead; empty = none.
+    pub sqs_topic: String,
+    /// SQS: whether queues and topic that are not there are made.
+    pub sqs_create_queues: bool,
     /// SQS: messages a receive.
     pub sqs_max_messages: u32,
     /// SQS: how long a receive waits.
@@ -65,6 +71,9 @@ impl BrokerSettings {
             kafka_group: values.text("kafka_group"),
             kafka_partitions: values.count("kafka_partitions"),
             sqs_queue: values.text("sqs_queue"),
+            sqs_destinations: values.list("sqs_destinations"),
+            sqs_topic: values.text("sqs_topic"),
+            sqs_create_queues: values.flag("sqs_create_queues"),
             sqs_max_messages: values.count("sqs_max_messages"),
             sqs_wait_time: values.duration("sqs_wait_time"),
             sqs_visibility_timeout: values.duration("sqs_visibility_timeout"),

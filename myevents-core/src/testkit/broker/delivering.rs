@@ -93,8 +93,8 @@ pub(super) async fn unchanged(fixture: &dyn BrokerFixture) -> CaseResult {
 
 /// C02: 5,000 messages for 50 consumers of one group: none lost, repeats counted.
 pub(super) async fn competing_consumers(fixture: &dyn BrokerFixture) -> CaseResult {
-    const MESSAGES: usize = 5_000;
     const CONSUMERS: usize = 50;
+    let count = fixture.times().load(5_000);
     let place = fixture.place().await?;
     let emitter = place.emitter().await?;
     let notes = Notes::new();
@@ -106,13 +106,13 @@ pub(super) async fn competing_consumers(fixture: &dyn BrokerFixture) -> CaseResu
             .subscribe(&listener, subscription("competing", 16), &notes)
             .await?;
     }
-    let sent = messages(MESSAGES);
+    let sent = messages(count);
     let publishing = publish(&emitter, sent.clone(), 128);
     let repeated = notes.complete(&sent, fixture.times().quiet).await?;
     finished(publishing).await?;
     let busy: BTreeSet<usize> = notes.all().iter().map(|noted| noted.consumer).collect();
     Ok(Finding::counted(format!(
-        "{}, {} of {CONSUMERS} consumers busy",
+        "{count} messages, {}, {} of {CONSUMERS} consumers busy",
         repeats(repeated),
         busy.len()
     )))
@@ -120,8 +120,10 @@ pub(super) async fn competing_consumers(fixture: &dyn BrokerFixture) -> CaseResu
 
 /// C03: 20 places with 100 messages each stay apart.
 pub(super) async fn places_stay_apart(fixture: &dyn BrokerFixture) -> CaseResult {
+    const PLACES: usize = 20;
+    let each = fixture.times().load(PLACES * 100) / PLACES;
     let mut running = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..PLACES {
         let place = fixture.place().await?;
         let (emitter, listener) = (place.emitter().await?, place.listener().await?);
         let notes = Notes::new();
@@ -129,7 +131,7 @@ pub(super) async fn places_stay_apart(fixture: &dyn BrokerFixture) -> CaseResult
         consumers
             .subscribe(&listener, subscription("apart", 16), &notes)
             .await?;
-        let sent = messages(100);
+        let sent = messages(each);
         let publishing = publish(&emitter, sent.clone(), 32);
         running.push((place, consumers, listener, notes, sent, publishing));
     }
@@ -139,7 +141,10 @@ pub(super) async fn places_stay_apart(fixture: &dyn BrokerFixture) -> CaseResult
         repeated += notes.complete(&sent, fixture.times().quiet).await?;
         finished(publishing).await?;
     }
-    Ok(Finding::counted(repeats(repeated)))
+    Ok(Finding::counted(format!(
+        "{each} messages each, {}",
+        repeats(repeated)
+    )))
 }
 
 /// C04: two groups each get everything.
@@ -154,7 +159,7 @@ pub(super) async fn two_groups(fixture: &dyn BrokerFixture) -> CaseResult {
     consumers
         .subscribe(&listener, subscription("second", 16), &second)
         .await?;
-    let sent = messages(500);
+    let sent = messages(fixture.times().load(500));
     let publishing = publish(&emitter, sent.clone(), 64);
     let repeated =
         first.complete(&sent, Duration::ZERO).await? + second.complete(&sent, fixture.times().quiet).await?;

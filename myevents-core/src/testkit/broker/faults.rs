@@ -74,7 +74,7 @@ pub(super) async fn started_while_down(fixture: &dyn BrokerFixture) -> CaseResul
 
 /// C23: connections cut at a third and at half of 10,000 messages: loss 0, repeats reported.
 pub(super) async fn cut_under_load(fixture: &dyn BrokerFixture) -> CaseResult {
-    const MESSAGES: usize = 10_000;
+    let count = fixture.times().load(10_000);
     let Some((place, network)) = networked(fixture).await? else {
         return Ok(Finding::not_applicable(IN_PROCESS));
     };
@@ -82,9 +82,9 @@ pub(super) async fn cut_under_load(fixture: &dyn BrokerFixture) -> CaseResult {
     let notes = Notes::new();
     let mut consumers = Consumers::default();
     consumers.subscribe(&listener, wanting("cut", 64), &notes).await?;
-    let sent = required(MESSAGES);
+    let sent = required(count);
     let publishing = publish(&emitter, sent.clone(), 64);
-    for point in [MESSAGES / 3, MESSAGES / 2] {
+    for point in [count / 3, count / 2] {
         notes
             .until("the flow stopped before the cut", |noted| noted.len() >= point)
             .await?;
@@ -93,7 +93,7 @@ pub(super) async fn cut_under_load(fixture: &dyn BrokerFixture) -> CaseResult {
     let published = finished(publishing).await?;
     let repeated = notes.complete(&sent, fixture.times().quiet).await?;
     Ok(Finding::counted(format!(
-        "loss 0, {}, {} publishes repeated",
+        "loss 0 of {count}, {}, {} publishes repeated",
         repeats(repeated),
         published.repeated
     )))

@@ -44,6 +44,7 @@ impl BrokerFixture for LocalFixture {
             slack: Duration::from_secs(1),
             notices_dead_peer: None,
             hold: None,
+            most_messages: None,
         }
     }
 

@@ -37,6 +37,16 @@ pub struct BrokerTimes {
     /// After this long an unsettled delivery is handed out again if nobody extends it; `None` = only when its consumer
     /// goes away.
     pub hold: Option<Duration>,
+    /// The most messages of a case of load, where the server under test is too slow for as many as the case would send;
+    /// what is tested stays the same, and the report says how many there were. `None` = as many as the case says.
+    pub most_messages: Option<usize>,
+}
+
+impl BrokerTimes {
+    /// How many messages a case of load sends.
+    pub(super) fn load(&self, wanted: usize) -> usize {
+        self.most_messages.map_or(wanted, |most| most.min(wanted))
+    }
 }
 
 /// A broker under test.

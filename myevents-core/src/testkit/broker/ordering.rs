@@ -31,7 +31,7 @@ pub(super) async fn order_per_key(fixture: &dyn BrokerFixture) -> CaseResult {
 
 async fn ordered(fixture: &dyn BrokerFixture, consumers: usize) -> Result<String, Failure> {
     const KEYS: usize = 16;
-    const MESSAGES: u64 = 200;
+    let messages = fixture.times().load(KEYS * 200) / KEYS;
     let place = fixture.place().await?;
     let emitter = place.emitter().await?;
     let notes = Notes::new();
@@ -57,7 +57,8 @@ async fn ordered(fixture: &dyn BrokerFixture, consumers: usize) -> Result<String
     }
     let by_key: Vec<Vec<Envelope>> = (0..KEYS)
         .map(|key| {
-            (0..MESSAGES)
+            (0..)
+                .take(messages)
                 .map(|number| made(&format!("key-{key}"), number))
                 .collect()
         })
@@ -85,7 +86,10 @@ async fn ordered(fixture: &dyn BrokerFixture, consumers: usize) -> Result<String
         );
         *expected = (*expected).max(body.number + 1);
     }
-    Ok(format!("{consumers} consumers: {}", repeats(repeated)))
+    Ok(format!(
+        "{consumers} consumers, {messages} messages a key: {}",
+        repeats(repeated)
+    ))
 }
 
 /// One key's messages, many a call, so that several of the key are under way at once.

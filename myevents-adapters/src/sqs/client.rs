@@ -1,0 +1,62 @@
+//! The SDK's clients: one for what is sent once, one for what may be repeated, one for receives that wait.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use super::config::SqsConfig;
+
+/// Region, credentials and endpoint as the environment says, over TLS by `ring`.
+pub(crate) async fn load(endpoint: Option<&str>) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    if let Some(endpoint) = endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    let found = loader.load().await;
+    if found.region().is_none() && (endpoint.is_some() || found.endpoint_url().is_some()) {
+        // An endpoint of one's own, such as ElasticMQ, has no region that matters.
+        return found.into_builder().region(Region::new("us-east-1")).build();
+    }
+    found
+}
+
+/// One client, three ways.
+#[derive(Debug, Clone)]
+pub(super) struct Clients {
+    /// Sends, whose repeats belong to whoever sends.
+    pub(super) once: Client,
+    /// What does no harm twice: looking, making, deleting, hiding.
+    pub(super) again: Client,
+    /// Receives, which wait for messages.
+    pub(super) waiting: Client,
+}
+
+impl Clients {
+    pub(super) fn new(client: &Client, config: &SqsConfig) -> Self {
+        let with = |retry: RetryConfig, tries: u32, attempt| {
+            let timeouts = TimeoutConfig::builder()
+                .connect_timeout(config.connect_timeout)
+                .operation_attempt_timeout(attempt)
+                .operation_timeout(attempt * tries)
+                .build();
+            let config = client
+                .config()
+                .to_builder()
+                .retry_config(retry)
+                .timeout_config(timeouts)
+                .build();
+            Client::from_conf(config)
+        };
+        let attempt = config.request_timeout;
+        Self {
+            once: with(RetryConfig::disabled(), 1, attempt),
+            again: with(RetryConfig::standard().with_max_attempts(3), 2, attempt),
+            waiting: with(RetryConfig::disabled(), 1, attempt + config.wait_time),
+        }
+    }
+}
