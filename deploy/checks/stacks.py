@@ -6,6 +6,7 @@ resource. Those that it leaves out are named here, so that a template's other re
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -66,7 +67,10 @@ def create(name, file, **parameters):
         for resource in page["StackResourceSummaries"]
     }
     wanted = load(template)
-    conditions = {"HasTopic": parameters.get("WithTopic") == "true"}
+    conditions = {
+        "HasTopic": parameters.get("WithTopic") == "true",
+        "HasMonitoring": bool(parameters.get("MonitoringGroup")),
+    }
     missing, out = [], set()
     for logical, resource in wanted["Resources"].items():
         if not conditions.get(resource.get("Condition"), True):
@@ -243,8 +247,15 @@ def queue_and_its_dead_letters():
     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
+def actions_of_tables():
+    """What the page of DynamoDB says that a service does, but for making tables, which the stack has done."""
+    page = (FOLDER.parent.parent / "docs" / "dynamodb.md").read_text(encoding="utf-8")
+    told = page.split("Permissions on the tables")[1].split("\n\n")[0]
+    return set(re.findall(r"`(?:dynamodb:)?([A-Z]\w+)`", told)) - {"CreateTable", "UpdateTable"}
+
+
 def least_privilege(resources):
-    """No policy of ours names every resource, and a service's policy names only tables with its prefix."""
+    """No policy of ours names every resource, and a service's policy names only tables with its prefix, and what is done to them."""
     iam = client("iam")
     for logical, prefix in (("EventAccess", ""), ("BookingAccess", "booking-")):
         arn = resources[logical]["PhysicalResourceId"]
@@ -257,6 +268,8 @@ def least_privilege(resources):
                     table = resource.split(":table/")[1]
                     assert table.startswith("booking-") == bool(prefix), f"{logical}: {resource}"
             assert not any("*" in action for action in statement["Action"]), statement
+            tables = {action.split(":")[1] for action in statement["Action"] if action.startswith("dynamodb:")}
+            assert not tables or tables == actions_of_tables(), tables ^ actions_of_tables()
 
 
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{base, digest, on_path, packages, run, under_lock, whole};
 use crate::skip;
@@ -132,6 +132,8 @@ impl Tool {
 
     fn build_go(&self, name: &str, package: &str, version: &str, say: &dyn Fn(&str)) -> Result<()> {
         packages::tool("go", "golang-go", say)?;
+        let said = Command::new("go").arg("version").output()?.stdout;
+        can_fetch_newer(&String::from_utf8_lossy(&said))?;
         say(&format!(
             "building {} by go (minutes for a large one)",
             self.title()
@@ -163,6 +165,19 @@ impl Tool {
     }
 }
 
+/// From 1.21 on, Go fetches the version that a module asks for.
+fn can_fetch_newer(said: &str) -> Result<()> {
+    let version = said.split_whitespace().find_map(|word| word.strip_prefix("go1."));
+    let minor: u32 = version
+        .and_then(|version| version.split('.').next()?.parse().ok())
+        .with_context(|| format!("`go version` says `{said}`"))?;
+    ensure!(
+        minor >= 21,
+        "Go 1.21 or later is needed, and this is 1.{minor} (Debian 12's golang-go is 1.19): put a newer one on the path"
+    );
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +189,15 @@ mod tests {
             requirements,
         };
         assert_ne!(tool("a==1").home().unwrap(), tool("a==2").home().unwrap());
+    }
+
+    #[test]
+    fn an_old_go_is_told() {
+        assert!(can_fetch_newer("go version go1.24.0 linux/amd64").is_ok());
+        assert!(can_fetch_newer("go version go1.21 linux/amd64").is_ok());
+        let told = can_fetch_newer("go version go1.19.8 linux/amd64").unwrap_err();
+        assert!(told.to_string().contains("1.19"), "{told}");
+        assert!(can_fetch_newer("").is_err());
     }
 
     #[test]

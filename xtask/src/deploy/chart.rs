@@ -16,7 +16,7 @@ const KUBERNETES: [&str; 3] = ["1.35.0", "1.36.0", "1.37.0"];
 const FOREIGN: [&str; 2] = ["ServiceMonitor", "ScaledObject"];
 
 /// A use of the chart: what it is called, and what is set.
-const USES: [(&str, &[&str]); 6] = [
+const USES: [(&str, &[&str]); 7] = [
     ("as it comes", &[]),
     ("demo", &["-f", "values-demo.yaml"]),
     ("one process on SQLite", &["--set", "mode=single,replicas=1"]),
@@ -34,6 +34,7 @@ const USES: [(&str, &[&str]); 6] = [
             "ingress.map=gateway,ingress.tls.secretName=tls,service.type=LoadBalancer",
         ],
     ),
+    ("settings of their own", &["-f", "ci/own-values.yaml"]),
     (
         "with the operators of others",
         &[
@@ -44,11 +45,17 @@ const USES: [(&str, &[&str]); 6] = [
 ];
 
 /// What the chart has to refuse, and a part of what it says.
-const REFUSED: [(&str, &str); 4] = [
+const REFUSED: [(&str, &str); 7] = [
     ("mode=single", "SQLite"),
     ("settings.databasetype=sqlite", "mode=single"),
     ("settings.no_such_key=1", "no_such_key"),
     ("replica=2", "replica"),
+    ("settings.dbconnection=mongodb://user:password@host", "password"),
+    (
+        "bookingservice.settings.amqp_message_broker=amqp://host",
+        "password",
+    ),
+    ("bookingservice.settings.databasetype=sqlite", "mode=single"),
 ];
 
 /// Lints, renders, validates, and compares with `deploy/k8s`.
@@ -67,6 +74,8 @@ pub(super) fn check() -> Result<()> {
         let rendered = template(set).with_context(|| name.to_owned())?;
         let documents: Vec<&str> = rendered.split("---\n").filter(|text| is_own(text)).collect();
         println!("{name}: {} objects", documents.len());
+        pods_see_no_services(&documents).with_context(|| name.to_owned())?;
+        somebody_counts_the_pods(&rendered).with_context(|| name.to_owned())?;
         objects.extend(documents.into_iter().map(str::to_owned));
     }
     ensure!(objects.len() > 30, "only {} objects", objects.len());
@@ -88,6 +97,7 @@ pub(super) fn check() -> Result<()> {
             ),
         }
     }
+    values_arrive()?;
     values_are_keys()?;
     let wanted = manifests()?;
     let mut there = BTreeMap::new();
@@ -173,6 +183,56 @@ fn template(set: &[&str]) -> Result<String> {
 fn is_own(document: &str) -> bool {
     let kind = document.lines().find_map(|line| line.strip_prefix("kind: "));
     kind.is_some_and(|kind| !FOREIGN.contains(&kind))
+}
+
+/// Kubernetes makes variables of Services, and those of a release `myevents` begin as our settings do: a program would refuse
+/// to start with them.
+fn pods_see_no_services(documents: &[&str]) -> Result<()> {
+    for document in documents.iter().filter(|text| text.contains("containers:")) {
+        let name = document.lines().find(|line| line.starts_with("  name: "));
+        ensure!(
+            document.contains("\n      enableServiceLinks: false\n"),
+            "{name:?} lets Kubernetes make variables of Services"
+        );
+    }
+    Ok(())
+}
+
+/// Each Deployment says how many pods it has, unless something that scales it does.
+fn somebody_counts_the_pods(rendered: &str) -> Result<()> {
+    let documents: Vec<&str> = rendered.split("---\n").collect();
+    let scaled = |name: &str| {
+        documents
+            .iter()
+            .any(|text| text.contains("scaleTargetRef:") && text.contains(&format!("\n    name: {name}\n")))
+    };
+    for document in documents.iter().filter(|text| text.contains("kind: Deployment")) {
+        let name = document.lines().find_map(|line| line.strip_prefix("  name: "));
+        let name = name.context("a Deployment without a name")?;
+        ensure!(
+            document.contains("\n  replicas: ") != scaled(name),
+            "the pods of {name} are counted by nobody, or twice"
+        );
+    }
+    Ok(())
+}
+
+/// Values come out as they went in: large numbers, those of one service alone, and the type of the Service that is the way in.
+fn values_arrive() -> Result<()> {
+    let own = template(&["-f", "ci/own-values.yaml"])?;
+    for (line, times) in [
+        ("  MYEVENTS_MAX_CONNECTIONS: \"1000000\"", 2),
+        ("  MYEVENTS_TABLE_PREFIX: \"theirs-\"", 1),
+        ("  MYEVENTS_TABLE_PREFIX: \"theirs-booking-\"", 1),
+        ("                name: theirs", 1),
+    ] {
+        let found = own.lines().filter(|each| *each == line).count();
+        ensure!(found == times, "`{line}` is there {found} times");
+    }
+    let open = template(&["--set", "service.type=LoadBalancer"])?;
+    let ways_in = open.matches("  type: LoadBalancer").count();
+    ensure!(ways_in == 1, "{ways_in} ways in");
+    Ok(())
 }
 
 fn validate(file: &std::path::Path) -> Result<()> {

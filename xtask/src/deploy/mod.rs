@@ -1,4 +1,4 @@
-//! `cargo xtask deploy`: every file of `deploy/` read by the program it is written for, or by its official schema.
+//! `cargo xtask deploy`: the files of `deploy/` read by the programs they are written for, or by their official schemas.
 
 mod aws;
 mod chart;

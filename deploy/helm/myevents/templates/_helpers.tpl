@@ -30,6 +30,8 @@ runAsNonRoot: true
 runAsUser: {{ .user }}
 runAsGroup: {{ .user }}
 fsGroup: {{ .user }}
+# Otherwise each start makes the files readable for the group, which RabbitMQ refuses of its cookie.
+fsGroupChangePolicy: OnRootMismatch
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
@@ -55,6 +57,11 @@ podAntiAffinity:
     {{- end }}
 {{- end }}
 
+{{/* The settings of one service alone, as JSON; root, component. */}}
+{{- define "myevents.own" -}}
+{{ dig .component "settings" dict .root.Values.AsMap | toJson }}
+{{- end }}
+
 {{/* What every pod of a service has, in a Deployment or in a StatefulSet; root, component, ports. */}}
 {{- define "myevents.pod" -}}
 metadata:
@@ -62,13 +69,15 @@ metadata:
     {{- include "myevents.labels" . | nindent 4 }}
   annotations:
     # A change of settings is a new rollout.
-    checksum/settings: {{ toJson (list .root.Values.settings .root.Values.secret.data) | sha256sum }}
+    checksum/settings: {{ toJson (list .root.Values.settings (include "myevents.own" .) .root.Values.secret.data) | sha256sum }}
     prometheus.io/scrape: "true"
     prometheus.io/port: {{ .ports.metrics | quote }}
     prometheus.io/path: /metrics
 spec:
   serviceAccountName: {{ .root.Release.Name }}-{{ .component }}
   automountServiceAccountToken: false
+  # Kubernetes would make variables of Services that begin with the release's name: ours begin so too, and one that is no key stops a program.
+  enableServiceLinks: false
   {{- with .root.Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
@@ -76,7 +85,7 @@ spec:
   securityContext:
     {{- include "myevents.podSecurity" (dict "user" 65532) | nindent 4 }}
   # Draining, then shutdown_timeout, then a little more.
-  terminationGracePeriodSeconds: {{ add .root.Values.drainSeconds 30 }}
+  terminationGracePeriodSeconds: {{ add .root.Values.drainSeconds .root.Values.stopSeconds }}
   affinity:
     {{- include "myevents.affinity" . | nindent 4 }}
   {{- with .root.Values.nodeSelector }}
@@ -98,6 +107,10 @@ spec:
             name: {{ .root.Values.secret.name }}
             # Without it the settings have to be complete by themselves.
             optional: true
+        {{- with dig .component "secretName" "" .root.Values.AsMap }}
+        - secretRef:
+            name: {{ . }}
+        {{- end }}
       {{- with .root.Values.extraEnv }}
       env:
         {{- toYaml . | nindent 8 }}

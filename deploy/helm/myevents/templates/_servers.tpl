@@ -40,6 +40,7 @@ spec:
       {{- else }}
       automountServiceAccountToken: false
       {{- end }}
+      enableServiceLinks: false
       securityContext:
         {{- include "myevents.podSecurity" . | nindent 8 }}
       terminationGracePeriodSeconds: 60
