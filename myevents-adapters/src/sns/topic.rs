@@ -257,6 +257,8 @@ impl Outlet for Topic {
                 self.answers.stop();
                 if error.kind() == ErrorKind::Unroutable {
                     *self.known.lock() = None;
+                    // One that is made anew has no subscriptions yet.
+                    *self.heard.lock() = None;
                 }
                 for_all(messages.len(), &error)
             }
