@@ -245,13 +245,13 @@ impl Outlet for Topic {
         MOST_BYTES
     }
 
-    async fn send(&self, messages: Vec<Arc<Outgoing>>) -> Vec<Result<()>> {
-        match self.try_send(&messages).await {
+    async fn request(&self, messages: &[Arc<Outgoing>]) -> Result<Vec<Result<()>>> {
+        let answered = self.try_send(messages).await;
+        match &answered {
             Ok(results) => {
                 if results.iter().any(Result::is_ok) {
                     self.answers.beat();
                 }
-                results
             }
             Err(error) => {
                 self.answers.stop();
@@ -260,9 +260,9 @@ impl Outlet for Topic {
                     // One that is made anew has no subscriptions yet.
                     *self.heard.lock() = None;
                 }
-                for_all(messages.len(), &error)
             }
         }
+        answered
     }
 
     async fn ping(&self) -> Result<()> {

@@ -15,7 +15,7 @@ use super::batch::Batcher;
 use super::codec::{self, Outgoing};
 use super::config::SqsConfig;
 use super::error::closed;
-use super::outlet::Outlet;
+use super::outlet::{self, Outlet};
 
 /// Publishes. Made by [`SqsBroker::emitter`](super::SqsBroker::emitter).
 ///
@@ -69,7 +69,7 @@ impl SqsEmitter {
                 config.open_requests,
                 move |batch| {
                     let outlet = Arc::clone(&sending);
-                    Box::pin(async move { outlet.send(batch).await })
+                    Box::pin(async move { outlet::send(outlet.as_ref(), &batch).await })
                 },
             );
             (outlet, batcher)

@@ -60,6 +60,7 @@ async fn faults_at_the_wire_are_told_entry_by_entry() {
     asking_whether_it_is_there_costs_little(endpoint).await;
     a_batch_that_fails_in_part(endpoint).await;
     a_request_that_fails(endpoint).await;
+    a_batch_with_a_culprit(endpoint).await;
     a_key_keeps_its_order(endpoint).await;
     a_receive_that_fails(endpoint, "").await;
     a_receive_that_fails(endpoint, ".fifo").await;
@@ -183,7 +184,9 @@ async fn a_request_that_fails(endpoint: &str) {
         (answer(400, "KmsThrottled"), ErrorKind::Unavailable),
         (answer(403, "AccessDeniedException"), ErrorKind::Unavailable),
         (answer(400, "QueueDoesNotExist"), ErrorKind::Unroutable),
-        (answer(400, "BatchRequestTooLong"), ErrorKind::TooLarge),
+        (answer(400, "UnsupportedOperation"), ErrorKind::Unavailable),
+        (answer(400, "SomethingNew"), ErrorKind::Unavailable),
+        (answer(407, "none"), ErrorKind::Unavailable),
         (answer(503, "ServiceUnavailable"), ErrorKind::OutcomeUnknown),
         (Fault::LostBefore, ErrorKind::OutcomeUnknown),
         (Fault::LostAfter, ErrorKind::OutcomeUnknown),
@@ -205,12 +208,29 @@ async fn a_request_that_fails(endpoint: &str) {
     }
     let listener = broker.listener();
     let mut stream = listener.subscribe(wanting("suite", &[])).await.unwrap();
-    for _ in 0..23 {
+    for _ in 0..27 {
         next(&mut stream).await.ack().await.unwrap();
     }
     let more = tokio::time::timeout(Duration::from_millis(500), stream.next()).await;
     assert!(more.is_err(), "a repeat was delivered: {more:?}");
     listener.close().await.unwrap();
+}
+
+/// Only who is at fault is refused for good: a batch that is refused for its contents goes again one by one.
+async fn a_batch_with_a_culprit(endpoint: &str) {
+    let (layer, broker) = layered(endpoint, "");
+    let emitter = broker.emitter();
+    emitter.emit(&messages(1)).await.pop().unwrap().unwrap();
+    let refused = |code| Fault::Answer { status: 400, code };
+    for (code, kind) in [
+        ("AWS.SimpleQueueService.BatchRequestTooLong", ErrorKind::TooLarge),
+        ("InvalidMessageContents", ErrorKind::Rejected),
+    ] {
+        layer.take_seen(SEND);
+        layer.next(SEND, [refused(code), refused(code)]);
+        assert_eq!(kinds(&emitter.emit(&messages(3)).await), [Some(kind), None, None]);
+        assert_eq!(layer.take_seen(SEND).len(), 4);
+    }
 }
 
 /// What follows a message of its key that was not taken is not sent; other keys go.
