@@ -78,7 +78,14 @@ impl SqsDeadLetters {
     pub(super) async fn store(&self, letter: &DeadLetter) -> Result<()> {
         let url = self.queues.dead(&self.queue).await?;
         let message = letter::write(letter, self.queues.config.is_fifo())?;
-        self.send(&url, &message).await
+        let sent = self.send(&url, &message).await;
+        if sent
+            .as_ref()
+            .is_err_and(|error| error.kind() == ErrorKind::Unroutable)
+        {
+            self.queues.forget(&dead_queue(&self.queue));
+        }
+        sent
     }
 
     async fn send(&self, url: &str, message: &Outgoing) -> Result<()> {
@@ -208,7 +215,6 @@ impl DeadLetters for SqsDeadLetters {
         let stored = self.store(letter).await;
         stored.map_err(|error| match error.kind() {
             ErrorKind::Unroutable => {
-                self.queues.forget(&dead_queue(&self.queue));
                 // The dispatch holds the message and tries again.
                 Error::new(
                     ErrorKind::Unavailable,

@@ -21,6 +21,8 @@ use super::shelf::Shelf;
 
 /// How often a receive whose answer was lost is repeated as the same.
 const REPEATS: usize = 3;
+/// When a message without a name comes again that could not be stored as a dead letter.
+const NOT_STORED: Duration = Duration::from_secs(30);
 /// SQS wants every attribute by name, or this.
 const ALL: &str = "All";
 
@@ -175,11 +177,11 @@ impl Subscribing {
                     let letter = self.letters.unreadable(unreadable, incoming::attempt(&message));
                     let letters = Arc::clone(&self.letters);
                     tokio::spawn(async move {
-                        // Not stored, it comes again.
                         match letters.store(&letter).await {
                             Ok(()) => done_with(settlement).await,
                             Err(error) => {
-                                tracing::warn!(%error, "a message without a name was not stored as a dead letter")
+                                tracing::warn!(%error, "a message without a name was not stored as a dead letter; it comes again");
+                                not_now(settlement).await;
                             }
                         }
                     });
@@ -191,6 +193,13 @@ impl Subscribing {
 
     fn wants(&self, envelope: &myevents_core::contract::Envelope) -> bool {
         self.wanted.names.is_empty() || self.wanted.names.contains(envelope.name())
+    }
+}
+
+async fn not_now(settlement: SqsSettlement) {
+    use myevents_core::ports::Settlement as _;
+    if let Err(error) = Box::new(settlement).nack(NOT_STORED).await {
+        tracing::debug!(%error, "a message was not given back; it comes again when its time is over");
     }
 }
 
