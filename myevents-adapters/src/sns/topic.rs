@@ -11,7 +11,7 @@ use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use myevents_core::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::broker::SnsTopic;
 use crate::sqs::SqsConfig;
@@ -284,6 +284,13 @@ impl Fanout for Topic {
         let policy = queue.policy().await?;
         if let Some(policy) = allowed(policy.as_deref(), &topic, &arn) {
             queue.set_policy(&policy?).await?;
+            let wait = self.topic.policy_wait;
+            tracing::info!(
+                queue = queue.name,
+                ?wait,
+                "the topic may send to the queue soon, which is subscribed then"
+            );
+            sleep(wait).await;
         }
         let subscribed = self
             .again

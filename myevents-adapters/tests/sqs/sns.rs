@@ -8,7 +8,7 @@ use myevents_core::ports::{EventEmitter as _, EventListener as _};
 use myevents_servers::Kind;
 use serde_json::{Value, json};
 
-use crate::common::{client, options, queue_of, server, topics, unique};
+use crate::common::{client, options, queue_of, server, topic as fresh, topics};
 use crate::format::{next, wanting};
 use crate::raw::url;
 
@@ -40,7 +40,7 @@ async fn one_publish_reaches_every_group() {
             .send()
             .await
             .unwrap();
-        let topic = SnsTopic::new(unique(end));
+        let topic = fresh(end);
         let broker = with_clients(&sns, &sqs, topic.clone(), config.clone()).unwrap();
         let (emitter, listener) = (broker.emitter(), broker.listener());
         emitter.ping().await.unwrap();
@@ -87,7 +87,7 @@ async fn one_publish_reaches_every_group() {
         // A topic that is not there and is not made is told; one that is there is found.
         let mut found = topic;
         found.create = false;
-        let mut missing = SnsTopic::new(unique(end));
+        let mut missing = fresh(end);
         missing.create = false;
         let answer = async |topic: SnsTopic| {
             let broker = with_clients(&sns, &sqs, topic, config.clone()).unwrap();
