@@ -66,6 +66,7 @@ async fn faults_at_the_wire_are_told_entry_by_entry() {
     a_receive_that_fails(endpoint, ".fifo").await;
     a_settlement_that_fails(endpoint).await;
     a_letter_whose_answer_is_lost(endpoint).await;
+    queues_that_vanish_are_made_again(endpoint).await;
 }
 
 async fn requests_are_shared_and_within_their_limits(endpoint: &str) {
@@ -368,6 +369,26 @@ async fn a_letter_whose_answer_is_lost(endpoint: &str) {
     assert_eq!(unknown.kind(), ErrorKind::OutcomeUnknown);
     letters.put(&letter).await.unwrap();
     assert_eq!(letters.count().await.unwrap(), 1);
+}
+
+/// The queue and that of its dead letters are deleted by somebody: both come back with the next try.
+async fn queues_that_vanish_are_made_again(endpoint: &str) {
+    let config = options("");
+    let queue = config.queue.clone();
+    let broker = crate::common::broker(endpoint, config);
+    let emitter = broker.emitter();
+    emitter.emit(&messages(1)).await.pop().unwrap().unwrap();
+    let raw = crate::common::client(endpoint);
+    for name in [queue.clone(), format!("{queue}-dead")] {
+        let at = crate::raw::url(&raw, &name).await;
+        raw.delete_queue().queue_url(at).send().await.unwrap();
+    }
+    let sent = messages(1);
+    assert_eq!(kinds(&emitter.emit(&sent).await), [Some(ErrorKind::Unroutable)]);
+    emitter.emit(&sent).await.pop().unwrap().unwrap();
+    let found = crate::raw::take(&raw, &queue).await.unwrap();
+    assert_eq!(found.body(), Some("0"));
+    crate::raw::url(&raw, &format!("{queue}-dead")).await;
 }
 
 /// Does something to the server that takes its time.
