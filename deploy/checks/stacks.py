@@ -1,4 +1,4 @@
-"""Creates CloudFormation templates on moto, a stand-in for AWS, and runs `myevents` on the tables that come of it.
+"""Creates CloudFormation templates on moto, a stand-in for AWS, and runs the programs on the tables and queues that come of it.
 
 Not page.yaml: moto has neither CloudFront nor that kind of API Gateway in templates. Nor does it know every other type of
 resource. Those that it leaves out are named here, so that a template's other resources are all there, or the check fails.
@@ -19,6 +19,8 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 FOLDER = Path(__file__).parent.parent / "aws"
+# What is started in a folder of its own needs a whole path.
+PROGRAMS = Path(sys.argv[1]).resolve()
 LEFT_OUT = {
     "AWS::ApplicationAutoScaling::ScalableTarget",
     "AWS::ApplicationAutoScaling::ScalingPolicy",
@@ -157,6 +159,79 @@ def run_on_the_tables(program):
     print("myevents served an event and a booking on the created tables")
 
 
+def settings_of_task(name):
+    """What ECS would hand to the service, by the task definition that the template made; only addresses are ours."""
+    definition = client("ecs").describe_task_definition(taskDefinition=f"myevents-services-{name}")["taskDefinition"]
+    (container,) = definition["containerDefinitions"]
+    given = {pair["name"]: pair["value"] for pair in container["environment"]}
+    assert given["MYEVENTS_SQS_QUEUE"] == "events" and given["MYEVENTS_CREATE_TABLES"] == "false", given
+    return given | KEYS | {"MYEVENTS_DBCONNECTION": ENDPOINT, "AWS_ENDPOINT_URL_SQS": ENDPOINT}
+
+
+class Service:
+    """One of the two services, as its task runs it."""
+
+    def __init__(self, programs, name, folder):
+        self.port = free_port()
+        self.log = open(f"{folder}/{name}.log", "w+", encoding="utf-8")
+        environment = settings_of_task(name) | {
+            "MYEVENTS_RESTFULAPI_ENDPOINT": f"127.0.0.1:{self.port}",
+            "MYEVENTS_METRICS_ENDPOINT": f"127.0.0.1:{free_port()}",
+        }
+        self.process = subprocess.Popen(
+            [f"{programs}/{name}"], env=environment, cwd=folder, stdout=self.log, stderr=self.log
+        )
+
+    def ready(self):
+        until("a service does not start", lambda: self.process.poll() is not None or answers(self.port))
+        assert self.process.poll() is None, f"ended: {self.said()}"
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()[-3000:]
+
+    def stop(self):
+        self.process.terminate()
+        status = self.process.wait(timeout=40)
+        assert status == 0, f"ended with {status}: {self.said()}"
+
+
+def run_the_services(programs):
+    """An event that one service announces over the created queue and the other sells, each on the tables made for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        services = [Service(programs, name, folder) for name in ("eventservice", "bookingservice")]
+        try:
+            for service in services:
+                service.ready()
+            events, bookings = (service.port for service in services)
+            hall = {"name": "hall", "Hall": {"name": "hall", "capacity": 3}}
+            event = {"name": "over SQS", "startdate": 4000000000, "enddate": 4000003600, "location": hall}
+            status, stored = ask(events, "POST", "/events", event)
+            assert status == 201, stored
+            path = f"/events/{stored['ID']}/bookings"
+            booked = []
+            until(
+                "the event does not come over the queue",
+                lambda: booked.append(ask(bookings, "POST", path, {"seats": 2})) or booked[-1][0] == 201,
+            )
+            status, refusal = ask(bookings, "POST", path, {"seats": 2})
+            assert status == 409, refusal
+            until("the broker is not there", lambda: ask(bookings, "GET", "/readyz")[1]["broker"] == "connected")
+            for service in services:
+                service.stop()
+        except BaseException:
+            for service in services:
+                print(service.said())
+            raise
+        finally:
+            for service in services:
+                service.process.kill()
+                service.log.close()
+    made = {url.rsplit("/", 1)[1] for url in client("sqs").list_queues()["QueueUrls"]}
+    assert made == {"events", "events-dead", "more.fifo", "more-dead.fifo"}, made
+    print("eventservice and bookingservice served an event and a booking on the created tables and queue")
+
+
 def queue_and_its_dead_letters():
     sqs = client("sqs")
     url = sqs.get_queue_url(QueueName="events")["QueueUrl"]
@@ -164,7 +239,8 @@ def queue_and_its_dead_letters():
     dead = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"]
     assert dead.endswith(":events-dead"), dead
     sqs.send_message(QueueUrl=url, MessageBody="{}")
-    assert len(sqs.receive_message(QueueUrl=url)["Messages"]) == 1
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
 def least_privilege(resources):
@@ -196,6 +272,7 @@ try:
     create("more", "data.yaml", EventTablePrefix="more-", BookingTablePrefix="more-booking-", **fifo)
     queue_and_its_dead_letters()
     least_privilege(data)
-    run_on_the_tables(sys.argv[1])
+    run_on_the_tables(PROGRAMS / "myevents")
+    run_the_services(PROGRAMS)
 finally:
     server.stop()

@@ -83,6 +83,7 @@ fn main() -> Result<()> {
         let server = Server::start(Kind::Mongodb)?;
         runtime.block_on(async {
             let (store, event) = prepared(mongodb::store(server.url()).await?).await?;
+            book(&service(&store).0, event.clone()).await?;
             let bare = Arc::new(mongodb::Direct::new(server.url(), &event).await?);
             measure(&cli, "mongodb", store, event, bare).await
         })?;

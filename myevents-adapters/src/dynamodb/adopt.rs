@@ -10,6 +10,7 @@ use super::inbox::Changed;
 use super::item::{get_bytes, get_flag};
 use super::names::*;
 use super::records::{event_listing, location_listing, start_of_event};
+use super::scan::Scan;
 use super::schema::identity_key;
 use super::store::Shared;
 
@@ -19,11 +20,11 @@ impl Shared {
         let mut adopted = 0;
         for (table, is_event) in [(&self.tables.events, true), (&self.tables.locations, false)] {
             let unlisted = Expression::new().when_absent(LIST_KEY);
+            let mut scan = Scan::new("take over items", table);
+            scan.filter = Some(&unlisted);
             let mut from = None;
             loop {
-                let page = self
-                    .scan_page("take over items", table, Some(&unlisted), from)
-                    .await?;
+                let page = self.scan_page(scan, from).await?;
                 for item in &page.items {
                     if get_flag(item, "Deleted")? {
                         continue;

@@ -10,6 +10,7 @@ use super::item::{Item, get_flag};
 use super::names::REMOVED;
 use super::parcel::Parcel;
 use super::records::{event_from_item, event_id, location_from_item};
+use super::scan::Scan;
 use super::store::Shared;
 
 /// What a check found.
@@ -21,6 +22,8 @@ pub(super) struct Found {
 
 /// Decodes an item, for its errors.
 type Reader = fn(&Item) -> Result<()>;
+
+const OPERATION: &str = "check store";
 
 /// Where a list of faults is cut off.
 const MOST_FAULTS: usize = 100;
@@ -54,21 +57,23 @@ impl Shared {
             (&tables.outbox, |item| Parcel::from_item(item).map(|_| ())),
         ];
         for (table, read) in readers {
-            self.each_item(table, |item| {
+            self.each_item(Scan::new(OPERATION, table), |item| {
                 found.items += 1;
                 if let Err(error) = read(item) {
                     found.faults.push(format!("{table}: {error}"));
                 }
+                Ok(())
             })
             .await?;
         }
         let mut counted: Vec<EventId> = Vec::new();
-        self.each_item(&tables.inventory, |item| {
+        self.each_item(Scan::new(OPERATION, &tables.inventory), |item| {
             found.items += 1;
             match event_id(item).and_then(|event| counter_from_item(item).map(|_| event)) {
                 Ok(event) => counted.push(event),
                 Err(error) => found.faults.push(format!("{}: {error}", tables.inventory)),
             }
+            Ok(())
         })
         .await?;
         for event in counted {
@@ -82,17 +87,5 @@ impl Shared {
             }
         }
         Ok(found)
-    }
-
-    async fn each_item(&self, table: &str, mut look: impl FnMut(&Item) + Send) -> Result<()> {
-        let mut from = None;
-        loop {
-            let page = self.scan_page("check store", table, None, from).await?;
-            page.items.iter().for_each(&mut look);
-            match page.next {
-                Some(next) => from = Some(next),
-                None => return Ok(()),
-            }
-        }
     }
 }

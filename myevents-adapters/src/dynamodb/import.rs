@@ -14,6 +14,7 @@ use super::expression::Expression;
 use super::holders::Share;
 use super::item::size;
 use super::names::{ID, REMOVED};
+use super::seats::imported;
 use super::store::{Shared, too_busy};
 use super::transact::{MAX_ACTIONS, Reason, Verdict, transact};
 
@@ -45,6 +46,14 @@ struct Part {
 
 impl Shared {
     pub(super) async fn import_bookings(&self, given: &[Booking]) -> Vec<Result<Inserted<Booking>>> {
+        // Sums of seats that are read meanwhile would hold some of them.
+        let mut sums = self.sums.lock().await;
+        let results = self.import_all(given).await;
+        imported(&mut sums, given, &results);
+        results
+    }
+
+    async fn import_all(&self, given: &[Booking]) -> Vec<Result<Inserted<Booking>>> {
         let mut results: Vec<Option<Result<Inserted<Booking>>>> = given.iter().map(|_| None).collect();
         let mut open: Vec<Open> = given
             .iter()

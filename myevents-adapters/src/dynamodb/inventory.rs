@@ -244,7 +244,7 @@ impl Shared {
             }
             // A repair by an index that is late would sell seats twice: the table itself is asked. What changes a booking
             // changes the counter too, so nothing came in between if that is still as it was read.
-            let confirmed = self.confirmed_seats_of_table(event).await?;
+            let confirmed = self.confirmed_seats_of_table(event, counter.rev).await?;
             let found = counter.reconcile(event, confirmed);
             let mut right = counter;
             if !right.repair(confirmed) {
@@ -258,6 +258,7 @@ impl Shared {
                 .change("repair counter", &self.tables.inventory, key, &change)
                 .await?;
             if matches!(changed, super::inbox::Changed::Yes) {
+                self.repaired(event, counter.rev).await;
                 return Ok(Some(found));
             }
         }

@@ -14,7 +14,6 @@ use super::client::{Clients, Query};
 use super::codec::{
     all_shards, booking_from_item, end_of, event_shard, hex, just_after, key, list_key, list_shard, start_of,
 };
-use super::expression::Expression;
 use super::item::{Item, bytes, get_number, get_text, text};
 use super::names::*;
 use super::records::{event_from_item, location_from_item};
@@ -274,23 +273,6 @@ impl Shared {
         }))
         .await?;
         Ok(sums.into_iter().sum())
-    }
-
-    /// The same from the table itself: reads all of it, for a repair that an operator asked for.
-    pub(super) async fn confirmed_seats_of_table(&self, event: &EventId) -> Result<i64> {
-        let of_event = Expression::new().when("EventID", "=", bytes(event.as_bytes()));
-        let mut sum = 0;
-        let mut from = None;
-        loop {
-            let page = self
-                .scan_page("count seats", &self.tables.bookings, Some(&of_event), from)
-                .await?;
-            sum += seats_of(&page.items)?;
-            match page.next {
-                Some(next) => from = Some(next),
-                None => return Ok(sum),
-            }
-        }
     }
 
     /// A booking as it is now.

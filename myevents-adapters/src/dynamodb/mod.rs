@@ -37,6 +37,7 @@ mod projection;
 mod records;
 mod scan;
 mod schema;
+mod seats;
 mod store;
 mod transact;
 mod transfer;

@@ -169,11 +169,6 @@ impl Index {
     }
 }
 
-/// Whether making something may have happened, or may succeed later.
-fn is_passing(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::OutcomeUnknown | ErrorKind::Unavailable)
-}
-
 impl Table {
     async fn describe(&self, clients: &Clients) -> Result<Option<TableDescription>> {
         let described = clients.reads.describe_table().table_name(&self.name).send().await;
@@ -302,7 +297,7 @@ impl Table {
                         continue;
                     }
                     // It may be on its way all the same: asking again tells, and is harmless.
-                    Err(error) if is_passing(&error) => {}
+                    Err(error) if error.is_retryable() => {}
                     Err(error) => return Err(error),
                 },
                 Some(described) => {
@@ -312,7 +307,7 @@ impl Table {
                         Some(index) if !create => return Err(self.missing(Some(index.name))),
                         // One index at a time can be made.
                         Some(index) if ready => match self.add_index(clients, index).await {
-                            Err(error) if !is_passing(&error) => return Err(error),
+                            Err(error) if !error.is_retryable() => return Err(error),
                             _ => {}
                         },
                         None if ready => return Ok(()),

@@ -19,6 +19,7 @@ use super::gate::Gates;
 use super::ids::{Ids, Place};
 use super::names::Tables;
 use super::schema;
+use super::seats::Sums;
 
 /// The records, outbox, inbox and dead letters of one service in DynamoDB.
 ///
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     pub(super) ids: Ids,
     pub(super) gates: Gates,
     pub(super) confirms: Confirms,
+    /// Held while bookings are imported.
+    pub(super) sums: tokio::sync::Mutex<Option<Sums>>,
     /// Outbox items of which this instance may hold messages, to be given back when it closes.
     pub(super) held: parking_lot::Mutex<std::collections::HashSet<Place>>,
     /// The first half of every token names the instance.
@@ -87,6 +90,7 @@ impl DynamoStore {
             ids: Ids::default(),
             gates: Gates::default(),
             confirms: Confirms::default(),
+            sums: tokio::sync::Mutex::default(),
             held: parking_lot::Mutex::default(),
             instance: rand::random(),
             tokens: AtomicU64::new(0),

@@ -19,7 +19,6 @@ use super::codec::Fields;
 use super::commit::Added;
 use super::counters::{Entry, MOST_PENDING, Seen};
 use super::desks::Desk;
-use super::error::is_passing;
 use super::limits::Held;
 use super::messages::{Kind, held_rows};
 use super::patience::Patience;
@@ -175,7 +174,7 @@ impl Batch {
         let Some(last) = last.map(|wish| wish.request.deadline).max() else {
             return false;
         };
-        is_passing(error) && self.patience.another_try(last).await
+        error.is_retryable() && self.patience.another_try(last).await
     }
 
     fn fail(&mut self, error: &Error) {

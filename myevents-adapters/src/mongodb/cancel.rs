@@ -13,7 +13,6 @@ use super::bookings::booking_of;
 use super::codec::{Fields, booking_id, event_id};
 use super::counters::{self, cancel_entry};
 use super::desks::Desk;
-use super::error::is_passing;
 use super::messages::{Kind, Lease, NewMessage, token_text};
 use super::patience::Patience;
 use super::store::Inner;
@@ -59,7 +58,7 @@ impl Inner {
             match self.try_cancel(&desk, &request, &mut sent).await {
                 Ok(Some(cancelled)) => return Ok(cancelled),
                 Ok(None) => patience.pause().await,
-                Err(error) if !sent.is_empty() && is_passing(&error) => {
+                Err(error) if !sent.is_empty() && error.is_retryable() => {
                     if !patience.another_try(request.deadline).await {
                         return Err(unknown().caused_by(error));
                     }

@@ -191,7 +191,11 @@ impl<'a> Fields<'a> {
         BookingId::from_bytes(self.need_id(name)?.as_slice()).map_err(|_| not_an_id(name))
     }
 
+    /// An empty text is none: so stands the id of a place in events of the original that were written by hand.
     pub(super) fn location_id(self, name: &str) -> Result<Option<LocationId>> {
+        if matches!(self.get(name)?, Some(RawBsonRef::String(""))) {
+            return Ok(None);
+        }
         let bytes = self.id(name)?;
         bytes
             .map(|bytes| LocationId::from_bytes(bytes.as_slice()).map_err(|_| not_an_id(name)))

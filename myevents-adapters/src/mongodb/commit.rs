@@ -11,7 +11,7 @@ use super::book::{Batch, Next};
 use super::bookings::{booking_document, booking_of, holder_id};
 use super::codec::{Fields, event_id};
 use super::counters::{self, LARGEST_ENTRY, booking_entry, counter_of, shown};
-use super::error::{is_passing, malformed};
+use super::error::malformed;
 use super::messages::{Kind, Lease, NewMessage, token_text};
 use super::rollforward::{Fate, lost_seats};
 
@@ -151,7 +151,7 @@ impl Batch {
                 self.sent(&commit);
                 Err(error)
             }
-            Err(error) if is_passing(&error) => Err(error),
+            Err(error) if error.is_retryable() => Err(error),
             Err(error) => {
                 for at in commit.places() {
                     self.wishes[at].answer = Some(Err(error.duplicate()));
@@ -197,7 +197,7 @@ impl Batch {
         let documents = commit.documents();
         let fates = match self.inner.insert_entry(&commit.token, &documents).await {
             Ok(fates) => fates,
-            Err(error) if is_passing(&error) => return Err(error),
+            Err(error) if error.is_retryable() => return Err(error),
             Err(error) => {
                 tracing::error!(event = %self.event, %error, "committed bookings can't be stored; they keep their seats until they can");
                 self.stuck.insert(commit.token.clone());

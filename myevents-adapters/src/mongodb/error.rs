@@ -157,11 +157,6 @@ pub(super) fn malformed(what: &'static str) -> Error {
     Error::new(ErrorKind::Malformed, "read record", what)
 }
 
-/// Whether a repeat of the same step can succeed: the steps of a protocol are all safe to repeat.
-pub(super) fn is_passing(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;

@@ -5,7 +5,6 @@ use myevents_core::domain::EventId;
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 
-use super::error::is_passing;
 use super::patience::Patience;
 use super::rollforward::Rolled;
 use super::store::Inner;
@@ -19,7 +18,7 @@ impl Inner {
             match self.try_fence(&desk, event).await {
                 Ok(()) => return Ok(()),
                 // Raising it once more is harmless.
-                Err(error) if is_passing(&error) && patience.another_try(end).await => {}
+                Err(error) if error.is_retryable() && patience.another_try(end).await => {}
                 Err(error) => return Err(error),
             }
         }

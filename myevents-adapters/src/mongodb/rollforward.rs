@@ -17,7 +17,6 @@ use super::bookings::person_fields;
 use super::codec::{Fields, booking_id, id};
 use super::counters::{Act, Entry};
 use super::desks::Desk;
-use super::error::is_passing;
 use super::store::Inner;
 
 /// How often an insert that met its own duplicates is tried until the majority has them.
@@ -61,7 +60,7 @@ impl Inner {
         };
         match carried_out {
             Ok(()) => Ok(Rolled::Settled),
-            Err(error) if is_passing(&error) => Err(error),
+            Err(error) if error.is_retryable() => Err(error),
             Err(error) => {
                 tracing::error!(%event, %error, "what is committed can't be stored; it keeps its seats until it can");
                 Ok(Rolled::Stuck)

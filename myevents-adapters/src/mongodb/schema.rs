@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::codec::{Fields, binary};
 use super::config::{MongoConfig, MongoMode};
-use super::error::{Sends, is_passing, malformed};
+use super::error::{Sends, malformed};
 use super::link::{Collection, Link, Strength};
 
 /// The one record of `meta`.
@@ -139,14 +139,14 @@ pub(super) async fn prepare(client: Client, name: &str, config: &MongoConfig) ->
     loop {
         match attempt(&client, name, config).await {
             Ok(opened) => return Ok(opened),
-            Err(error) if is_passing(&error) && Instant::now() + PAUSE < end => {
+            Err(error) if error.is_retryable() && Instant::now() + PAUSE < end => {
                 if !told {
                     tracing::warn!(url = config.shown_url(), %error, "the database is away; waiting for it");
                     told = true;
                 }
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(error) if is_passing(&error) => {
+            Err(error) if error.is_retryable() => {
                 return Err(Error::new(
                     ErrorKind::Unavailable,
                     "open store",

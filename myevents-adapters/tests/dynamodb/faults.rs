@@ -8,10 +8,11 @@ use myevents_adapters::dynamodb::DynamoStore;
 use myevents_adapters::dynamodb::aws_sdk_dynamodb::Client;
 use myevents_adapters::dynamodb::aws_sdk_dynamodb::primitives::Blob;
 use myevents_adapters::dynamodb::aws_sdk_dynamodb::types::AttributeValue;
+use myevents_adapters::tools::StoreTools;
 use myevents_core::ErrorKind;
 use myevents_core::ports::{
-    Attached, BookOptions, BookingFilter, BookingOwner, DatabaseHandler, EventFilter, Inbox, Outbox, Outcome,
-    SystemClock,
+    Attached, BookOptions, BookingFilter, BookingOwner, DatabaseHandler, EventFilter, Inbox, Inserted,
+    Outbox, Outcome, SystemClock,
 };
 use myevents_core::testkit::fixture;
 use serde_json::{Value, json};
@@ -50,6 +51,7 @@ async fn faults_at_the_wire_are_cured_or_told() {
     culprits(server.url()).await;
     left_out(server.url()).await;
     late_indexes(server.url()).await;
+    many_repairs(server.url()).await;
     typed(server.url()).await;
     malformed(server.url()).await;
     server::stop(server).await;
@@ -226,6 +228,47 @@ async fn late_indexes(endpoint: &str) {
         left.user.is_none(),
         "a late index kept a removed person in a booking"
     );
+}
+
+/// To set many counters right the tables are read once, and again only for an event that changed since.
+async fn many_repairs(endpoint: &str) {
+    let (wire, store) = wired(endpoint, &fresh_prefix()).await;
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        let event = bookable(&store, Some(100)).await;
+        booked(&store, &fixture::booking_request(&event, 4)).await;
+        events.push(event);
+    }
+    // Stored without the counters' knowledge, as by a move.
+    let import = async |event, seats| {
+        let moved = fixture::booking_request(event, seats).booking;
+        let stored = StoreTools::import_bookings(&store, &[moved]).await;
+        assert!(matches!(stored[..], [Ok(Inserted::New)]), "{stored:?}");
+    };
+    let repair = async |event| {
+        wire.take_seen();
+        let found = store.reconcile(event, true).await.unwrap().unwrap();
+        let seen = wire.take_seen();
+        let read = seen.iter().filter(|seen| seen.operation == "Scan").count();
+        (found.drift, found.confirmed, read)
+    };
+    for event in &events {
+        import(event, 3).await;
+    }
+    assert_eq!(repair(&events[0]).await, (-3, 7, 2));
+    assert_eq!(repair(&events[1]).await, (-3, 7, 0));
+    // What is imported meanwhile counts, also of an event made since.
+    import(&events[1], 2).await;
+    assert_eq!(repair(&events[1]).await, (-2, 9, 0));
+    let new = bookable(&store, Some(100)).await;
+    import(&new, 5).await;
+    assert_eq!(repair(&new).await, (-5, 5, 0));
+    // What is booked meanwhile is read.
+    booked(&store, &fixture::booking_request(&events[2], 1)).await;
+    assert_eq!(repair(&events[2]).await, (-3, 8, 2));
+    for (event, sold) in events.iter().chain([&new]).zip([7, 9, 8, 5]) {
+        assert_eq!(at_rest(&store, event).await.0, sold);
+    }
 }
 
 fn no_items(answer: &mut Value) {

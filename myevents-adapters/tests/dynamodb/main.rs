@@ -5,6 +5,7 @@ mod bed;
 mod cost;
 mod faults;
 mod histories;
+mod methods;
 #[allow(dead_code, reason = "shared with the crash tests, which use the rest of it")]
 mod server;
 mod tables;

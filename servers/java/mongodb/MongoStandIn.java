@@ -1,19 +1,44 @@
 // mongo-java-server as today's drivers accept it, and such that an acknowledged write survives a kill of this process.
 
+import de.bwaldvogel.mongo.MongoCollection;
+import de.bwaldvogel.mongo.MongoDatabase;
 import de.bwaldvogel.mongo.MongoServer;
 import de.bwaldvogel.mongo.MongoVersion;
+import de.bwaldvogel.mongo.backend.CollectionOptions;
+import de.bwaldvogel.mongo.backend.Index;
+import de.bwaldvogel.mongo.backend.IndexKey;
+import de.bwaldvogel.mongo.backend.KeyValue;
+import de.bwaldvogel.mongo.backend.Missing;
 import de.bwaldvogel.mongo.backend.h2.H2Backend;
+import de.bwaldvogel.mongo.backend.h2.H2Database;
+import de.bwaldvogel.mongo.bson.BinData;
 import de.bwaldvogel.mongo.bson.Document;
+import de.bwaldvogel.mongo.wire.bson.BsonDecoder;
+import de.bwaldvogel.mongo.wire.bson.BsonEncoder;
 import de.bwaldvogel.mongo.wire.message.MongoMessage;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufUtil;
+import io.netty.buffer.Unpooled;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import org.h2.mvstore.DataUtils;
+import org.h2.mvstore.MVMap;
 import org.h2.mvstore.MVStore;
+import org.h2.mvstore.WriteBuffer;
+import org.h2.mvstore.type.BasicDataType;
+import org.h2.mvstore.type.ObjectDataType;
 
 public final class MongoStandIn {
     /** With H2's own 16, of 20,000 bookings most are read from the file and decoded anew at each call. */
     private static final int CACHE_MIB = 128;
+
+    /** Each commit writes whole pages, of which a batch of new records touches as many as it has records. */
+    private static final int PAGE_BYTES = 2048;
 
     /** The library's own 5.0 names wire version 8, which current drivers refuse. */
     private static final class Version implements MongoVersion {
@@ -28,6 +53,102 @@ public final class MongoStandIn {
         }
     }
 
+    /**
+     * Keeps records and keys as BSON, as the real server does. By default H2 stores Java's own serialization and compares
+     * keys by it, which took most of the time of every command.
+     */
+    private static final class BsonType extends BasicDataType<Object> {
+        private static final byte RECORD = 0;
+        private static final byte VALUE = 1;
+        private static final byte KEY = 2;
+        private static final byte OTHER = 3;
+        private static final String FIELD = "v";
+
+        /** For what BSON can't hold: a key that is missing. */
+        private final ObjectDataType other = new ObjectDataType();
+
+        private byte[] bytes(Object object) {
+            ByteBuf out = Unpooled.buffer(64);
+            if (object instanceof Document) {
+                out.writeByte(RECORD);
+                BsonEncoder.encodeDocument((Document) object, out);
+            } else if (object instanceof KeyValue && !hasMissing((KeyValue) object)) {
+                List<Object> values = new ArrayList<>();
+                ((KeyValue) object).forEach(values::add);
+                out.writeByte(KEY);
+                BsonEncoder.encodeDocument(new Document(FIELD, values), out);
+            } else if (object instanceof KeyValue || object instanceof Missing) {
+                WriteBuffer buffer = new WriteBuffer();
+                other.write(buffer, object);
+                ByteBuffer written = buffer.getBuffer();
+                written.flip();
+                out.writeByte(OTHER);
+                out.writeBytes(written);
+            } else {
+                out.writeByte(VALUE);
+                BsonEncoder.encodeDocument(new Document(FIELD, object), out);
+            }
+            return ByteBufUtil.getBytes(out);
+        }
+
+        private static boolean hasMissing(KeyValue key) {
+            return key.stream().anyMatch(Missing.class::isInstance);
+        }
+
+        @Override
+        public int compare(Object one, Object other) {
+            return one == other ? 0 : Arrays.compareUnsigned(bytes(one), bytes(other));
+        }
+
+        @Override
+        public int getMemory(Object object) {
+            int bytes = 16;
+            if (object instanceof Map) {
+                for (Map.Entry<?, ?> field : ((Map<?, ?>) object).entrySet()) {
+                    bytes += field.getKey().toString().length() + getMemory(field.getValue());
+                }
+            } else if (object instanceof Iterable) {
+                for (Object each : (Iterable<?>) object) {
+                    bytes += getMemory(each);
+                }
+            } else if (object instanceof CharSequence) {
+                bytes += ((CharSequence) object).length();
+            } else if (object instanceof BinData) {
+                bytes += ((BinData) object).getData().length;
+            }
+            return bytes;
+        }
+
+        @Override
+        public void write(WriteBuffer buffer, Object object) {
+            byte[] bytes = bytes(object);
+            buffer.putVarInt(bytes.length).put(bytes);
+        }
+
+        @Override
+        public Object read(ByteBuffer buffer) {
+            byte[] bytes = new byte[DataUtils.readVarInt(buffer)];
+            buffer.get(bytes);
+            if (bytes[0] == OTHER) {
+                return other.read(ByteBuffer.wrap(bytes, 1, bytes.length - 1));
+            }
+            Document document = BsonDecoder.decodeBson(Unpooled.wrappedBuffer(bytes, 1, bytes.length - 1));
+            switch (bytes[0]) {
+                case RECORD:
+                    return document;
+                case KEY:
+                    return new KeyValue((List<?>) document.get(FIELD));
+                default:
+                    return document.get(FIELD);
+            }
+        }
+
+        @Override
+        public Object[] createStorage(int size) {
+            return new Object[size];
+        }
+    }
+
     /** Commits before a write is answered; H2 by itself writes about once a second. */
     private static final class DurableBackend extends H2Backend {
         private static final Set<String> WRITES = Set.of(
@@ -35,6 +156,30 @@ public final class MongoStandIn {
 
         DurableBackend(MVStore store) {
             super(store);
+        }
+
+        /** Opens the maps of records and keys before the library does: it takes what is open. */
+        private void open(String map) {
+            BsonType type = new BsonType();
+            getMvStore().openMap(map, new MVMap.Builder<Object, Object>().keyType(type).valueType(type));
+        }
+
+        @Override
+        protected MongoDatabase openOrCreateDatabase(String name) {
+            return new H2Database(name, getMvStore(), getCursorRegistry()) {
+                @Override
+                protected MongoCollection<Object> openOrCreateCollection(String collection, CollectionOptions options) {
+                    open("databases." + getFullCollectionNamespace(collection));
+                    return super.openOrCreateCollection(collection, options);
+                }
+
+                @Override
+                protected Index<Object> openOrCreateUniqueIndex(
+                        String collection, String index, List<IndexKey> keys, boolean sparse) {
+                    open(getFullCollectionNamespace(collection) + "._index_" + index);
+                    return super.openOrCreateUniqueIndex(collection, index, keys, sparse);
+                }
+            };
         }
 
         @Override
@@ -54,7 +199,7 @@ public final class MongoStandIn {
             System.exit(2);
         }
         int port = Integer.parseInt(arguments[0]);
-        MVStore.Builder file = new MVStore.Builder().fileName(arguments[1]).cacheSize(CACHE_MIB);
+        MVStore.Builder file = new MVStore.Builder().fileName(arguments[1]).cacheSize(CACHE_MIB).pageSplitSize(PAGE_BYTES);
         DurableBackend backend = new DurableBackend(file.open());
         backend.version(new Version());
         MongoServer server = new MongoServer(backend);

@@ -9,6 +9,6 @@ pub(super) fn command(site: &Site) -> Command {
     command
         .arg("MongoStandIn")
         .arg(site.port.to_string())
-        .arg(site.file("data.mv"));
+        .arg(site.file("records.mv"));
     command
 }

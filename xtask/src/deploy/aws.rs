@@ -1,4 +1,4 @@
-//! The CloudFormation templates: linted, then really created on moto, with `myevents` on the tables that come of it.
+//! The CloudFormation templates: linted, then really created on moto, with the programs on the tables and the queue that come of it.
 
 use std::path::Path;
 
@@ -21,12 +21,12 @@ pub(super) fn lint() -> Result<()> {
     shell::run(lint)
 }
 
-/// Creates the stacks and runs the program.
+/// Creates the stacks and runs the programs.
 ///
 /// # Errors
 /// With what failed.
-pub(super) fn check(program: &Path) -> Result<()> {
+pub(super) fn check(programs: &Path) -> Result<()> {
     let mut python = tools::command(tools::PYTHON)?;
-    python.arg(files::path("checks/stacks.py")).arg(program);
+    python.arg(files::path("checks/stacks.py")).arg(programs);
     shell::run(python)
 }

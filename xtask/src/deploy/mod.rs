@@ -70,7 +70,7 @@ enum Part {
     Settings,
     /// Which path goes where, through a real nginx.
     Routes,
-    /// The CloudFormation templates, created on moto, and `myevents` on their tables.
+    /// The CloudFormation templates, created on moto, and the programs on their tables and queue.
     Stacks,
     /// The images, built from the programs and run.
     Images,
@@ -114,7 +114,7 @@ impl Part {
             Self::Metrics => metrics::check(&program()?),
             Self::Settings => settings::check(&programs()?),
             Self::Routes => routes::check(&program()?),
-            Self::Stacks => aws::check(&program()?),
+            Self::Stacks => aws::check(&programs()?),
             Self::Images => images::check(&programs()?),
         }
     }

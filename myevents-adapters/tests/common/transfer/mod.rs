@@ -3,21 +3,22 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod fill;
+#[path = "../open.rs"]
+mod open;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use myevents_adapters::connect::{self, OpenStore, StoreOptions};
+use myevents_adapters::connect::{OpenStore, StoreOptions};
 use myevents_adapters::transfer::{self, ExportOptions, Imported, Part, Watch};
 use myevents_core::ErrorKind;
 use myevents_core::domain::{BookingState, EventRecord, Version};
 use myevents_core::ports::{
     ApplyMode, Attached, BookingFilter, BookingOwner, EventFilter, EventProjection, Inserted, Outcome,
-    SystemClock,
 };
 use myevents_core::testkit::fixture;
 
 use self::fill::{Filled, book, booked, cancel, drain, fill, personal, settle};
+use self::open::open;
 
 const EVENTS: &str = "eventservice";
 const BOOKINGS: &str = "bookingservice";
@@ -55,41 +56,6 @@ impl Pair {
     async fn close(self) {
         self.events.store.close().await.unwrap();
         self.bookings.store.close().await.unwrap();
-    }
-}
-
-async fn open(options: &StoreOptions) -> OpenStore {
-    #[cfg(feature = "dynamodb")]
-    if options.kind == "dynamodb" {
-        return open_dynamodb(options).await;
-    }
-    connect::store(options, Arc::new(SystemClock)).await.unwrap()
-}
-
-/// With credentials of our own, as the SDK's chain would look for them in the environment.
-#[cfg(feature = "dynamodb")]
-async fn open_dynamodb(options: &StoreOptions) -> OpenStore {
-    use myevents_adapters::dynamodb::aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-    use myevents_adapters::dynamodb::aws_sdk_dynamodb::{Client, Config};
-    use myevents_adapters::dynamodb::{DynamoConfig, DynamoStore};
-
-    let settings = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .endpoint_url(&options.location)
-        .http_client(aws_smithy_http_client::Builder::new().build_http());
-    let mut config = DynamoConfig::service(&options.role);
-    config.table_prefix.clone_from(&options.table_prefix);
-    // This server's indexes follow at once.
-    config.index_patience = Duration::from_millis(20);
-    let client = Client::from_conf(settings.build());
-    let store = DynamoStore::with_client(&client, config, Arc::new(SystemClock)).await;
-    let store = Arc::new(store.unwrap());
-    OpenStore {
-        store: Arc::<DynamoStore>::clone(&store),
-        dead_letters: Arc::<DynamoStore>::clone(&store),
-        tools: store,
     }
 }
 
