@@ -113,6 +113,8 @@ pub struct SqsOptions {
     pub topic: String,
     /// Whether queues and topic that are not there are made.
     pub create_queues: bool,
+    /// How long a queue's new policy is waited for before the queue is subscribed to the topic.
+    pub policy_wait: Duration,
     /// Messages a receive.
     pub max_messages: u32,
     /// How long a receive waits.

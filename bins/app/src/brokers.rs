@@ -36,6 +36,7 @@ pub(crate) fn options(settings: &Settings, service: &ServiceSettings) -> BrokerO
             destinations: broker.sqs_destinations.clone(),
             topic: broker.sqs_topic.clone(),
             create_queues: broker.sqs_create_queues,
+            policy_wait: broker.sqs_policy_wait,
             max_messages: broker.sqs_max_messages,
             wait_time: broker.sqs_wait_time,
             visibility_timeout: broker.sqs_visibility_timeout,

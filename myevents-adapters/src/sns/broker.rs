@@ -1,6 +1,7 @@
 //! Which topic, and the broker over it and the queues.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_sns::Client;
 use myevents_core::{Error, ErrorKind, Result};
@@ -22,6 +23,9 @@ pub struct SnsTopic {
     pub name: String,
     /// Whether it is made if it is not there.
     pub create: bool,
+    /// How long the new policy of a queue takes to be known everywhere. Until then SNS may not send to the queue, and drops what
+    /// it can't send; so a queue is subscribed only after this time.
+    pub policy_wait: Duration,
 }
 
 impl SnsTopic {
@@ -30,6 +34,7 @@ impl SnsTopic {
         Self {
             name: name.into(),
             create: true,
+            policy_wait: Duration::from_secs(60),
         }
     }
 

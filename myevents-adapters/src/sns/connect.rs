@@ -11,6 +11,7 @@ use crate::sqs::connect::opened;
 pub(crate) async fn open(options: &BrokerOptions) -> Result<OpenBroker> {
     let topic = SnsTopic {
         create: options.sqs.create_queues,
+        policy_wait: options.sqs.policy_wait,
         ..SnsTopic::new(options.sqs.topic.clone())
     };
     Ok(opened(connect(topic, SqsConfig::from_options(options)?).await?))

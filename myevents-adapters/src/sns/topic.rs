@@ -11,7 +11,7 @@ use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use myevents_core::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::broker::SnsTopic;
 use crate::sqs::SqsConfig;
@@ -245,22 +245,24 @@ impl Outlet for Topic {
         MOST_BYTES
     }
 
-    async fn send(&self, messages: Vec<Arc<Outgoing>>) -> Vec<Result<()>> {
-        match self.try_send(&messages).await {
+    async fn request(&self, messages: &[Arc<Outgoing>]) -> Result<Vec<Result<()>>> {
+        let answered = self.try_send(messages).await;
+        match &answered {
             Ok(results) => {
                 if results.iter().any(Result::is_ok) {
                     self.answers.beat();
                 }
-                results
             }
             Err(error) => {
                 self.answers.stop();
                 if error.kind() == ErrorKind::Unroutable {
                     *self.known.lock() = None;
+                    // One that is made anew has no subscriptions yet.
+                    *self.heard.lock() = None;
                 }
-                for_all(messages.len(), &error)
             }
         }
+        answered
     }
 
     async fn ping(&self) -> Result<()> {
@@ -282,6 +284,13 @@ impl Fanout for Topic {
         let policy = queue.policy().await?;
         if let Some(policy) = allowed(policy.as_deref(), &topic, &arn) {
             queue.set_policy(&policy?).await?;
+            let wait = self.topic.policy_wait;
+            tracing::info!(
+                queue = queue.name,
+                ?wait,
+                "the topic may send to the queue soon, which is subscribed then"
+            );
+            sleep(wait).await;
         }
         let subscribed = self
             .again

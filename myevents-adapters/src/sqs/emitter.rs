@@ -15,15 +15,15 @@ use super::batch::Batcher;
 use super::codec::{self, Outgoing};
 use super::config::SqsConfig;
 use super::error::closed;
-use super::outlet::Outlet;
+use super::outlet::{self, Outlet};
 
 /// Publishes. Made by [`SqsBroker::emitter`](super::SqsBroker::emitter).
 ///
 /// * What many calls publish at once goes in common batches of up to ten messages; each message has its own answer.
 /// * With several destinations a message is taken when all of them took it. Repeated after a failure, those that had it
 ///   get it twice; FIFO queues absorb that for five minutes.
-/// * On FIFO queues a message waits until the one of its key before it was taken; where that one fails, the rest of the key
-///   in that call is not sent.
+/// * On FIFO queues a message waits until the one of its key before it in the same call was taken; where that one fails, the
+///   rest of the key in that call is not sent. Calls that are open at once are not in order with each other.
 #[derive(Debug)]
 pub struct SqsEmitter {
     config: Arc<SqsConfig>,
@@ -69,7 +69,7 @@ impl SqsEmitter {
                 config.open_requests,
                 move |batch| {
                     let outlet = Arc::clone(&sending);
-                    Box::pin(async move { outlet.send(batch).await })
+                    Box::pin(async move { outlet::send(outlet.as_ref(), &batch).await })
                 },
             );
             (outlet, batcher)

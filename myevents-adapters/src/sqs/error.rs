@@ -12,7 +12,17 @@ use myevents_core::{Error, ErrorKind};
 /// [SQS](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html) and
 /// [SNS](https://docs.aws.amazon.com/sns/latest/api/CommonErrors.html); ElasticMQ leaves out what stands before the last dot.
 fn meaning(code: &str) -> Option<(ErrorKind, &'static str)> {
-    let bare = code.rsplit(['.', '#']).next().unwrap_or(code);
+    let name = code.rsplit('#').next().unwrap_or(code);
+    if name
+        .get(..3)
+        .is_some_and(|start| start.eq_ignore_ascii_case("kms"))
+    {
+        return Some((
+            ErrorKind::Unavailable,
+            "the key that encrypts the queue or topic can't be used; check its state and its policy",
+        ));
+    }
+    let bare = name.rsplit('.').next().unwrap_or(name);
     Some(match bare {
         "NonExistentQueue" | "QueueDoesNotExist" | "NotFound" | "NotFoundException" => (
             ErrorKind::Unroutable,
@@ -26,9 +36,6 @@ fn meaning(code: &str) -> Option<(ErrorKind, &'static str)> {
         | "TooManyRequestsException"
         | "SlowDown"
         | "RequestLimitExceeded"
-        | "KmsThrottled"
-        | "KMSThrottling"
-        | "KMSThrottlingException"
         | "OverLimit" => (
             ErrorKind::Unavailable,
             "SQS throttles, or too many messages are under way",
@@ -68,11 +75,8 @@ fn meaning(code: &str) -> Option<(ErrorKind, &'static str)> {
         | "OptInRequired"
         | "ExpiredToken"
         | "ExpiredTokenException"
-        | "KmsAccessDenied"
-        | "KMSAccessDenied"
-        | "KmsDisabled"
-        | "KmsInvalidState"
-        | "KmsNotFound" => (
+        | "RequestExpired"
+        | "NotAuthorized" => (
             ErrorKind::Unavailable,
             "SQS refuses these credentials; check them, their permissions and the clock of this machine",
         ),
@@ -93,7 +97,11 @@ pub(crate) fn answered(operation: &'static str, code: &str, message: &str, statu
         // No failure, and no answer that can be read: a page of something in between.
         None if status < 400 => (ErrorKind::OutcomeUnknown, "the answer can't be read"),
         None if status >= 500 => (ErrorKind::OutcomeUnknown, "SQS failed while it was at work"),
-        None => (ErrorKind::Rejected, "SQS refused the request"),
+        // The request as a whole, which may be the set-up: a right or a setting that is missing, a proxy.
+        None => (
+            ErrorKind::Unavailable,
+            "SQS refused the request; check the set-up by the code",
+        ),
     };
     Error::new(kind, operation, words)
         .with("code", code)
@@ -128,6 +136,16 @@ pub(crate) fn failed_entry(
 ) -> Error {
     let message = message.unwrap_or_default();
     let error = answered(operation, code, message, if sender_fault { 400 } else { 500 });
+    if sender_fault
+        && meaning(code).is_none()
+        && error.kind() == ErrorKind::Unavailable
+        && !speaks_of_handle(message)
+    {
+        // It is about this entry alone.
+        return Error::new(ErrorKind::Rejected, operation, "SQS refused this entry")
+            .with("code", code)
+            .caused_by(message.to_owned());
+    }
     if !sender_fault && error.kind() == ErrorKind::OutcomeUnknown {
         // The entry was answered: it failed, and nothing of it was taken.
         return Error::new(
@@ -267,7 +285,18 @@ mod tests {
             ("InternalError", 500, OutcomeUnknown),
             ("ServiceUnavailable", 503, OutcomeUnknown),
             ("SomethingNew", 502, OutcomeUnknown),
-            ("SomethingNew", 400, Rejected),
+            ("SomethingNew", 400, Unavailable),
+            ("AWS.SimpleQueueService.UnsupportedOperation", 400, Unavailable),
+            ("InvalidAddress", 404, Unavailable),
+            ("RequestExpired", 403, Unavailable),
+            ("NotAuthorized", 403, Unavailable),
+            ("none", 403, Unavailable),
+            ("none", 407, Unavailable),
+            ("none", 429, Unavailable),
+            ("KMS.DisabledException", 400, Unavailable),
+            ("KMS.NotFoundException", 400, Unavailable),
+            ("KMSOptInRequired", 403, Unavailable),
+            ("com.amazonaws.sqs#KmsInvalidState", 400, Unavailable),
             ("none", 200, OutcomeUnknown),
             ("InvalidMessageContents", 400, Rejected),
             ("AWS.SimpleQueueService.BatchRequestTooLong", 400, TooLarge),
@@ -288,7 +317,7 @@ mod tests {
             says("One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes."),
             TooLarge
         );
-        assert_eq!(says("no such thing"), Rejected);
+        assert_eq!(says("no such thing"), Unavailable, "it may be the set-up");
     }
 
     #[test]
@@ -298,6 +327,8 @@ mod tests {
         assert_eq!(kind("SomethingNew", false), ErrorKind::Unavailable);
         assert_eq!(kind("InvalidMessageContents", true), ErrorKind::Rejected);
         assert_eq!(kind("RequestThrottled", true), ErrorKind::Unavailable);
+        assert_eq!(kind("KMS.DisabledException", true), ErrorKind::Unavailable);
+        assert_eq!(kind("SomethingNew", true), ErrorKind::Rejected);
         assert_eq!(unanswered("test").kind(), ErrorKind::OutcomeUnknown);
     }
 

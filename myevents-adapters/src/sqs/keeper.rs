@@ -50,7 +50,16 @@ struct Held {
 #[derive(Debug)]
 pub(super) struct Taken {
     handle: Arc<str>,
+    /// Others may have it after this.
+    until: Instant,
     gate: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Taken {
+    /// Whether its time is over: another may have it, and the handle is of no use.
+    pub(super) fn is_over(&self) -> bool {
+        self.until <= Instant::now()
+    }
 }
 
 impl Keeper {
@@ -99,10 +108,13 @@ impl Keeper {
 
     /// Begins each extension in a task of its own, so that a slow one delays no other.
     fn extend_what_needs_it(self: &Arc<Self>) {
-        let soon = Instant::now() + self.hidden * 2 / 3;
+        let now = Instant::now();
+        let soon = now + self.hidden * 2 / 3;
         let held = self.held.lock();
         for (key, one) in held.iter() {
-            if one.until < soon
+            // One whose time is over may be another's by now.
+            if one.until > now
+                && one.until < soon
                 && let Ok(guard) = Arc::clone(&one.gate).try_lock_owned()
             {
                 let (keeper, key, handle) = (Arc::clone(self), *key, Arc::clone(&one.handle));
@@ -158,6 +170,7 @@ impl Keeper {
         let held = self.held.lock().remove(&key)?;
         Some(Taken {
             handle: held.handle,
+            until: held.until,
             gate: held.gate,
         })
     }

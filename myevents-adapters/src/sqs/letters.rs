@@ -2,7 +2,7 @@
 //!
 //! A queue has no list and no look-up, so letters are read by taking them and giving all back that are not wanted.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -78,7 +78,14 @@ impl SqsDeadLetters {
     pub(super) async fn store(&self, letter: &DeadLetter) -> Result<()> {
         let url = self.queues.dead(&self.queue).await?;
         let message = letter::write(letter, self.queues.config.is_fifo())?;
-        self.send(&url, &message).await
+        let sent = self.send(&url, &message).await;
+        if sent
+            .as_ref()
+            .is_err_and(|error| error.kind() == ErrorKind::Unroutable)
+        {
+            self.queues.forget(&dead_queue(&self.queue));
+        }
+        sent
     }
 
     async fn send(&self, url: &str, message: &Outgoing) -> Result<()> {
@@ -177,7 +184,8 @@ impl SqsDeadLetters {
             return Ok(0);
         };
         let mut letters = self.take_all(&url).await?;
-        let ids: HashSet<&DeadLetterId> = ids.iter().collect();
+        // In their order, which is that of the list.
+        let ids: BTreeSet<&DeadLetterId> = ids.iter().collect();
         let mut done = 0;
         let mut failed = Ok(());
         for id in ids {
@@ -192,8 +200,14 @@ impl SqsDeadLetters {
                 Ok(()) => done += 1,
                 Err(error) => {
                     letters.insert(id.clone(), read);
-                    failed = Err(error);
-                    break;
+                    // What is wrong with one letter is not wrong with the next.
+                    let goes_on = error.kind() == ErrorKind::Rejected;
+                    if failed.is_ok() {
+                        failed = Err(error);
+                    }
+                    if !goes_on {
+                        break;
+                    }
                 }
             }
         }
@@ -208,7 +222,6 @@ impl DeadLetters for SqsDeadLetters {
         let stored = self.store(letter).await;
         stored.map_err(|error| match error.kind() {
             ErrorKind::Unroutable => {
-                self.queues.forget(&dead_queue(&self.queue));
                 // The dispatch holds the message and tries again.
                 Error::new(
                     ErrorKind::Unavailable,

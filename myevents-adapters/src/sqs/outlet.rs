@@ -20,13 +20,51 @@ pub(crate) trait Outlet: Debug + Send + Sync + 'static {
     fn most_bytes(&self) -> usize;
 
     /// Sends up to ten messages with one request and answers each in its place.
-    async fn send(&self, messages: Vec<Arc<Outgoing>>) -> Vec<Result<()>>;
+    ///
+    /// # Errors
+    /// Where the request as a whole failed: `Rejected` and `TooLarge` where SQS says that it is the contents.
+    async fn request(&self, messages: &[Arc<Outgoing>]) -> Result<Vec<Result<()>>>;
 
     /// Whether it can be reached; asked only where the last answer is old or something failed since.
     ///
     /// # Errors
     /// `Unavailable` when it can't.
     async fn ping(&self) -> Result<()>;
+}
+
+/// Sends up to ten messages and answers each in its place.
+///
+/// Only the answer to one message alone can be about that message for good. What else a request fails with may be the set-up,
+/// which somebody mends; no message is given up for it.
+pub(crate) async fn send(outlet: &dyn Outlet, messages: &[Arc<Outgoing>]) -> Vec<Result<()>> {
+    let error = match outlet.request(messages).await {
+        Ok(results) => return results,
+        Err(error) => error,
+    };
+    if messages.len() == 1 || !is_about_contents(&error) {
+        return for_all(messages.len(), &not_for_good(error));
+    }
+    tracing::debug!(%error, "a batch is sent again one by one, to find whose fault it is");
+    let mut results = Vec::with_capacity(messages.len());
+    for message in messages {
+        match outlet.request(std::slice::from_ref(message)).await {
+            Ok(answered) => results.extend(answered),
+            Err(error) => results.push(Err(not_for_good(error))),
+        }
+    }
+    results
+}
+
+fn is_about_contents(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Rejected | ErrorKind::TooLarge)
+}
+
+/// An answer that can't be used says nothing of the message.
+fn not_for_good(error: Error) -> Error {
+    if error.kind() != ErrorKind::Malformed {
+        return error;
+    }
+    Error::new(ErrorKind::Unavailable, "publish", error.message().to_owned()).caused_by(error)
 }
 
 /// A queue.
@@ -127,22 +165,22 @@ impl Outlet for QueueOutlet {
         MOST_BYTES
     }
 
-    async fn send(&self, messages: Vec<Arc<Outgoing>>) -> Vec<Result<()>> {
-        match self.try_send(&messages).await {
+    async fn request(&self, messages: &[Arc<Outgoing>]) -> Result<Vec<Result<()>>> {
+        let answered = self.try_send(messages).await;
+        match &answered {
             Ok(results) => {
                 if results.iter().any(Result::is_ok) {
                     self.answers.beat();
                 }
-                results
             }
             Err(error) => {
                 self.answers.stop();
                 if error.kind() == ErrorKind::Unroutable {
                     self.queues.forget(&self.name);
                 }
-                for_all(messages.len(), &error)
             }
         }
+        answered
     }
 
     async fn ping(&self) -> Result<()> {

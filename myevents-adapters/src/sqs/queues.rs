@@ -119,9 +119,14 @@ impl Queues {
         }
     }
 
-    /// A queue was found gone: it is looked for again.
+    /// A queue was found gone: it is looked for again, and so is that of its dead letters, which whoever took the one may have
+    /// taken too.
     pub(super) fn forget(&self, name: &str) {
-        self.known.lock().remove(name);
+        {
+            let mut known = self.known.lock();
+            known.remove(name);
+            known.remove(&dead_queue(name));
+        }
         self.standing.lock().remove(name);
     }
 

@@ -60,6 +60,9 @@ impl Settlement for SqsSettlement {
 impl Drop for SqsSettlement {
     fn drop(&mut self) {
         let Some(taken) = self.take() else { return };
+        if taken.is_over() {
+            return;
+        }
         let (keeper, permit) = (Arc::clone(&self.keeper), self.permit.take());
         // Outside a runtime nothing can be asked: it comes again when its time is over.
         if let Ok(runtime) = Handle::try_current() {

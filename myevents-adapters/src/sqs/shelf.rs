@@ -33,15 +33,15 @@ impl Shelf {
         self.changed.notify_one();
     }
 
-    /// No more is handed out, the stream ends, and what nobody has goes back.
-    pub(super) fn end(&self) {
+    /// No more is handed out, and the stream ends. Answers what nobody has.
+    pub(super) fn end(&self) -> VecDeque<Delivery> {
         let waiting = {
             let mut content = self.content.lock();
             content.ended = true;
             std::mem::take(&mut content.waiting)
         };
         self.changed.notify_one();
-        drop(waiting);
+        waiting
     }
 
     async fn next(&self) -> Option<Delivery> {

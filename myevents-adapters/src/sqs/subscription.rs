@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use futures_util::future::join_all;
 use myevents_core::ports::{Delivery, IdSource as _, RandomIds, Subscription};
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -21,6 +22,8 @@ use super::shelf::Shelf;
 
 /// How often a receive whose answer was lost is repeated as the same.
 const REPEATS: usize = 3;
+/// When a message without a name comes again that could not be stored as a dead letter.
+const NOT_STORED: Duration = Duration::from_secs(30);
 /// SQS wants every attribute by name, or this.
 const ALL: &str = "All";
 
@@ -50,11 +53,11 @@ impl Subscribing {
         let stop = self.stop.clone();
         let mut polls: JoinSet<Result<Received>> = JoinSet::new();
         let _told = stop.run_until_cancelled(self.receive(&keeper, &mut polls)).await;
-        self.shelf.end();
+        give_back(self.shelf.end()).await;
         // A receive that is dropped may still take messages: nobody would see them until their time is over.
         while let Some(ended) = polls.join_next().await {
             if let Ok(Ok(received)) = ended {
-                drop(self.deliveries(received, &keeper));
+                give_back(self.deliveries(received, &keeper)).await;
             }
         }
     }
@@ -175,11 +178,11 @@ impl Subscribing {
                     let letter = self.letters.unreadable(unreadable, incoming::attempt(&message));
                     let letters = Arc::clone(&self.letters);
                     tokio::spawn(async move {
-                        // Not stored, it comes again.
                         match letters.store(&letter).await {
                             Ok(()) => done_with(settlement).await,
                             Err(error) => {
-                                tracing::warn!(%error, "a message without a name was not stored as a dead letter")
+                                tracing::warn!(%error, "a message without a name was not stored as a dead letter; it comes again");
+                                not_now(settlement).await;
                             }
                         }
                     });
@@ -191,6 +194,25 @@ impl Subscribing {
 
     fn wants(&self, envelope: &myevents_core::contract::Envelope) -> bool {
         self.wanted.names.is_empty() || self.wanted.names.contains(envelope.name())
+    }
+}
+
+/// Others may have these at once. Whoever closes waits for it, as a process may end after that.
+async fn give_back(deliveries: impl IntoIterator<Item = Delivery>) {
+    let giving = deliveries
+        .into_iter()
+        .map(|delivery| delivery.nack(Duration::ZERO));
+    for given in join_all(giving).await {
+        if let Err(error) = given {
+            tracing::debug!(%error, "a message was not given back; it comes again when its time is over");
+        }
+    }
+}
+
+async fn not_now(settlement: SqsSettlement) {
+    use myevents_core::ports::Settlement as _;
+    if let Err(error) = Box::new(settlement).nack(NOT_STORED).await {
+        tracing::debug!(%error, "a message was not given back; it comes again when its time is over");
     }
 }
 

@@ -66,6 +66,13 @@ pub(crate) fn topics(endpoint: &str) -> aws_sdk_sns::Client {
     aws_sdk_sns::Client::from_conf(settings.build())
 }
 
+/// A fresh topic on a server that knows policies at once.
+pub(crate) fn topic(end: &str) -> SnsTopic {
+    let mut topic = SnsTopic::new(unique(end));
+    topic.policy_wait = Duration::ZERO;
+    topic
+}
+
 /// A fresh queue, and no patience.
 pub(crate) fn options(end: &str) -> SqsConfig {
     let mut config = SqsConfig::new("suite", unique(end));
@@ -164,7 +171,7 @@ impl BrokerFixture for Queues {
         let proxy = FaultProxy::start(address).await.expect("a free port");
         Ok(Arc::new(Place {
             config: self.options(),
-            topic: self.topic.then(|| SnsTopic::new(unique(self.end))),
+            topic: self.topic.then(|| topic(self.end)),
             proxy: Arc::new(proxy),
             groups: Groups::default(),
         }))
@@ -214,7 +221,7 @@ impl BrokerPlace for Place {
         let mut config = options(end);
         config.create_queues = false;
         if self.topic.is_some() {
-            let mut topic = SnsTopic::new(unique(end));
+            let mut topic = topic(end);
             topic.create = false;
             let endpoint = self.endpoint();
             let broker = with_clients(&topics(&endpoint), &client(&endpoint), topic, config)?;

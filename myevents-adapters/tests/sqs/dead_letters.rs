@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use myevents_core::ErrorKind;
 use myevents_core::contract::{Envelope, MessageId, MessageName};
 use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{DeadLetter, DeadLetterId, DeadLetters, EventEmitter as _, EventListener as _};
@@ -120,6 +121,26 @@ pub(crate) async fn are_kept_listed_sent_back_and_dropped(endpoint: &str, end: &
     let left = all(&*letters, 100).await;
     assert_eq!(left.len(), 8);
     assert_eq!(letters.count().await.unwrap(), 8);
+    // One that can't go back stops no other.
+    let mut nameless = letter(30);
+    nameless.envelope = Envelope::builder(
+        MessageId::new("nameless"),
+        MessageName::from_static("unreadable"),
+        "",
+    )
+    .body("{}")
+    .build();
+    letters.put(&nameless).await.unwrap();
+    letters.put(&letter(31)).await.unwrap();
+    let listed = all(&*letters, 100).await;
+    let both: Vec<DeadLetterId> = listed[8..].iter().map(|(id, _)| id.clone()).collect();
+    assert_eq!(both.len(), 2);
+    let refused = letters.resend(&both).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Rejected);
+    let delivery = next(&mut first).await;
+    assert_eq!(delivery.envelope.id().as_str(), "message-31");
+    delivery.ack().await.unwrap();
+    assert_eq!(letters.count().await.unwrap(), 9);
     let silence = tokio::time::timeout(Duration::from_millis(300), next(&mut second)).await;
     assert!(silence.is_err(), "the other group got {silence:?}");
     listener.close().await.unwrap();

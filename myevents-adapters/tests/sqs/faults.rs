@@ -60,11 +60,13 @@ async fn faults_at_the_wire_are_told_entry_by_entry() {
     asking_whether_it_is_there_costs_little(endpoint).await;
     a_batch_that_fails_in_part(endpoint).await;
     a_request_that_fails(endpoint).await;
+    a_batch_with_a_culprit(endpoint).await;
     a_key_keeps_its_order(endpoint).await;
     a_receive_that_fails(endpoint, "").await;
     a_receive_that_fails(endpoint, ".fifo").await;
     a_settlement_that_fails(endpoint).await;
     a_letter_whose_answer_is_lost(endpoint).await;
+    queues_that_vanish_are_made_again(endpoint).await;
 }
 
 async fn requests_are_shared_and_within_their_limits(endpoint: &str) {
@@ -183,7 +185,9 @@ async fn a_request_that_fails(endpoint: &str) {
         (answer(400, "KmsThrottled"), ErrorKind::Unavailable),
         (answer(403, "AccessDeniedException"), ErrorKind::Unavailable),
         (answer(400, "QueueDoesNotExist"), ErrorKind::Unroutable),
-        (answer(400, "BatchRequestTooLong"), ErrorKind::TooLarge),
+        (answer(400, "UnsupportedOperation"), ErrorKind::Unavailable),
+        (answer(400, "SomethingNew"), ErrorKind::Unavailable),
+        (answer(407, "none"), ErrorKind::Unavailable),
         (answer(503, "ServiceUnavailable"), ErrorKind::OutcomeUnknown),
         (Fault::LostBefore, ErrorKind::OutcomeUnknown),
         (Fault::LostAfter, ErrorKind::OutcomeUnknown),
@@ -205,12 +209,29 @@ async fn a_request_that_fails(endpoint: &str) {
     }
     let listener = broker.listener();
     let mut stream = listener.subscribe(wanting("suite", &[])).await.unwrap();
-    for _ in 0..23 {
+    for _ in 0..27 {
         next(&mut stream).await.ack().await.unwrap();
     }
     let more = tokio::time::timeout(Duration::from_millis(500), stream.next()).await;
     assert!(more.is_err(), "a repeat was delivered: {more:?}");
     listener.close().await.unwrap();
+}
+
+/// Only who is at fault is refused for good: a batch that is refused for its contents goes again one by one.
+async fn a_batch_with_a_culprit(endpoint: &str) {
+    let (layer, broker) = layered(endpoint, "");
+    let emitter = broker.emitter();
+    emitter.emit(&messages(1)).await.pop().unwrap().unwrap();
+    let refused = |code| Fault::Answer { status: 400, code };
+    for (code, kind) in [
+        ("AWS.SimpleQueueService.BatchRequestTooLong", ErrorKind::TooLarge),
+        ("InvalidMessageContents", ErrorKind::Rejected),
+    ] {
+        layer.take_seen(SEND);
+        layer.next(SEND, [refused(code), refused(code)]);
+        assert_eq!(kinds(&emitter.emit(&messages(3)).await), [Some(kind), None, None]);
+        assert_eq!(layer.take_seen(SEND).len(), 4);
+    }
 }
 
 /// What follows a message of its key that was not taken is not sent; other keys go.
@@ -348,6 +369,26 @@ async fn a_letter_whose_answer_is_lost(endpoint: &str) {
     assert_eq!(unknown.kind(), ErrorKind::OutcomeUnknown);
     letters.put(&letter).await.unwrap();
     assert_eq!(letters.count().await.unwrap(), 1);
+}
+
+/// The queue and that of its dead letters are deleted by somebody: both come back with the next try.
+async fn queues_that_vanish_are_made_again(endpoint: &str) {
+    let config = options("");
+    let queue = config.queue.clone();
+    let broker = crate::common::broker(endpoint, config);
+    let emitter = broker.emitter();
+    emitter.emit(&messages(1)).await.pop().unwrap().unwrap();
+    let raw = crate::common::client(endpoint);
+    for name in [queue.clone(), format!("{queue}-dead")] {
+        let at = crate::raw::url(&raw, &name).await;
+        raw.delete_queue().queue_url(at).send().await.unwrap();
+    }
+    let sent = messages(1);
+    assert_eq!(kinds(&emitter.emit(&sent).await), [Some(ErrorKind::Unroutable)]);
+    emitter.emit(&sent).await.pop().unwrap().unwrap();
+    let found = crate::raw::take(&raw, &queue).await.unwrap();
+    assert_eq!(found.body(), Some("0"));
+    crate::raw::url(&raw, &format!("{queue}-dead")).await;
 }
 
 /// Does something to the server that takes its time.

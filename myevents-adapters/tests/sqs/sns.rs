@@ -8,7 +8,7 @@ use myevents_core::ports::{EventEmitter as _, EventListener as _};
 use myevents_servers::Kind;
 use serde_json::{Value, json};
 
-use crate::common::{client, options, queue_of, server, topics, unique};
+use crate::common::{client, options, queue_of, server, topic as fresh, topics};
 use crate::format::{next, wanting};
 use crate::raw::url;
 
@@ -40,7 +40,7 @@ async fn one_publish_reaches_every_group() {
             .send()
             .await
             .unwrap();
-        let topic = SnsTopic::new(unique(end));
+        let topic = fresh(end);
         let broker = with_clients(&sns, &sqs, topic.clone(), config.clone()).unwrap();
         let (emitter, listener) = (broker.emitter(), broker.listener());
         emitter.ping().await.unwrap();
@@ -85,9 +85,9 @@ async fn one_publish_reaches_every_group() {
         assert_eq!(refused.kind(), ErrorKind::TooLarge, "SNS takes less than SQS");
         listener.close().await.unwrap();
         // A topic that is not there and is not made is told; one that is there is found.
-        let mut found = topic;
+        let mut found = topic.clone();
         found.create = false;
-        let mut missing = SnsTopic::new(unique(end));
+        let mut missing = fresh(end);
         missing.create = false;
         let answer = async |topic: SnsTopic| {
             let broker = with_clients(&sns, &sqs, topic, config.clone()).unwrap();
@@ -101,5 +101,15 @@ async fn one_publish_reaches_every_group() {
         };
         assert_eq!(answer(found).await, Ok(()));
         assert_eq!(answer(missing).await, Err(ErrorKind::Unroutable));
+        // A topic that somebody deletes is made anew, and what has to be heard is not thrown away though it was heard before.
+        let found = sns.list_topics().send().await.unwrap();
+        let found = found.topics().iter().filter_map(|found| found.topic_arn());
+        for arn in found.filter(|arn| arn.ends_with(&format!(":{}", topic.name))) {
+            sns.delete_topic().topic_arn(arn).send().await.unwrap();
+        }
+        for _ in 0..2 {
+            let result = emitter.emit(std::slice::from_ref(&sent)).await.pop().unwrap();
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Unroutable);
+        }
     }
 }

@@ -35,6 +35,7 @@ with_broker! {
         let mut settings = sqs(url, "events.fifo");
         settings.push(("AWS_ENDPOINT_URL_SNS", url.to_owned()));
         settings.push(("MYEVENTS_SQS_TOPIC", "events.fifo".to_owned()));
+        settings.push(("MYEVENTS_SQS_POLICY_WAIT", "0s".to_owned()));
         settings
     };
 }

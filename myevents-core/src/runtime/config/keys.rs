@@ -257,6 +257,7 @@ pub static KEYS: &[Key] = &[
     key(BROKER, "sqs_destinations", List, Unset, "The queues that messages are sent to, one for each service that listens; without them `sqs_queue`."),
     key(BROKER, "sqs_topic", Text, Unset, "An SNS topic that messages are published to instead; the services' queues are subscribed to it."),
     key(BROKER, "sqs_create_queues", Flag, Same("true"), "Make queues, and the topic, that are not there."),
+    key(BROKER, "sqs_policy_wait", Duration, Same("60s"), "How long a queue's new policy is waited for before the queue is subscribed to the topic."),
     key(BROKER, "sqs_max_messages", Number(10), Same("10"), "Messages a receive."),
     key(BROKER, "sqs_wait_time", Duration, Same("20s"), "How long a receive waits."),
     key(BROKER, "sqs_visibility_timeout", Duration, Same("30s"), "How long a received message stays hidden from others."),

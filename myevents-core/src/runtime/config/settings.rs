@@ -49,6 +49,8 @@ pub struct BrokerSettings {
     pub sqs_topic: String,
     /// SQS: whether queues and topic that are not there are made.
     pub sqs_create_queues: bool,
+    /// SNS: how long a queue's new policy is waited for before the queue is subscribed.
+    pub sqs_policy_wait: Duration,
     /// SQS: messages a receive.
     pub sqs_max_messages: u32,
     /// SQS: how long a receive waits.
@@ -75,6 +77,7 @@ impl BrokerSettings {
             sqs_destinations: values.list("sqs_destinations"),
             sqs_topic: values.text("sqs_topic"),
             sqs_create_queues: values.flag("sqs_create_queues"),
+            sqs_policy_wait: values.duration("sqs_policy_wait"),
             sqs_max_messages: values.count("sqs_max_messages"),
             sqs_wait_time: values.duration("sqs_wait_time"),
             sqs_visibility_timeout: values.duration("sqs_visibility_timeout"),
