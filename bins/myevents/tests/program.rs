@@ -291,32 +291,6 @@ fn faults_of_settings_are_told_at_once_and_passwords_never() {
 }
 
 #[test]
-fn a_backend_that_is_not_built_is_named() {
-    let data = tempfile::tempdir().unwrap();
-    let folder = data.path().to_str().unwrap();
-    for setting in [("MYEVENTS_MESSAGE_BROKER_TYPE", "sqs"), ("SQS_QUEUE", "events")] {
-        let output = run(
-            &[
-                "--data",
-                folder,
-                "--listen",
-                "127.0.0.1:0",
-                "--event-listen",
-                "none",
-                "--booking-listen",
-                "none",
-                "--metrics-listen",
-                "none",
-            ],
-            &[setting],
-        );
-        let said = text(&output);
-        assert!(!output.status.success());
-        assert!(said.contains("built without feature sqs"), "{said}");
-    }
-}
-
-#[test]
 fn a_store_that_is_away_is_named() {
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().to_str().unwrap();
