@@ -3194,6 +3194,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description the current state refuses it */
+            409: {
+                headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
