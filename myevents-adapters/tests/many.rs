@@ -1,6 +1,7 @@
 //! Lists of many records on real servers: complete, in order, without repeats, page by page. `MYEVENTS_SCALE=full` stores 10,000
 //! events and 100,000 bookings on each.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![allow(clippy::print_stderr, reason = "the times of pages are for people")]
 
 #[path = "common/open.rs"]
 mod open;
