@@ -7,14 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::keys::MAX_DOCUMENT;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,7 +21,7 @@ use crate::rest::key_url;
 pub(super) const WITHIN: Duration = Duration::from_secs(5);
 
 /// A client for documents of keys.
-pub(super) struct Fetcher(TlsConnector);
+pub(super) struct Fetcher(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>);
 
 impl fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,7 +46,16 @@ impl Fetcher {
             })?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_or_http()
+            .enable_http1()
+            .build();
+        // Documents are minutes apart: no connection is kept for the next.
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector);
+        Ok(Self(client))
     }
 
     /// The document at `url`.
@@ -61,51 +67,24 @@ impl Fetcher {
     }
 
     async fn exchange(&self, uri: &Uri) -> Result<Bytes> {
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let secure = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = TcpStream::connect((host.as_str(), port))
-            .await
-            .map_err(|error| away("it can't be reached").caused_by(error))?;
-        if !secure {
-            return ask(stream, uri).await;
+        let request = Request::get(uri)
+            .header(header::ACCEPT, "application/json")
+            .header(
+                header::USER_AGENT,
+                concat!("myevents/", env!("CARGO_PKG_VERSION")),
+            )
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| away("the address can't be asked for").caused_by(error))?;
+        let response = self.0.request(request).await;
+        let response = response.map_err(|error| away("it can't be reached").caused_by(error))?;
+        if response.status() != StatusCode::OK {
+            return Err(away("it does not answer 200").with("status", response.status().as_u16()));
         }
-        let name = ServerName::try_from(host)
-            .map_err(|error| away("its name can't stand in a certificate").caused_by(error))?;
-        let stream = self.0.connect(name, stream).await;
-        ask(
-            stream.map_err(|error| away("TLS does not come about").caused_by(error))?,
-            uri,
-        )
-        .await
+        let body = Limited::new(response.into_body(), MAX_DOCUMENT).collect().await;
+        let body =
+            body.map_err(|error| away("its answer broke off or is larger than 256 KiB").caused_by(error))?;
+        Ok(body.to_bytes())
     }
-}
-
-async fn ask(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, uri: &Uri) -> Result<Bytes> {
-    let broken = |error: hyper::Error| away("the exchange broke off").caused_by(error);
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::get(path)
-        .header(
-            header::HOST,
-            uri.authority().map_or("", |authority| authority.as_str()),
-        )
-        .header(header::ACCEPT, "application/json")
-        .header(
-            header::USER_AGENT,
-            concat!("myevents/", env!("CARGO_PKG_VERSION")),
-        )
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| away("the address can't be asked for").caused_by(error))?;
-    let response = sender.send_request(request).await.map_err(broken)?;
-    if response.status() != StatusCode::OK {
-        return Err(away("it does not answer 200").with("status", response.status().as_u16()));
-    }
-    let body = Limited::new(response.into_body(), MAX_DOCUMENT).collect().await;
-    let body =
-        body.map_err(|error| away("its answer broke off or is larger than 256 KiB").caused_by(error))?;
-    Ok(body.to_bytes())
 }
 
 fn away(message: &'static str) -> Error {
