@@ -38,7 +38,7 @@ public final class MongoStandIn {
     private static final int CACHE_MIB = 128;
 
     /** Each commit writes whole pages, of which a batch of new records touches as many as it has records. */
-    private static final int PAGE_BYTES = 2048;
+    private static final int PAGE_BYTES = 8192;
 
     /** The library's own 5.0 names wire version 8, which current drivers refuse. */
     private static final class Version implements MongoVersion {
@@ -100,12 +100,13 @@ public final class MongoStandIn {
             return one == other ? 0 : Arrays.compareUnsigned(bytes(one), bytes(other));
         }
 
+        /** As Java holds it: the cache is bounded by this, and a page is split by it. */
         @Override
         public int getMemory(Object object) {
-            int bytes = 16;
+            int bytes = 32;
             if (object instanceof Map) {
                 for (Map.Entry<?, ?> field : ((Map<?, ?>) object).entrySet()) {
-                    bytes += field.getKey().toString().length() + getMemory(field.getValue());
+                    bytes += 96 + field.getKey().toString().length() + getMemory(field.getValue());
                 }
             } else if (object instanceof Iterable) {
                 for (Object each : (Iterable<?>) object) {
