@@ -40,7 +40,7 @@ LABEL org.opencontainers.image.title="MyEvents" \
       org.opencontainers.image.licenses="Apache-2.0 OR MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# The services have no sign-in yet, and behind a container's own address all are strangers: who gets there is decided outside.
+# Without sign-in (MYEVENTS_AUTH) everybody who reaches the container may write: who gets there is decided outside.
 ENV MYEVENTS_ALLOW_ANONYMOUS=true \
     MYEVENTS_LOG_FORMAT=json
 USER 65532:65532

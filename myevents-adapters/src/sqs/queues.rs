@@ -29,6 +29,10 @@ pub(crate) trait Fanout: std::fmt::Debug + Send + Sync + 'static {
 
 /// A queue that is there.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(feature = "sns"),
+    expect(dead_code, reason = "only topics ask a queue for this")
+)]
 pub(crate) struct Queue {
     pub(crate) name: String,
     pub(crate) url: Arc<str>,
@@ -36,6 +40,10 @@ pub(crate) struct Queue {
     queues: Arc<Queues>,
 }
 
+#[cfg_attr(
+    not(feature = "sns"),
+    expect(dead_code, reason = "only topics ask a queue for this")
+)]
 impl Queue {
     /// The queue's resource name.
     pub(crate) async fn arn(&self) -> Result<String> {
