@@ -43,6 +43,7 @@ fn memory(pair: &Pair) -> [u64; 2] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[allow(clippy::print_stdout, reason = "what it came to is shown")]
 async fn a_broker_that_is_away_delays_announcements_and_nothing_else() {
+    let _alone = crate::ALONE.lock().await;
     let Some(server) = rabbitmq("a_broker_that_is_away_delays_announcements_and_nothing_else").await else {
         return;
     };

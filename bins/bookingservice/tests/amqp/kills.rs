@@ -19,6 +19,7 @@ fn scattered(round: u64, below: u64) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[allow(clippy::print_stdout, reason = "repeats are counted and shown")]
 async fn kills_of_services_and_broker_lose_nothing() {
+    let _alone = crate::ALONE.lock().await;
     const TEST: &str = "kills_of_services_and_broker_lose_nothing";
     let (kills, broker_kills) = if full_scale() { (50, 20) } else { (8, 2) };
     let Some(server) = rabbitmq(TEST).await else {

@@ -12,3 +12,6 @@ mod nginx;
 mod pair;
 mod roll;
 mod use_it;
+
+/// Held by each test that loads the machine: the times promised are those of a machine that has nothing else to do.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -71,6 +71,7 @@ impl Site {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[allow(clippy::print_stdout, reason = "what it came to is shown")]
 async fn replacing_every_process_fails_no_request() {
+    let _alone = crate::ALONE.lock().await;
     let Some(mut site) = Site::start("replacing_every_process_fails_no_request").await else {
         return;
     };
@@ -102,6 +103,7 @@ async fn replacing_every_process_fails_no_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[allow(clippy::print_stdout, reason = "what it came to is shown")]
 async fn a_killed_process_fails_only_what_it_was_working_on() {
+    let _alone = crate::ALONE.lock().await;
     let Some(mut site) = Site::start("a_killed_process_fails_only_what_it_was_working_on").await else {
         return;
     };
