@@ -237,7 +237,7 @@ mod tests {
         let answers = batcher.submit((0..6).map(|entry| (entry, 40)));
         let large = batcher.submit([(8, 500)]);
         settle().await;
-        assert_eq!(*seen.lock(), [vec![0, 1]]);
+        assert_eq!(*seen.lock(), [vec![0, 1], vec![2, 3]]);
         gate.add_permits(10);
         for answer in answers.into_iter().chain(large) {
             let _ = batcher.answer(answer).await;
