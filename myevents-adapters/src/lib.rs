@@ -2,6 +2,8 @@
 
 #[cfg(feature = "amqp")]
 pub mod amqp;
+#[cfg(any(feature = "dynamodb", feature = "sqs"))]
+mod aws;
 pub mod connect;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;

@@ -4,8 +4,9 @@ use std::error::Error as StdError;
 
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use myevents_core::{Error, ErrorKind};
+
+use crate::aws::was_never_sent;
 
 /// What a failed call means for what it was to do.
 #[derive(Debug)]
@@ -198,31 +199,6 @@ where
     }
 }
 
-/// Whether the connection was never made. What is not known to be so counts as sent.
-fn was_never_sent(error: &ConnectorError) -> bool {
-    let mut source: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = source {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            use std::io::ErrorKind as Io;
-            if matches!(
-                io.kind(),
-                Io::ConnectionRefused | Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable
-            ) {
-                return true;
-            }
-        }
-        let words = error.to_string();
-        if words.contains("HTTP connect timeout")
-            || words.contains("credentials")
-            || words.contains("dns error")
-        {
-            return true;
-        }
-        source = error.source();
-    }
-    false
-}
-
 fn not_sent(operation: &'static str, cause: impl StdError + Send + Sync + 'static) -> Error {
     Error::new(
         ErrorKind::Unavailable,
@@ -263,6 +239,7 @@ pub(super) fn closed(operation: &'static str) -> Error {
 #[cfg(test)]
 mod tests {
     use aws_sdk_dynamodb::operation::get_item::GetItemError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
 
     use super::*;
 

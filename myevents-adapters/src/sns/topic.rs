@@ -247,20 +247,11 @@ impl Outlet for Topic {
 
     async fn request(&self, messages: &[Arc<Outgoing>]) -> Result<Vec<Result<()>>> {
         let answered = self.try_send(messages).await;
-        match &answered {
-            Ok(results) => {
-                if results.iter().any(Result::is_ok) {
-                    self.answers.beat();
-                }
-            }
-            Err(error) => {
-                self.answers.stop();
-                if error.kind() == ErrorKind::Unroutable {
-                    *self.known.lock() = None;
-                    // One that is made anew has no subscriptions yet.
-                    *self.heard.lock() = None;
-                }
-            }
+        self.answers.note(&answered);
+        if matches!(&answered, Err(error) if error.kind() == ErrorKind::Unroutable) {
+            *self.known.lock() = None;
+            // One that is made anew has no subscriptions yet.
+            *self.heard.lock() = None;
         }
         answered
     }

@@ -5,8 +5,9 @@ use std::error::Error as StdError;
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use myevents_core::{Error, ErrorKind};
+
+use crate::aws::was_never_sent;
 
 /// What an error code means. The codes are those of
 /// [SQS](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html) and
@@ -205,31 +206,6 @@ where
     Error::new(ErrorKind::Unavailable, operation, error.message().to_owned()).caused_by(error)
 }
 
-/// Whether the connection was never made. What is not known to be so counts as sent.
-fn was_never_sent(error: &ConnectorError) -> bool {
-    let mut source: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = source {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            use std::io::ErrorKind as Io;
-            if matches!(
-                io.kind(),
-                Io::ConnectionRefused | Io::HostUnreachable | Io::NetworkUnreachable | Io::AddrNotAvailable
-            ) {
-                return true;
-            }
-        }
-        let words = error.to_string();
-        if words.contains("HTTP connect timeout")
-            || words.contains("credentials")
-            || words.contains("dns error")
-        {
-            return true;
-        }
-        source = error.source();
-    }
-    false
-}
-
 fn not_sent(operation: &'static str, cause: impl StdError + Send + Sync + 'static) -> Error {
     Error::new(
         ErrorKind::Unavailable,
@@ -265,6 +241,7 @@ pub(super) fn closed(operation: &'static str) -> Error {
 #[cfg(test)]
 mod tests {
     use aws_sdk_sqs::operation::send_message::SendMessageError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
 
     use super::*;
 

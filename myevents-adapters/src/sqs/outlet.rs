@@ -167,18 +167,9 @@ impl Outlet for QueueOutlet {
 
     async fn request(&self, messages: &[Arc<Outgoing>]) -> Result<Vec<Result<()>>> {
         let answered = self.try_send(messages).await;
-        match &answered {
-            Ok(results) => {
-                if results.iter().any(Result::is_ok) {
-                    self.answers.beat();
-                }
-            }
-            Err(error) => {
-                self.answers.stop();
-                if error.kind() == ErrorKind::Unroutable {
-                    self.queues.forget(&self.name);
-                }
-            }
+        self.answers.note(&answered);
+        if matches!(&answered, Err(error) if error.kind() == ErrorKind::Unroutable) {
+            self.queues.forget(&self.name);
         }
         answered
     }

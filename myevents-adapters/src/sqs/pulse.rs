@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use myevents_core::Result;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -21,6 +22,15 @@ impl Pulse {
     /// As if it had never happened.
     pub(crate) fn stop(&self) {
         *self.0.lock() = None;
+    }
+
+    /// It happened if an entry of a request went well, and is in doubt if the request failed as a whole.
+    pub(crate) fn note(&self, answered: &Result<Vec<Result<()>>>) {
+        match answered {
+            Ok(results) if results.iter().any(Result::is_ok) => self.beat(),
+            Ok(_) => {}
+            Err(_) => self.stop(),
+        }
     }
 
     /// Whether it happened lately, and after the last of `failures`.
