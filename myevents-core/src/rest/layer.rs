@@ -14,15 +14,19 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tower::{Layer, Service};
+use tracing::{Instrument as _, Span};
 
 use crate::observe::{Observation, Observer};
 use crate::rest::Authenticator;
 use crate::rest::answer;
+use crate::rest::head::traceparent;
 use crate::rest::problem::Problem;
 use crate::rest::settings::{CorsOrigins, RestSettings};
 use crate::service::Caller;
+use crate::trace;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const ALLOWED_METHODS: &str = "GET, POST, PUT, DELETE";
 const ALLOWED_HEADERS: &str =
     "content-type, authorization, idempotency-key, if-match, if-none-match, traceparent";
@@ -98,15 +102,20 @@ where
         Box::pin(async move {
             let begun = Instant::now();
             let method = request.method().clone();
-            let route = request.extensions().get::<MatchedPath>().cloned();
+            let matched = request.extensions().get::<MatchedPath>().cloned();
+            let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
             let request_id = request_id(request.headers());
             let origin = shared.origin(request.headers());
             let mut private = false;
+            let span = match trace::is_wanted() {
+                true => traced(&mut request, route),
+                false => Span::none(),
+            };
 
             let answered = if is_preflight(&request) {
                 Ok(Ok(preflight(request.headers())))
             } else {
-                AssertUnwindSafe(async {
+                let answering = async {
                     if let Some(authenticator) = &shared.authenticator {
                         match sign_in(&**authenticator, &mut request).await {
                             Ok(signed_in) => private = signed_in,
@@ -114,9 +123,10 @@ where
                         }
                     }
                     inner.call(request).await
-                })
-                .catch_unwind()
-                .await
+                };
+                AssertUnwindSafe(answering.instrument(span.clone()))
+                    .catch_unwind()
+                    .await
             };
             let response = match answered {
                 Ok(Ok(response)) => response,
@@ -128,9 +138,10 @@ where
             if private {
                 keep_nowhere(response.headers_mut());
             }
+            trace::answered(&span, response.status().as_u16());
             shared.observer.observe(&Observation::HttpRequest {
                 method: known_method(&method),
-                route: route.as_ref().map_or("unmatched", MatchedPath::as_str),
+                route,
                 status: response.status().as_u16(),
                 elapsed: begun.elapsed(),
             });
@@ -179,6 +190,19 @@ fn keep_nowhere(headers: &mut HeaderMap) {
     if !headers.contains_key(header::ETAG) && !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+}
+
+/// The request's own span, which what comes of it continues instead of the caller's. Probes and preflights have none.
+fn traced(request: &mut Request, route: &str) -> Span {
+    if matches!(route, "/healthz" | "/readyz") || is_preflight(request) {
+        return Span::none();
+    }
+    let caller = traceparent(request.headers());
+    let span = trace::request(known_method(request.method()), route, caller.as_deref());
+    if let Some(own) = trace::context(&span) {
+        request.headers_mut().insert(TRACEPARENT, answer::text(own));
+    }
+    span
 }
 
 fn is_preflight(request: &Request) -> bool {

@@ -224,11 +224,22 @@ const BOOKING: &str = "Booking";
 const LIMITS: &str = "Limits";
 const ACCESS: &str = "Access";
 const PROCESS: &str = "Process";
+const TRACES: &str = "Traces";
 
 /// The words for stores.
 pub(super) const DATABASE_TYPES: &[&str] = &["sqlite", "memory", "mongodb", "dynamodb"];
 /// The words for brokers.
 pub(super) const BROKER_TYPES: &[&str] = &["local", "amqp", "kafka", "sqs"];
+
+/// The words for samplers, those of OpenTelemetry's `OTEL_TRACES_SAMPLER`.
+pub(super) const SAMPLERS: &[&str] = &[
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+    "always_on",
+    "always_off",
+    "traceidratio",
+];
 
 /// Every setting, in the order of the docs.
 pub static KEYS: &[Key] = &[
@@ -289,4 +300,8 @@ pub static KEYS: &[Key] = &[
     key(PROCESS, "log", Text, Same("info"), "What is logged: a level, or directives such as `info,myevents_core=debug`.").aliased(&["RUST_LOG"]).process(),
     key(PROCESS, "log_format", Choice(&["auto", "text", "json"]), Same("auto"), "`auto` writes text on a terminal and JSON elsewhere.").process(),
     key(PROCESS, "worker_threads", Number(1_024), Same("0"), "Threads for requests; 0 = one a core, four at most.").process(),
+    key(TRACES, "otel_endpoint", Text, Unset, "The collector that spans are sent to, as OTLP over HTTP: a URL such as `http://collector:4318`, to which `/v1/traces` is added. Nothing is sent without it, nor by a program without feature `otel`. See [observability.md](observability.md).").aliased(&["OTEL_EXPORTER_OTLP_ENDPOINT"]).process().secret(),
+    key(TRACES, "otel_service_name", Text, Unset, "What the collector calls this process; the program's name where nothing is said.").aliased(&["OTEL_SERVICE_NAME"]).process(),
+    key(TRACES, "otel_traces_sampler", Choice(SAMPLERS), Same("parentbased_always_on"), "Which traces are sent. `parentbased_…` goes by what the caller decided and decides itself only where no trace came along.").aliased(&["OTEL_TRACES_SAMPLER"]).process(),
+    key(TRACES, "otel_traces_sampler_arg", Text, Same("1"), "The share of traces for the samplers with `traceidratio`, 0 to 1.").aliased(&["OTEL_TRACES_SAMPLER_ARG"]).process(),
 ];

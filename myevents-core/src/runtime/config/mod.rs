@@ -3,6 +3,7 @@
 mod auth;
 mod keys;
 mod layers;
+mod otel;
 mod reference;
 mod settings;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod values;
 
 pub use keys::{Fallback, KEYS, Key, Kind, Program, Scope, ServiceName, find};
 pub use layers::{ConfigFaults, Fault, FlagValue, Inputs};
+pub use otel::OtelSettings;
 pub use reference::reference;
 pub use settings::{InForce, ServiceSettings, Settings, TlsFiles};
 pub use value::{ListenAddress, Secret, redact};

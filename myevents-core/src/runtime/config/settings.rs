@@ -8,6 +8,7 @@ use figment::Figment;
 use super::auth;
 use super::keys::{self, Key, Program, Scope, ServiceName};
 use super::layers::{ConfigFaults, Fault, Inputs, Layers};
+use super::otel::{self, OtelSettings};
 use super::value::{ListenAddress, Secret, redact};
 use super::values::{Values, as_text, check, origin};
 use crate::contract::MessageName;
@@ -171,6 +172,8 @@ pub struct Settings {
     pub log_format: String,
     /// Threads for requests; 0 = by the machine.
     pub worker_threads: usize,
+    /// Where spans are sent.
+    pub otel: OtelSettings,
     /// What is odd, but no fault.
     pub warnings: Vec<String>,
     /// Every key in force: service (`None` = all), key, value with passwords hidden, origin.
@@ -228,6 +231,7 @@ impl Settings {
             log: values.text("log"),
             log_format: values.text("log_format"),
             worker_threads: values.number("worker_threads"),
+            otel: otel::read(&mut values),
             warnings: layers.warnings,
             in_force: in_force(&layers.merged, program),
         };
