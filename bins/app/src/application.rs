@@ -19,6 +19,7 @@ use myevents_core::runtime::server::{Listener, ServerLimits, raise_open_files, s
 use myevents_core::runtime::tls;
 use myevents_core::service::{BookingService, BookingSettings, EventService, SalesRules};
 use prometheus::Registry;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -317,13 +318,20 @@ fn services(
     let mut events = None;
     let mut bookings = None;
     let readiness = Readiness::new();
+    let requests = Arc::new(Semaphore::new(settings.max_requests));
     for (name, open) in stores {
         let service = settings.service(*name).context("a store without settings")?;
         let broker = brokers.iter().find(|(owner, _)| owner == name);
         let (_, broker) = broker.context("a service without broker")?;
         let (to_relay, offered) = handover(HANDOVER);
         relays.push((*name, relay(*name, open, broker, offered, observer)));
-        let rest = rest_settings(settings, service, sign_in.of(*name), Arc::clone(observer))?;
+        let rest = rest_settings(
+            settings,
+            service,
+            sign_in.of(*name),
+            Arc::clone(observer),
+            Arc::clone(&requests),
+        )?;
         readiness.watch_store(name.as_str(), open.store.clone());
         readiness.set_broker(name.as_str(), true);
         match name {

@@ -15,7 +15,8 @@ pub(crate) struct Export(bool);
 impl Export {
     /// What to say in the log once there is one.
     pub(crate) fn warning(&self) -> Option<&'static str> {
-        let text = "otel_endpoint is set, but this program was built without feature `otel`: no spans are exported";
+        let text =
+            "otel_endpoint is set, but this program was built without feature `otel`: no spans are exported";
         self.0.then_some(text)
     }
 

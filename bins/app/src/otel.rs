@@ -99,6 +99,7 @@ pub(crate) fn start(
         .with_location(false)
         .with_threads(false)
         .with_target(false)
+        .with_tracked_inactivity(false)
         .with_filter(wanted);
     Ok((Some(Box::new(layer)), Export(Some(provider))))
 }
@@ -209,7 +210,9 @@ impl Sender {
 #[async_trait]
 impl HttpClient for Sender {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let sending = tokio::time::timeout(self.within, self.clone().send(request));
+        let sender = self.clone();
+        // Made inside, as a timer needs the runtime too.
+        let sending = async move { tokio::time::timeout(sender.within, sender.send(request)).await };
         let answer = self.runtime.spawn(sending).await?;
         let answer = answer.unwrap_or_else(|_| Err("the collector does not answer in time".into()));
         match &answer {

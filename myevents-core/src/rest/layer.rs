@@ -13,6 +13,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
@@ -33,12 +34,28 @@ const ALLOWED_HEADERS: &str =
 const EXPOSED_HEADERS: &str =
     "Date, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, Idempotency-Replayed";
 
+/// What keeps a browser from taking an answer for something else, and from telling others where it has been: an answer is no
+/// page, nothing is run or loaded out of it, and it is shown in no frame. A route that is a page says so itself.
+const GUARDS: [(HeaderName, HeaderValue); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+];
+
 /// What the layer works with, shared by all routes.
 #[derive(Debug)]
 struct Shared {
     observer: Arc<dyn Observer>,
     origins: CorsOrigins,
     authenticator: Option<Arc<dyn Authenticator>>,
+    /// Room for requests in flight; without it they are not counted.
+    requests: Option<Arc<Semaphore>>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,19 +64,22 @@ pub(super) struct RestLayer(Arc<Shared>);
 impl RestLayer {
     /// For routes that ask who is there: credentials that are no good are refused on each of them.
     pub(super) fn new(settings: &RestSettings) -> Self {
-        Self::with(settings, settings.authenticator.clone())
-    }
-
-    /// For routes that answer everybody, whatever credentials came along: health, docs, unknown paths.
-    pub(super) fn open(settings: &RestSettings) -> Self {
-        Self::with(settings, None)
-    }
-
-    fn with(settings: &RestSettings, authenticator: Option<Arc<dyn Authenticator>>) -> Self {
         Self(Arc::new(Shared {
             observer: Arc::clone(&settings.observer),
             origins: settings.cors_origins.clone(),
-            authenticator,
+            authenticator: settings.authenticator.clone(),
+            requests: Some(Arc::clone(&settings.requests)),
+        }))
+    }
+
+    /// For routes that answer everybody, whatever credentials came along and however much is asked: health, docs, unknown
+    /// paths.
+    pub(super) fn open(settings: &RestSettings) -> Self {
+        Self(Arc::new(Shared {
+            observer: Arc::clone(&settings.observer),
+            origins: settings.cors_origins.clone(),
+            authenticator: None,
+            requests: None,
         }))
     }
 }
@@ -116,6 +136,13 @@ where
                 Ok(Ok(preflight(request.headers())))
             } else {
                 let answering = async {
+                    let _room = match &shared.requests {
+                        None => None,
+                        Some(requests) => match requests.try_acquire() {
+                            Ok(room) => Some(room),
+                            Err(_) => return Ok(too_many().into_response()),
+                        },
+                    };
                     if let Some(authenticator) = &shared.authenticator {
                         match sign_in(&**authenticator, &mut request).await {
                             Ok(signed_in) => private = signed_in,
@@ -164,6 +191,9 @@ impl Shared {
 
     fn finish(&self, headers: &mut HeaderMap, request_id: HeaderValue, origin: Option<HeaderValue>) {
         headers.insert(REQUEST_ID, request_id);
+        for (name, value) in GUARDS {
+            headers.entry(name).or_insert(value);
+        }
         if let Some(origin) = origin {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.insert(
@@ -175,6 +205,13 @@ impl Shared {
             headers.append(header::VARY, HeaderValue::from_static("origin"));
         }
     }
+}
+
+fn too_many() -> Problem {
+    Problem::of(
+        "overloaded",
+        "as many requests are open as the service takes at once; repeat it with the same Idempotency-Key",
+    )
 }
 
 /// Leaves who asks in the request, for the routes to find, and answers whether it is somebody.

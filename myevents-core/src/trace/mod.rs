@@ -73,6 +73,7 @@ pub(crate) fn publish(envelope: &Envelope) -> Span {
         otel.kind = "producer",
         otel.status_code = field::Empty,
         otel.status_description = field::Empty,
+        error.type = field::Empty,
         messaging.operation.name = "publish",
         messaging.operation.type = "send",
         messaging.message.id = %envelope.id(),
@@ -100,6 +101,7 @@ pub(crate) fn process(consumer: &str, envelope: &Envelope, attempt: u32) -> Span
         otel.kind = "consumer",
         otel.status_code = field::Empty,
         otel.status_description = field::Empty,
+        error.type = field::Empty,
         messaging.operation.name = "process",
         messaging.operation.type = "process",
         messaging.consumer.group.name = consumer,
@@ -114,7 +116,10 @@ pub(crate) fn process(consumer: &str, envelope: &Envelope, attempt: u32) -> Span
 pub(crate) fn failed(span: &Span, error: &Error) {
     if !span.is_disabled() {
         span.record("otel.status_code", "ERROR");
-        span.record("otel.status_description", field::display(error));
+        span.record("error.type", error.kind().as_str());
+        // Its context, which names places and ids, stays in the log.
+        let text = format!("{}: {}", error.operation(), error.message());
+        span.record("otel.status_description", text);
     }
 }
 

@@ -75,7 +75,7 @@ impl Answered {
 impl App {
     pub(crate) fn new() -> Self {
         Self::with(RestSettings {
-            organiser_open: true,
+            organiser_list: OrganiserList::Open,
             ..RestSettings::default()
         })
     }

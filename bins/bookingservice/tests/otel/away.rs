@@ -47,7 +47,12 @@ async fn a_collector_that_is_away_is_told_once_and_again_when_it_is_back() {
     }
     log_has(&running, "spans can't be exported").await;
     let (collector, _) = Collector::start_at(address).await;
-    assert_eq!(post(at, "/users", &json!({"First": "B"}), Some(TRACE)).await.status, 201);
+    assert_eq!(
+        post(at, "/users", &json!({"First": "B"}), Some(TRACE))
+            .await
+            .status,
+        201
+    );
     log_has(&running, "spans are exported again").await;
     collector.wait(TRACE, "POST /users").await;
     let log = running.log();

@@ -46,19 +46,28 @@ async fn is_one_chain(
 ) {
     let asked = collector.wait(trace, request).await;
     assert_eq!(asked.parent(), caller, "{request}");
-    assert_eq!((asked.service.as_str(), asked.span.kind()), (from, SpanKind::Server));
+    assert_eq!(
+        (asked.service.as_str(), asked.span.kind()),
+        (from, SpanKind::Server)
+    );
     assert_eq!(asked.number("http.response.status_code"), Some(201));
     let name = format!("publish {message}");
     let publish = collector.wait(trace, &name).await;
     assert_eq!(publish.parent(), asked.id(), "{name} comes of the request");
-    assert_eq!((publish.service.as_str(), publish.span.kind()), (from, SpanKind::Producer));
+    assert_eq!(
+        (publish.service.as_str(), publish.span.kind()),
+        (from, SpanKind::Producer)
+    );
     assert!(publish.span.start_time_unix_nano >= asked.span.start_time_unix_nano);
     let mut last = vec![asked, publish.clone()];
     if !to.is_empty() {
         let name = format!("process {message}");
         let process = collector.wait(trace, &name).await;
         assert_eq!(process.parent(), publish.id(), "{name} comes of the publish");
-        assert_eq!((process.service.as_str(), process.span.kind()), (to, SpanKind::Consumer));
+        assert_eq!(
+            (process.service.as_str(), process.span.kind()),
+            (to, SpanKind::Consumer)
+        );
         assert_eq!(
             process.attribute("messaging.consumer.group.name").as_deref(),
             Some("bookingservice")
@@ -71,10 +80,19 @@ async fn is_one_chain(
     }
     for seen in &last {
         assert_eq!(seen.trace(), trace);
-        assert_eq!(seen.span.status.clone().unwrap_or_default().code, 0, "{}", seen.span.name);
+        assert_eq!(
+            seen.span.status.clone().unwrap_or_default().code,
+            0,
+            "{}",
+            seen.span.name
+        );
         assert!(seen.span.end_time_unix_nano >= seen.span.start_time_unix_nano);
     }
-    let mut names: Vec<_> = collector.of(trace).into_iter().map(|seen| seen.span.name).collect();
+    let mut names: Vec<_> = collector
+        .of(trace)
+        .into_iter()
+        .map(|seen| seen.span.name)
+        .collect();
     names.sort();
     let mut wanted: Vec<_> = last.into_iter().map(|seen| seen.span.name).collect();
     wanted.sort();

@@ -30,7 +30,10 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
         for (name, value) in [
             ("AMQP_BROKER_URL", server.url()),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20of-the-collector"),
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "authorization=Bearer%20of-the-collector",
+            ),
             ("OTEL_BSP_SCHEDULE_DELAY", "100"),
         ] {
             single.environment.push((name.into(), value.into()));
@@ -68,7 +71,13 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
 
     // A caller that does not want its trace gets none. What comes after it is exported, so it would have been.
     let unwanted = format!("00-{UNWANTED}-{CALLER}-00");
-    let answer = post_as(service.bookings, "/users", &json!({"First": "A"}), Some(&unwanted)).await;
+    let answer = post_as(
+        service.bookings,
+        "/users",
+        &json!({"First": "A"}),
+        Some(&unwanted),
+    )
+    .await;
     assert_eq!(answer.status, 201);
     // What is the client's fault is no error of ours.
     let answer = post(service.bookings, &path, &json!({"seats": 1_000}), Some(REFUSED)).await;
@@ -99,11 +108,21 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
     }
     // Nothing that is a key or private leaves by a span, and the collector's key is in no log.
     let keys = collector.keys();
-    assert!(keys.iter().all(|key| key == "Bearer of-the-collector") && !keys.is_empty(), "{keys:?}");
+    assert!(
+        keys.iter().all(|key| key == "Bearer of-the-collector") && !keys.is_empty(),
+        "{keys:?}"
+    );
     assert!(!logs.concat().contains("of-the-collector"));
     let told = format!("{:?}", collector.all());
     assert!(told.contains("/events/{id}/bookings"), "{told}");
-    let password = server.url().split_once("://").unwrap().1.split_once('@').unwrap().0;
+    let password = server
+        .url()
+        .split_once("://")
+        .unwrap()
+        .1
+        .split_once('@')
+        .unwrap()
+        .0;
     for secret in [
         booking.as_str(),
         "Somebody Private",
@@ -143,7 +162,10 @@ async fn a_request_and_what_comes_of_it_are_one_trace_over_local_and_sent_at_the
     let path = format!("/events/{event}/bookings");
     let answer = post(service.bookings, &path, &json!({"seats": 2}), Some(BOOKED)).await;
     assert_eq!(answer.status, 201);
-    assert!(collector.all().is_empty(), "nothing is exported before it is time to");
+    assert!(
+        collector.all().is_empty(),
+        "nothing is exported before it is time to"
+    );
     running.stop().await.unwrap();
 
     let act = ["POST /events", "event.created"];

@@ -10,6 +10,7 @@ mod settings;
 mod tests;
 mod value;
 mod values;
+mod warnings;
 
 pub use keys::{Fallback, KEYS, Key, Kind, Program, Scope, ServiceName, find};
 pub use layers::{ConfigFaults, Fault, FlagValue, Inputs};

@@ -11,6 +11,7 @@ use super::layers::{ConfigFaults, Fault, Inputs, Layers};
 use super::otel::{self, OtelSettings};
 use super::value::{ListenAddress, Secret, redact};
 use super::values::{Values, as_text, check, origin};
+use super::warnings;
 use crate::contract::MessageName;
 use crate::ports::UnknownCapacity;
 use crate::rest::JwtOptions;
@@ -166,6 +167,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Open connections a listener.
     pub max_connections: usize,
+    /// Requests in flight in all.
+    pub max_requests: usize,
     /// Level or directives of the log.
     pub log: String,
     /// `auto`, `text` or `json`.
@@ -228,6 +231,7 @@ impl Settings {
             header_timeout: values.duration("header_timeout"),
             body_timeout: values.duration("body_timeout"),
             max_connections: values.number("max_connections"),
+            max_requests: values.count("max_requests").try_into().unwrap_or(usize::MAX),
             log: values.text("log"),
             log_format: values.text("log_format"),
             worker_threads: values.number("worker_threads"),
@@ -236,12 +240,7 @@ impl Settings {
             in_force: in_force(&layers.merged, program),
         };
         settings.check(&layers.merged, &mut faults);
-        for service in settings.services.iter().filter(|service| service.organiser_open) {
-            if service.auth.is_some() {
-                let warning = format!("{}: organiser_open has no effect with auth jwt", service.service);
-                settings.warnings.push(warning);
-            }
-        }
+        warnings::add(&mut settings);
         if faults.is_empty() {
             return Ok(settings);
         }

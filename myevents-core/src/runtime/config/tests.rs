@@ -296,6 +296,25 @@ fn traces_are_sent_as_the_standard_variables_say() {
 }
 
 #[test]
+fn what_is_open_to_others_is_warned_of() {
+    let quiet = [
+        ("METRICS_URL", "127.0.0.1:9100"),
+        ("MONGO_URL", "mongodb://u:pw@db/tlsInsecure=true?tls=true"),
+    ];
+    let settings = Settings::load(&inputs(Program::EventService, &quiet)).unwrap();
+    assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
+    let loud = [
+        ("METRICS_URL", "0.0.0.0:9100"),
+        ("MONGO_URL", "mongodb://u:pw@db/?tls=true&tlsInsecure=true"),
+    ];
+    let settings = Settings::load(&inputs(Program::EventService, &loud)).unwrap();
+    let warnings = settings.warnings;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("dbconnection says tlsinsecure=true") && !warnings[0].contains("pw"));
+    assert!(warnings[1].contains("metrics_endpoint 0.0.0.0:9100"));
+}
+
+#[test]
 fn local_is_refused_where_it_can_join_nothing() {
     let told = faults(&inputs(
         Program::EventService,
