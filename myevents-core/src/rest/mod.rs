@@ -36,6 +36,7 @@ use axum::routing::{any, delete, get, post};
 
 use crate::service::{BookingService, EventService};
 use answer::Answer;
+pub(crate) use head::traceparent;
 pub use health::{Readiness, health_router};
 use layer::RestLayer;
 #[cfg(feature = "openapi")]
