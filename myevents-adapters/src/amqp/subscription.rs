@@ -9,7 +9,7 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, 
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer, message};
 use myevents_core::ports::{IdSource, RandomIds, Subscription};
-use myevents_core::{ErrorKind, Result};
+use myevents_core::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::codec;
 use super::config::{AmqpConfig, short};
 use super::dial::Live;
-use super::error::{away, fault};
+use super::error::{away, fault, is_unreadable};
 use super::link::{Link, ask};
 use super::settlement::{GivenBack, Held};
 use super::shelf::{Shelf, Waiting};
@@ -31,6 +31,11 @@ const TOGETHER: Duration = Duration::from_millis(5);
 const LIVED: Duration = Duration::from_secs(1);
 /// How long a connection is waited for before it is asked for again.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the end of a subscription waits for what was handed out: it stands before what nobody has.
+const HANDED_BACK_WITHIN: Duration = Duration::from_millis(500);
+/// A message that can't be read is met this many times more than the limit of our own queues lets it, without a wait.
+/// Where no limit takes it away, the waits come back after that.
+const BEYOND_THE_LIMIT: u32 = 20;
 
 pub(super) struct Subscribing {
     config: Arc<AmqpConfig>,
@@ -43,6 +48,11 @@ pub(super) struct Subscribing {
     /// The prefetch; over connections too, as what was handed out before a cut is still at work.
     permits: Arc<Semaphore>,
     prefetch: u16,
+    /// How many deliveries are still to be taken one by one: behind a message that can't be read there may be sound ones,
+    /// which the broker would count up with it each time the client fails at it.
+    one_by_one: u16,
+    /// How often in a row the client failed at a message, with no other taken in between.
+    unreadable: u32,
     /// Told once when the first consumer stands.
     standing: Option<oneshot::Sender<()>>,
 }
@@ -68,6 +78,8 @@ impl Subscribing {
             handed_out,
             permits: Arc::new(Semaphore::new(prefetch.into())),
             prefetch,
+            one_by_one: 0,
+            unreadable: 0,
             standing: Some(standing),
         }
     }
@@ -90,14 +102,20 @@ impl Subscribing {
                 Some(Err(_)) | None => break,
             };
             let since = Instant::now();
-            match self.consume(&live).await {
+            let lost = match self.consume(&live).await {
                 Ok(()) => break,
-                Err(error) => {
-                    tracing::warn!(group = self.wanted.group, %error, "the subscription was lost and is made anew");
-                }
-            }
+                Err(error) => error,
+            };
             // The broker gives these to the next consumer by itself.
             drop(self.shelf.clear());
+            if is_unreadable(&lost) && self.carefully(&lost) {
+                self.link.at_once();
+                if stop.run_until_cancelled(self.link.lost(&live)).await.is_none() {
+                    break;
+                }
+                continue;
+            }
+            tracing::warn!(group = self.wanted.group, error = %lost, "the subscription was lost and is made anew");
             self.link.doubt();
             if since.elapsed() >= LIVED {
                 delays = backoff.build();
@@ -116,6 +134,31 @@ impl Subscribing {
         }
     }
 
+    /// The client failed at a message. From now on one is taken at a time, so that only this one is counted up, until
+    /// the queue's limit moves it to the dead letters. Answers whether to go on without a wait.
+    fn carefully(&mut self, lost: &Error) -> bool {
+        if self.one_by_one == 0 {
+            tracing::error!(
+                group = self.wanted.group,
+                error = %lost,
+                "a message in the queue can't be read; messages are taken one by one until the queue's limit has moved it to \
+                 the dead letters"
+            );
+        }
+        // It stands among so many: in a queue they go back to its front.
+        self.one_by_one = self.prefetch;
+        self.unreadable = self.unreadable.saturating_add(1);
+        self.unreadable <= self.config.delivery_limit.saturating_add(BEYOND_THE_LIMIT)
+    }
+
+    /// Notes that a delivery came. Answers whether it was the last one to be taken by itself.
+    fn readable(&mut self) -> bool {
+        self.unreadable = 0;
+        let one_by_one = self.one_by_one;
+        self.one_by_one = one_by_one.saturating_sub(1);
+        one_by_one == 1
+    }
+
     /// Consumes on this connection. `Ok` when it was told to stop.
     async fn consume(&mut self, live: &Arc<Live>) -> Result<()> {
         let Some(begun) = self.stop.clone().run_until_cancelled(self.begin(live)).await else {
@@ -129,6 +172,8 @@ impl Subscribing {
         let (returns, mut returned) = mpsc::unbounded_channel();
         let mut given_back: Vec<GivenBack> = Vec::new();
         let mut permit: Option<OwnedSemaphorePermit> = None;
+        // The consumer was told to end, and another with the whole prefetch comes after its last delivery.
+        let mut changing = false;
         loop {
             if permit.is_none() {
                 permit = Arc::clone(&self.permits).try_acquire_owned().ok();
@@ -148,18 +193,25 @@ impl Subscribing {
                     let delivery = match delivery {
                         Some(Ok(delivery)) => delivery,
                         Some(Err(error)) => return Err(fault("consume", error)),
+                        None if changing => {
+                            changing = false;
+                            consumer = self.consumer(&channel, &origin).await?;
+                            continue;
+                        }
                         None => return Err(away("consume", "RabbitMQ ended the consumer")),
                     };
                     if let Some(permit) = permit.take() {
                         self.shelf.put(self.waiting(delivery, &channel, permit, &origin, &returns));
                     }
+                    if self.readable() {
+                        changing = true;
+                        cancel(&channel, &consumer, self.config.answer_timeout).await?;
+                    }
                 }
             }
         }
-        // From here on what is given back goes to the broker directly.
-        drop(returned);
         drop(permit);
-        self.end(&channel, consumer, given_back).await;
+        self.end(&channel, consumer, given_back, returned).await;
         Ok(())
     }
 
@@ -177,8 +229,16 @@ impl Subscribing {
             );
         }
         let channel = topology::open(live, config).await?;
+        let consumer = self.consumer(&channel, &queue).await?;
+        Ok((channel, consumer, queue.into()))
+    }
+
+    /// A consumer on this channel, with the bound of now.
+    async fn consumer(&self, channel: &Channel, queue: &str) -> Result<Consumer> {
+        let config = &self.config;
         let asking = channel.clone();
-        let (name, prefetch) = (short(&queue)?, self.prefetch);
+        let prefetch = if self.one_by_one > 0 { 1 } else { self.prefetch };
+        let name = short(queue)?;
         let tag = short(&format!("{}.{}", config.service, RandomIds.message_id()))?;
         let consuming = async move {
             asking.basic_qos(prefetch, BasicQosOptions::default()).await?;
@@ -187,8 +247,7 @@ impl Subscribing {
                 .basic_consume(name, tag, options, FieldTable::default())
                 .await
         };
-        let consumer = ask("consume", config.answer_timeout, consuming).await?;
-        Ok((channel, consumer, queue.into()))
+        ask("consume", config.answer_timeout, consuming).await
     }
 
     fn waiting(
@@ -225,24 +284,44 @@ impl Subscribing {
         }
     }
 
-    /// Gives back what nobody has, in its order. What was handed out keeps the channel until it is settled.
-    async fn end(&self, channel: &Channel, mut consumer: Consumer, given_back: Vec<GivenBack>) {
+    /// Gives back what nobody has, in its order and behind what was handed out and is given back by now. What is still at
+    /// work keeps the channel until it is settled.
+    async fn end(
+        &self,
+        channel: &Channel,
+        mut consumer: Consumer,
+        given_back: Vec<GivenBack>,
+        mut returned: mpsc::UnboundedReceiver<GivenBack>,
+    ) {
         self.shelf.end();
         let mut held: Vec<Held> = self.shelf.clear();
         held.extend(given_back.into_iter().map(|back| back.held));
         let within = self.config.close_timeout;
-        let (asking, tag): (Channel, ShortString) = (channel.clone(), consumer.tag());
-        let cancelling = async move { asking.basic_cancel(tag, BasicCancelOptions::default()).await };
-        if let Err(error) = ask("unsubscribe", within, cancelling).await {
+        if let Err(error) = cancel(channel, &consumer, within).await {
             // Then the connection is gone, and all deliveries with it.
             tracing::debug!(%error, "a consumer was not cancelled");
             return;
         }
-        let mut tags: Vec<u64> = held.iter().map(|held| held.tag).collect();
         // The client's own buffer ends with the consumer.
+        let mut tags: Vec<u64> = Vec::new();
         while let Some(Ok(delivery)) = consumer.next().await {
             tags.push(delivery.delivery_tag);
         }
+        let until = Instant::now() + HANDED_BACK_WITHIN;
+        loop {
+            // Those that we hold have a permit each; the others are free when everything else is settled.
+            let others =
+                u32::from(self.prefetch).saturating_sub(u32::try_from(held.len()).unwrap_or(u32::MAX));
+            tokio::select! {
+                biased;
+                Some(back) = returned.recv() => held.push(back.held),
+                _ = self.permits.acquire_many(others) => break,
+                () = sleep_until(until) => break,
+            }
+        }
+        // From here on what is given back goes to the broker directly.
+        drop(returned);
+        tags.extend(held.iter().map(|held| held.tag));
         drop(held);
         tags.sort_unstable();
         let all_here = self.permits.available_permits() >= self.prefetch.into();
@@ -265,6 +344,13 @@ impl Subscribing {
             tracing::debug!(%error, "deliveries were not given back; the broker does it when the connection ends");
         }
     }
+}
+
+/// Ends a consumer; what the broker sent before it knows is still handed out.
+async fn cancel(channel: &Channel, consumer: &Consumer, within: Duration) -> Result<()> {
+    let (asking, tag): (Channel, ShortString) = (channel.clone(), consumer.tag());
+    let cancelling = async move { asking.basic_cancel(tag, BasicCancelOptions::default()).await };
+    ask("unsubscribe", within, cancelling).await
 }
 
 /// Gives back what is due, in the order it was delivered in.
