@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use myevents_core::contract::MessageName;
+use myevents_core::observe::Observer;
 use myevents_core::ports::{
     DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetters, EventListener, PageOf, StartFrom,
 };
@@ -24,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// `Config` for settings that can't be.
 #[allow(clippy::unused_async, reason = "brokers are opened asynchronously")]
-pub(crate) async fn open(options: &BrokerOptions) -> Result<OpenBroker> {
+pub(crate) async fn open(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Result<OpenBroker> {
     let kafka = &options.kafka;
     let mut config = KafkaConfig::new(&kafka.brokers);
     config.topic.clone_from(&kafka.topic);
@@ -32,6 +33,7 @@ pub(crate) async fn open(options: &BrokerOptions) -> Result<OpenBroker> {
     config.legacy_names = options.legacy_names;
     config.max_message_bytes = options.max_message_bytes;
     config.own_group = Some((options.service.clone(), kafka.group.clone()));
+    config.observer = observer;
     let broker = KafkaBroker::new(config)?;
     Ok(OpenBroker {
         emitter: Arc::new(broker.emitter()?),
