@@ -102,7 +102,7 @@ pub(crate) async fn order_holds_through_stops_and_kills(port: u16) {
     let listener = publisher.listener();
     drop(
         listener
-            .subscribe(wanting(GROUP, &[NAME.as_str()]))
+            .subscribe(wanting(GROUP, &["event.created"]))
             .await
             .unwrap(),
     );
