@@ -6,9 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use myevents_core::contract::MessageName;
 use myevents_core::observe::Observer;
-use myevents_core::ports::{
-    DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetters, EventListener, PageOf, StartFrom,
-};
+use myevents_core::ports::{DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetters, EventListener, PageOf};
 use myevents_core::{Error, Result};
 use tokio::runtime::Handle;
 
@@ -53,7 +51,7 @@ impl BrokerTools for KafkaBroker {
                 let (group, handle) = (group.clone(), handle.clone());
                 let declared = blocking("declare group", move || {
                     topology.group_there(&handle, &group)?;
-                    group::establish(&config, &group, StartFrom::Beginning, &|| false)
+                    group::begin_at_start(&config, &group)
                 });
                 match declared.await {
                     Ok(()) => return,

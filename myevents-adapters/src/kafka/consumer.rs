@@ -197,7 +197,8 @@ impl Membership {
         let consumer = Arc::new(consumer);
         // Set once, as the context is new.
         let _ = consumer.context().consumer.set(Arc::downgrade(&consumer));
-        if !group::is_known(&consumer, config)? {
+        // One that begins at the beginning does so without being told, and one joining of the group is enough.
+        if self.from != StartFrom::Beginning && !group::is_known(&consumer, config)? {
             group::establish(config, group, self.from, &|| !self.is_open())?;
         }
         let retry = config.retry_topic(group)?;
