@@ -33,6 +33,10 @@ const LIVED: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the end of a subscription waits for what was handed out: it stands before what nobody has.
 const HANDED_BACK_WITHIN: Duration = Duration::from_millis(500);
+/// How long a new consumer waits until the one of the lost connection is gone: what that one held stands before the rest.
+const OLD_GONE_WITHIN: Duration = Duration::from_millis(500);
+/// Between two looks for it.
+const LOOK: Duration = Duration::from_millis(10);
 /// A message that can't be read is met this many times more than the limit of our own queues lets it, without a wait.
 /// Where no limit takes it away, the waits come back after that.
 const BEYOND_THE_LIMIT: u32 = 20;
@@ -219,8 +223,16 @@ impl Subscribing {
         let config = &self.config;
         let group = &self.wanted.group;
         let queue = config.queue_of(group);
-        let found = topology::group(live, config, group, &self.wanted.names).await?;
-        if found.consumers > 0 && self.standing.is_some() {
+        let mut found = topology::group(live, config, group, &self.wanted.names).await?;
+        if self.standing.is_none() {
+            // Those of other processes don't go; ours was the only one where order is promised.
+            let until = Instant::now() + OLD_GONE_WITHIN;
+            while found.consumers > 0 && Instant::now() < until {
+                sleep(LOOK).await;
+                let looked = topology::look(live, config, &queue).await?;
+                found = looked.unwrap_or(found);
+            }
+        } else if found.consumers > 0 {
             tracing::warn!(
                 queue,
                 consumers = found.consumers,
@@ -327,16 +339,17 @@ impl Subscribing {
         let all_here = self.permits.available_permits() >= self.prefetch.into();
         let channel = channel.clone();
         let ending = async move {
-            if all_here {
-                // The broker takes back what is left, all at once.
-                return channel.close(200, "OK".into()).await;
-            }
             let options = BasicNackOptions {
                 requeue: true,
                 ..BasicNackOptions::default()
             };
             for tag in tags {
                 channel.basic_nack(tag, options).await?;
+            }
+            // Its answer comes after they are back. A closed channel would be answered before its deliveries are.
+            channel.basic_qos(1, BasicQosOptions::default()).await?;
+            if all_here {
+                return channel.close(200, "OK".into()).await;
             }
             Ok(())
         };

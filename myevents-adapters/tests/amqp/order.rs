@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::beside::wanting;
+use crate::beside::{Beside, wanting};
 use crate::common::{config, eventually};
 
 const GROUP: &str = "ordered";
@@ -98,6 +98,10 @@ pub(crate) async fn order_holds_through_stops_and_kills(port: u16) {
     let mut through = config(proxy.address().port(), QueueType::Quorum);
     through.exchange.clone_from(&direct.exchange);
     through.queue.clone_from(&direct.queue);
+    let (beside, queue) = (
+        Beside::new(port, &direct).await,
+        format!("{}.{GROUP}", direct.queue),
+    );
     let publisher = AmqpBroker::connect(direct).unwrap();
     let listener = publisher.listener();
     drop(
@@ -140,6 +144,11 @@ pub(crate) async fn order_holds_through_stops_and_kills(port: u16) {
             running.abort();
             let _aborted = running.await;
             drop(broker);
+            // A process takes longer to start than RabbitMQ to notice that one is gone.
+            eventually("the end of the killed consumer", || async {
+                beside.consumers(&queue).await == 0
+            })
+            .await;
             proxy.accept_again().await.unwrap();
             kills += 1;
         }
