@@ -199,7 +199,9 @@ impl Membership {
         let _ = consumer.context().consumer.set(Arc::downgrade(&consumer));
         // One that begins at the beginning does so without being told, and one joining of the group is enough.
         if self.from != StartFrom::Beginning && !group::is_known(&consumer, config)? {
-            group::establish(config, group, self.from, &|| !self.is_open())?;
+            self.topology
+                .beginnings
+                .establish(config, group, self.from, &|| !self.is_open())?;
         }
         let retry = config.retry_topic(group)?;
         consumer
