@@ -11,7 +11,7 @@ use lapin::{Channel, Consumer, message};
 use myevents_core::ports::{IdSource, RandomIds, Subscription};
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,7 +36,7 @@ const HANDED_BACK_WITHIN: Duration = Duration::from_millis(500);
 /// How long a new consumer waits until the one of the lost connection is gone: what that one held stands before the rest.
 const OLD_GONE_WITHIN: Duration = Duration::from_millis(500);
 /// Between two looks for it.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(25);
 /// A message that can't be read is met this many times more than the limit of our own queues lets it, without a wait.
 /// Where no limit takes it away, the waits come back after that.
 const BEYOND_THE_LIMIT: u32 = 20;
@@ -114,7 +114,8 @@ impl Subscribing {
             drop(self.shelf.clear());
             if is_unreadable(&lost) && self.carefully(&lost) {
                 self.link.at_once();
-                if stop.run_until_cancelled(self.link.lost(&live)).await.is_none() {
+                let lost = timeout(PATIENCE, self.link.lost(&live));
+                if stop.run_until_cancelled(lost).await.is_none() {
                     break;
                 }
                 continue;
@@ -215,7 +216,8 @@ impl Subscribing {
             }
         }
         drop(permit);
-        self.end(&channel, consumer, given_back, returned).await;
+        self.end((live, &origin), &channel, consumer, given_back, returned)
+            .await;
         Ok(())
     }
 
@@ -225,12 +227,9 @@ impl Subscribing {
         let queue = config.queue_of(group);
         let mut found = topology::group(live, config, group, &self.wanted.names).await?;
         if self.standing.is_none() {
-            // Those of other processes don't go; ours was the only one where order is promised.
-            let until = Instant::now() + OLD_GONE_WITHIN;
-            while found.consumers > 0 && Instant::now() < until {
-                sleep(LOOK).await;
-                let looked = topology::look(live, config, &queue).await?;
-                found = looked.unwrap_or(found);
+            // While messages are taken one by one, only the unreadable one was out.
+            if found.consumers > 0 && self.unreadable < 2 {
+                found = self.without_old(live, &queue).await?;
             }
         } else if found.consumers > 0 {
             tracing::warn!(
@@ -243,6 +242,20 @@ impl Subscribing {
         let channel = topology::open(live, config).await?;
         let consumer = self.consumer(&channel, &queue).await?;
         Ok((channel, consumer, queue.into()))
+    }
+
+    /// Waits until nobody consumes from the queue: RabbitMQ counts a consumer until what it held is back. Those of other processes
+    /// don't go, so the wait is a short one; where order is promised there are none.
+    async fn without_old(&self, live: &Arc<Live>, queue: &str) -> Result<topology::Queue> {
+        let channel = topology::open(live, &self.config).await?;
+        let until = Instant::now() + OLD_GONE_WITHIN;
+        loop {
+            let found = topology::look_on(&channel, &self.config, queue).await?;
+            if found.consumers == 0 || Instant::now() >= until {
+                return Ok(found);
+            }
+            sleep(LOOK).await;
+        }
     }
 
     /// A consumer on this channel, with the bound of now.
@@ -300,6 +313,7 @@ impl Subscribing {
     /// work keeps the channel until it is settled.
     async fn end(
         &self,
+        (live, origin): (&Arc<Live>, &str),
         channel: &Channel,
         mut consumer: Consumer,
         given_back: Vec<GivenBack>,
@@ -337,24 +351,37 @@ impl Subscribing {
         drop(held);
         tags.sort_unstable();
         let all_here = self.permits.available_permits() >= self.prefetch.into();
-        let channel = channel.clone();
-        let ending = async move {
-            let options = BasicNackOptions {
-                requeue: true,
-                ..BasicNackOptions::default()
-            };
+        // One command where that can be: RabbitMQ keeps many in its own buffer, and drops that with the channel.
+        let tags = match tags.last() {
+            Some(last) if all_here => vec![*last],
+            _ => tags,
+        };
+        let options = BasicNackOptions {
+            requeue: true,
+            multiple: all_here,
+        };
+        let some = !tags.is_empty();
+        let giving = channel.clone();
+        let giving = async move {
             for tag in tags {
-                channel.basic_nack(tag, options).await?;
-            }
-            // Its answer comes after they are back. A closed channel would be answered before its deliveries are.
-            channel.basic_qos(1, BasicQosOptions::default()).await?;
-            if all_here {
-                return channel.close(200, "OK".into()).await;
+                giving.basic_nack(tag, options).await?;
             }
             Ok(())
         };
-        if let Err(error) = ask("unsubscribe", within, ending).await {
+        let given = match ask("unsubscribe", within, giving).await {
+            // The next consumer must not stand before what is on its way back.
+            Ok(()) if some && all_here => self.without_old(live, origin).await.map(drop),
+            given => given,
+        };
+        if let Err(error) = given {
             tracing::debug!(%error, "deliveries were not given back; the broker does it when the connection ends");
+        }
+        if all_here {
+            let closing = channel.clone();
+            let closing = async move { closing.close(200, "OK".into()).await };
+            if let Err(error) = ask("unsubscribe", within, closing).await {
+                tracing::debug!(%error, "a channel was not closed; it ends with its connection");
+            }
         }
     }
 }

@@ -82,7 +82,7 @@ impl ConsumerContext for Context {
         }
     }
 
-    /// A commit that failed is tried again with the next one: what is lost is only that a restart repeats more.
+    /// A commit that failed is tried again with the next one, while the partitions are ours: at worst a restart repeats more.
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
         let failed = match result {
             // Nothing had been settled since the last one.

@@ -1,4 +1,5 @@
-//! Where a consumer group that is new begins: fixed before it reads, so that a crash before its first commit skips nothing.
+//! Where a consumer group that is new begins. Anywhere but at the beginning this is fixed before it reads, so that a crash before
+//! its first commit skips nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use myevents_core::contract::{Envelope, MessageId, MessageName};
 use myevents_core::ports::{DeadLetters as _, Delivery, DeliveryStream, EventEmitter, EventListener as _};
 
 use crate::beside::wanting;
-use crate::common::{config, eventually};
+use crate::common::{eventually, patient};
 
 const NAME: &str = "event.created";
 const SOUND: usize = 55;
@@ -118,7 +118,7 @@ async fn within_a_minute(stream: &mut DeliveryStream) -> Delivery {
 }
 
 pub(crate) async fn a_message_that_cannot_be_read_stops_nothing(port: u16) {
-    let mut settings = config(port, QueueType::Quorum);
+    let mut settings = patient(port, QueueType::Quorum);
     settings.delivery_limit = 100;
     let exchange = settings.exchange.clone();
     let broker = AmqpBroker::connect(settings).unwrap();

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::beside::{Beside, wanting};
-use crate::common::{config, eventually};
+use crate::common::{eventually, patient};
 
 const GROUP: &str = "ordered";
 const NAME: MessageName = MessageName::from_static("event.created");
@@ -94,8 +94,8 @@ pub(crate) async fn order_holds_through_stops_and_kills(port: u16) {
     let proxy = FaultProxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         .await
         .unwrap();
-    let direct = config(port, QueueType::Quorum);
-    let mut through = config(proxy.address().port(), QueueType::Quorum);
+    let direct = patient(port, QueueType::Quorum);
+    let mut through = patient(proxy.address().port(), QueueType::Quorum);
     through.exchange.clone_from(&direct.exchange);
     through.queue.clone_from(&direct.queue);
     let (beside, queue) = (

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,6 +99,7 @@ pub(crate) async fn consume(
         .options(DispatchOptions {
             prefetch: 32,
             concurrency: 4,
+            from: start(&*listener),
             ..DispatchOptions::default()
         })
         .build()
@@ -132,83 +133,99 @@ async fn note(store: &SqliteStore, envelope: Envelope, context: &Context) -> Res
     noting.await.map(drop)
 }
 
-/// Publishes, kills consumers `per_point` times at each point, lets one finish, and counts. `child` is the test that is a consumer
-/// when it is called with [`STORE`] and `environment`.
-#[allow(clippy::print_stdout, reason = "what was killed and counted is shown")]
-pub(crate) async fn killed_at_each_point(
-    broker: &str,
-    listener: Arc<dyn EventListener>,
-    emitter: Arc<dyn EventEmitter>,
-    child: &'static str,
-    environment: Vec<(&'static str, String)>,
-    per_point: usize,
-) {
-    // The group is there before the first message.
-    let wanted = Subscription {
-        group: GROUP.to_owned(),
-        names: vec![NAME],
-        prefetch: 1,
-        from: StartFrom::Now,
-    };
-    drop(listener.subscribe(wanted).await.expect("the group can be made"));
-    listener.close().await.expect("the listener closes");
-    let sent = messages();
-    for result in emitter.emit(&sent).await {
-        result.expect("the broker takes the message");
-    }
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("consumer.db");
-    let mut kills = 0;
-    for round in 0..per_point {
-        for point in POINTS {
-            let at = format!("{point}:{}", 1 + 3 * round);
-            let status = run_child(child, &path, &environment, Some(at.clone())).await;
-            assert_eq!(status.signal(), Some(ABORTED), "{at}: {status}");
-            kills += 1;
-        }
-    }
-    let status = run_child(child, &path, &environment, None).await;
-    assert!(status.success(), "the last consumer: {status}");
-    let effects = effects(&open(&path)).await;
-    let mut per_key: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (message, key) in &effects {
-        per_key.entry(key).or_default().push(message);
-    }
-    let mut expected: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for message in &sent {
-        expected
-            .entry(message.key())
-            .or_default()
-            .push(message.id().as_str());
-    }
-    assert_eq!(per_key, expected, "each message once, and each key in its order");
-    println!(
-        "{broker}: {kills} consumers killed at {} points, {} messages handled once each, each key in its order",
-        POINTS.len(),
-        effects.len()
-    );
+/// How a broker's consumers are killed.
+pub(crate) struct Kills {
+    /// For people.
+    pub(crate) broker: &'static str,
+    /// The test that is a consumer when it is called with [`STORE`] and `environment`.
+    pub(crate) child: &'static str,
+    pub(crate) environment: Vec<(&'static str, String)>,
+    pub(crate) per_point: usize,
 }
 
-async fn run_child(
-    child: &'static str,
-    path: &Path,
-    environment: &[(&'static str, String)],
-    crash_at: Option<String>,
-) -> std::process::ExitStatus {
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", child, "--nocapture"]).env(STORE, path);
-    command.envs(environment.iter().map(|(name, value)| (*name, value)));
-    if let Some(at) = crash_at {
-        command.env(crash::ENVIRONMENT, at);
-    }
-    let running = tokio::task::spawn_blocking(move || command.output());
-    let output = running.await.expect("a task that waits").expect("the child runs");
-    if !output.status.success() && output.status.signal() != Some(ABORTED) {
-        panic!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
+impl Kills {
+    /// Publishes, kills consumers at each point, lets one finish, and counts. `noticed` waits until the broker knows of a kill.
+    #[allow(clippy::print_stdout, reason = "what was killed and counted is shown")]
+    pub(crate) async fn at_each_point<F: Future<Output = ()>>(
+        &self,
+        listener: Arc<dyn EventListener>,
+        emitter: Arc<dyn EventEmitter>,
+        noticed: impl Fn() -> F,
+    ) {
+        // The group is there before the first message.
+        let from = start(&*listener);
+        let wanted = Subscription {
+            group: GROUP.to_owned(),
+            names: vec![NAME],
+            prefetch: 1,
+            from,
+        };
+        drop(listener.subscribe(wanted).await.expect("the group can be made"));
+        listener.close().await.expect("the listener closes");
+        let sent = messages();
+        for result in emitter.emit(&sent).await {
+            result.expect("the broker takes the message");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("consumer.db");
+        let mut kills = 0;
+        for round in 0..self.per_point {
+            for point in POINTS {
+                let at = format!("{point}:{}", 1 + 3 * round);
+                let ended = self.consumer(&path, Some(&at)).await;
+                assert_eq!(ended.status.signal(), Some(ABORTED), "{at}: {}", said(&ended));
+                noticed().await;
+                kills += 1;
+            }
+        }
+        let ended = self.consumer(&path, None).await;
+        assert!(ended.status.success(), "the last consumer: {}", said(&ended));
+        let effects = effects(&open(&path)).await;
+        let mut per_key: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (message, key) in &effects {
+            per_key.entry(key).or_default().push(message);
+        }
+        let mut expected: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for message in &sent {
+            expected
+                .entry(message.key())
+                .or_default()
+                .push(message.id().as_str());
+        }
+        assert_eq!(per_key, expected, "each message once, and each key in its order");
+        println!(
+            "{}: {kills} consumers killed at {} points, {} messages handled once each, each key in its order",
+            self.broker,
+            POINTS.len(),
+            effects.len()
         );
     }
-    output.status
+
+    /// A consumer in a process of its own, until it ends.
+    async fn consumer(&self, path: &Path, crash_at: Option<&str>) -> Output {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command
+            .args(["--exact", self.child, "--nocapture"])
+            .env(STORE, path);
+        command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
+        if let Some(at) = crash_at {
+            command.env(crash::ENVIRONMENT, at);
+        }
+        let running = tokio::task::spawn_blocking(move || command.output());
+        running.await.expect("a task that waits").expect("the child runs")
+    }
+}
+
+fn said(ended: &Output) -> String {
+    let [out, err] = [&ended.stdout, &ended.stderr].map(|text| String::from_utf8_lossy(text));
+    format!("{}\n{out}{err}", ended.status)
+}
+
+/// A log is read from its beginning, so nothing hangs on when the group is made.
+fn start(listener: &dyn EventListener) -> StartFrom {
+    if listener.capabilities().replay {
+        StartFrom::Beginning
+    } else {
+        StartFrom::Now
+    }
 }

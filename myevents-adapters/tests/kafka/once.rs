@@ -21,7 +21,14 @@ async fn what_a_killed_consumer_left_is_handled_once() -> Result<()> {
     let environment = vec![(ADDRESS, kafka.address().to_owned()), (TOPIC, topic)];
     let child = "once::a_consumer_that_is_killed";
     let (listener, emitter) = (Arc::new(broker.listener()), Arc::new(broker.emitter()?));
-    killed::killed_at_each_point("Kafka", listener, emitter, child, environment, 1).await;
+    let kills = killed::Kills {
+        broker: "Kafka",
+        child,
+        environment,
+        per_point: 1,
+    };
+    // The group itself waits until the session of the killed one is over.
+    kills.at_each_point(listener, emitter, || async {}).await;
     Ok(())
 }
 

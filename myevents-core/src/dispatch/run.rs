@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,9 @@ use crate::ports::{
     BrokerCapabilities, Clock, DeadLetters, Delivery, DeliveryStream, EventListener, MessageOrder,
     Subscription,
 };
+
+/// How long a stop waits for the broker to take back what was not begun.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// Hands the messages of one consumer group to their handlers.
 #[derive(Debug)]
@@ -280,8 +284,14 @@ impl Workers {
             self.run.deadline.cancel();
             self.tasks.shutdown().await;
         }
-        for (_, held) in std::mem::take(&mut self.left) {
-            held.give_back(Duration::ZERO).await;
+        // Asked in this order; what a broker does not take in time is dropped, and comes again when its hold ends.
+        let left = std::mem::take(&mut self.left).into_values();
+        let giving_back = join_all(left.map(|held| held.give_back(Duration::ZERO)));
+        if tokio::time::timeout(GIVEN_BACK_WITHIN, giving_back)
+            .await
+            .is_err()
+        {
+            tracing::warn!("the broker did not take back all that was not handled; it comes again later");
         }
     }
 }

@@ -37,6 +37,9 @@ impl Settlement for Slip {
     }
 
     async fn nack(self: Box<Self>, _delay: Duration) -> Result<()> {
+        if self.0 == "unanswered" {
+            std::future::pending::<()>().await;
+        }
         self.1.lock().push(format!("{} given back", self.0));
         Ok(())
     }
@@ -145,6 +148,14 @@ async fn what_waits_goes_back_after_its_predecessor_and_in_order() {
     ];
     assert_eq!(told, expected);
     assert_eq!(took.as_secs(), 4, "the handler at work is waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_does_not_answer_holds_up_neither_the_others_nor_the_end() {
+    let messages = [("slow", "key"), ("unanswered", "key"), ("third", "key")];
+    let (told, took) = stopped(&messages).await;
+    assert_eq!(told, ["unsubscribed", "slow given back", "third given back"]);
+    assert_eq!(took.as_secs(), 4 + 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -120,6 +120,8 @@ pub(super) async fn half_open(fixture: &dyn BrokerFixture) -> CaseResult {
     // From here on whoever dials is the consumer: its old connection is reset only after that, by `resume`.
     first.close().await?;
     drop(first);
+    // Whatever is still to be settled or asked is over by then.
+    tokio::time::sleep(fixture.times().quiet).await;
     let before = network.accepted();
     network.stall();
     let stalled = tokio::time::Instant::now();
