@@ -225,11 +225,11 @@ impl Subscribing {
         let config = &self.config;
         let group = &self.wanted.group;
         let queue = config.queue_of(group);
-        let mut found = topology::group(live, config, group, &self.wanted.names).await?;
+        let found = topology::group(live, config, group, &self.wanted.names).await?;
         if self.standing.is_none() {
             // While messages are taken one by one, only the unreadable one was out.
             if found.consumers > 0 && self.unreadable < 2 {
-                found = self.without_old(live, &queue).await?;
+                self.without_old(live, &queue).await?;
             }
         } else if found.consumers > 0 {
             tracing::warn!(
@@ -246,13 +246,13 @@ impl Subscribing {
 
     /// Waits until nobody consumes from the queue: RabbitMQ counts a consumer until what it held is back. Those of other processes
     /// don't go, so the wait is a short one; where order is promised there are none.
-    async fn without_old(&self, live: &Arc<Live>, queue: &str) -> Result<topology::Queue> {
+    async fn without_old(&self, live: &Arc<Live>, queue: &str) -> Result<()> {
         let channel = topology::open(live, &self.config).await?;
         let until = Instant::now() + OLD_GONE_WITHIN;
         loop {
             let found = topology::look_on(&channel, &self.config, queue).await?;
             if found.consumers == 0 || Instant::now() >= until {
-                return Ok(found);
+                return Ok(());
             }
             sleep(LOOK).await;
         }
@@ -350,38 +350,33 @@ impl Subscribing {
         tags.extend(held.iter().map(|held| held.tag));
         drop(held);
         tags.sort_unstable();
-        let all_here = self.permits.available_permits() >= self.prefetch.into();
-        // One command where that can be: RabbitMQ keeps many in its own buffer, and drops that with the channel.
-        let tags = match tags.last() {
-            Some(last) if all_here => vec![*last],
-            _ => tags,
-        };
-        let options = BasicNackOptions {
-            requeue: true,
-            multiple: all_here,
-        };
-        let some = !tags.is_empty();
+        let (all_here, some) = (
+            self.permits.available_permits() >= self.prefetch.into(),
+            !tags.is_empty(),
+        );
         let giving = channel.clone();
         let giving = async move {
+            if all_here {
+                // The broker takes them back in their order when a channel ends. Given back by one command it forgets the order
+                // of more than 32, and of more commands than that it drops the rest with the channel (3.10.8, quorum queues).
+                return giving.close(200, "OK".into()).await;
+            }
+            let options = BasicNackOptions {
+                requeue: true,
+                ..BasicNackOptions::default()
+            };
             for tag in tags {
                 giving.basic_nack(tag, options).await?;
             }
             Ok(())
         };
         let given = match ask("unsubscribe", within, giving).await {
-            // The next consumer must not stand before what is on its way back.
-            Ok(()) if some && all_here => self.without_old(live, origin).await.map(drop),
+            // It answers before they are back, and the next consumer must not stand before them.
+            Ok(()) if some && all_here => self.without_old(live, origin).await,
             given => given,
         };
         if let Err(error) = given {
             tracing::debug!(%error, "deliveries were not given back; the broker does it when the connection ends");
-        }
-        if all_here {
-            let closing = channel.clone();
-            let closing = async move { closing.close(200, "OK".into()).await };
-            if let Err(error) = ask("unsubscribe", within, closing).await {
-                tracing::debug!(%error, "a channel was not closed; it ends with its connection");
-            }
         }
     }
 }
