@@ -183,7 +183,7 @@ fn table(reports: &Reports) -> Result<String> {
     }
     table.push_str("\n✓ holds; – does not apply, see below; empty: not run there.\n\n");
     for ((id, reason), heads) in &reasons {
-        writeln!(table, "* {id}, {}: {reason}.", heads.join(", "))?;
+        writeln!(table, "* {id}, {}: {reason}.", heads.join("; "))?;
     }
     Ok(table)
 }
