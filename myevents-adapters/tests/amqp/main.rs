@@ -14,13 +14,6 @@ mod once;
 mod order;
 mod wire;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tmp_order() {
-    let server = common::server("tmp").await.unwrap();
-    order::order_holds_through_stops_and_kills(server.port()).await;
-    once::what_a_killed_consumer_left_is_handled_once(server.port()).await;
-}
-
 /// One broker for all that leaves it as it is: its start takes longer than the tests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_are_what_both_sides_expect() {
