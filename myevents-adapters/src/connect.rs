@@ -242,7 +242,7 @@ pub async fn broker(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Res
             })
         }
         "amqp" => amqp(options),
-        "kafka" => kafka(options).await,
+        "kafka" => kafka(options, observer).await,
         "sqs" if options.sqs.topic.is_empty() => sqs(options).await,
         "sqs" => sns(options).await,
         kind => Err(unknown("open broker", kind)),
@@ -302,7 +302,7 @@ fn amqp(_options: &BrokerOptions) -> Result<OpenBroker> {
 use crate::kafka::connect::open as kafka;
 
 #[cfg(not(feature = "kafka"))]
-async fn kafka(_options: &BrokerOptions) -> Result<OpenBroker> {
+async fn kafka(_options: &BrokerOptions, _observer: Arc<dyn Observer>) -> Result<OpenBroker> {
     Err(not_built("open broker", "kafka"))
 }
 

@@ -3,6 +3,7 @@
 #[path = "kafka/common.rs"]
 mod common;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -10,14 +11,18 @@ use common::{Fixture, Kafka};
 use myevents_core::testkit::SuiteReport;
 use myevents_core::testkit::broker::{run_broker_cases, run_broker_suite};
 
+/// Where the table of `docs/backends.md` is made from: `cargo xtask suites`.
+const REPORTS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/suite");
+
 #[allow(
     clippy::print_stdout,
     reason = "the report says what does not apply and how many repeats there were"
 )]
-fn passed(report: SuiteReport) {
+fn passed(report: SuiteReport) -> SuiteReport {
     println!("{report}");
-    if let Err(failure) = report.into_result() {
-        panic!("{failure}");
+    match report.into_result() {
+        Ok(report) => report,
+        Err(failure) => panic!("{failure}"),
     }
 }
 
@@ -36,12 +41,13 @@ async fn kafka_passes_the_suite() -> Result<()> {
         passed(run_broker_cases(&few, &ids).await);
         return Ok(());
     }
-    passed(run_broker_suite(&few).await);
+    let whole = passed(run_broker_suite(&few).await);
     // Every one of 50 competing consumers needs a partition.
     let many = Fixture {
         kafka,
         partitions: 60,
     };
-    passed(run_broker_cases(&many, &["C02"]).await);
+    let competing = passed(run_broker_cases(&many, &["C02"]).await);
+    whole.with(competing).save(Path::new(REPORTS), "kafka")?;
     Ok(())
 }

@@ -4,10 +4,15 @@
 #[path = "sqs/common.rs"]
 mod common;
 
+use std::path::Path;
+
 use common::Queues;
 use myevents_core::testkit::SuiteReport;
 use myevents_core::testkit::broker::{run_broker_cases, run_broker_suite};
 use myevents_servers::Kind;
+
+/// Where the table of `docs/backends.md` is made from: `cargo xtask suites`.
+const REPORTS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/suite");
 
 #[allow(
     clippy::print_stdout,
@@ -36,6 +41,12 @@ async fn run(test: &'static str, kind: Kind, end: &'static str, cases: Option<&[
         Some(cases) => run_broker_cases(&queues, cases).await,
         None => run_broker_suite(&queues).await,
     };
+    if chosen.is_none() {
+        let service = if kind == Kind::Sns { "sns" } else { "sqs" };
+        let queues = if end.is_empty() { "standard" } else { "fifo" };
+        let column = format!("{service}-{queues}");
+        report.save(Path::new(REPORTS), &column).unwrap();
+    }
     passed(test, report);
 }
 

@@ -44,6 +44,7 @@ pub struct PrometheusObserver {
     ignored: IntCounterVec,
     retried: IntCounterVec,
     dead_lettered: IntCounterVec,
+    commit_failed: IntCounterVec,
     desk_batch: Histogram,
     outbox_rows: IntGaugeVec,
     outbox_age: IntGaugeVec,
@@ -196,6 +197,12 @@ impl PrometheusObserver {
                 "Messages a consumer gave up on",
                 &["consumer", "name"],
             )?,
+            commit_failed: counters(
+                registry,
+                "myevents_commits_failed_total",
+                "Commits of a consumer's place that the broker did not take",
+                &["consumer"],
+            )?,
             desk_batch: histogram(
                 registry,
                 "myevents_desk_batch_size",
@@ -332,6 +339,9 @@ impl Observer for PrometheusObserver {
                 self.dead_lettered
                     .with_label_values(&[*consumer, name.as_str()])
                     .inc();
+            }
+            Observation::CommitFailed { consumer } => {
+                self.commit_failed.with_label_values(&[*consumer]).inc()
             }
             Observation::Outbox { service, depth, now } => self.show_outbox(service, *depth, now.0),
             Observation::CounterDrift { drift } => self.drift.set(*drift),

@@ -93,6 +93,12 @@ pub enum Observation<'a> {
         /// Its name.
         name: &'a MessageName,
     },
+    /// The broker did not take note of how far a consumer has come: it goes on, and what it handled since the last success
+    /// comes again if it ends.
+    CommitFailed {
+        /// The consumer group.
+        consumer: &'a str,
+    },
     /// How much waits in the outbox now.
     Outbox {
         /// The service the outbox belongs to.

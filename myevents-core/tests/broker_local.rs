@@ -1,11 +1,15 @@
 //! The broker suite on `local`, and on `local` behind each wrapper.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use myevents_core::layer::{Chaos, FaultRates, Layered, Retry, RetryPolicy, Timeout};
 use myevents_core::testkit::SuiteReport;
 use myevents_core::testkit::broker::{LocalFixture, WrappedFixture, run_broker_cases, run_broker_suite};
+
+/// Where the table of `docs/backends.md` is made from: `cargo xtask suites`.
+const REPORTS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/suite");
 
 #[allow(
     clippy::print_stdout,
@@ -29,7 +33,9 @@ fn hasty() -> Retry {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_local_broker_passes_the_suite() {
-    passed(run_broker_suite(&LocalFixture).await);
+    let report = run_broker_suite(&LocalFixture).await;
+    report.save(Path::new(REPORTS), "local").unwrap();
+    passed(report);
 }
 
 #[tokio::test(start_paused = true)]

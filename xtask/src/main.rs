@@ -16,6 +16,7 @@ mod run;
 mod servers;
 mod shell;
 mod skips;
+mod suites;
 mod test;
 mod tools;
 
@@ -46,6 +47,8 @@ enum Command {
     Deploy(deploy::Deploy),
     /// Measure: the micro-benchmarks and the table of figures.
     Bench(bench::Bench),
+    /// Compare the table of cases by broker in the docs with what the suites found, or write it.
+    Suites(suites::Suites),
     /// Put load on a running service and check afterwards that nothing was lost, doubled or oversold.
     Loadtest(loadtest::Loadtest),
 }
@@ -59,6 +62,7 @@ fn main() -> Result<()> {
         Command::Page(page) => page.run(),
         Command::Deploy(deploy) => deploy.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Suites(suites) => suites.run(),
         Command::Loadtest(loadtest) => loadtest.run(),
     }
 }

@@ -13,6 +13,7 @@ use crate::page;
 use crate::servers::Servers;
 use crate::shell;
 use crate::skips;
+use crate::suites;
 use crate::tools;
 
 /// Run every test that can run on this machine, then say what was skipped and why.
@@ -54,6 +55,10 @@ impl Test {
     pub(crate) fn run(self) -> Result<()> {
         let start = Instant::now();
         let skipped = skips::fresh();
+        let whole = self.packages.is_empty() && self.rest.is_empty();
+        if whole {
+            suites::forget()?;
+        }
         if self.packages.is_empty() || self.packages.iter().any(|package| package == "myevents") {
             // Before the program is built, which embeds it.
             page::ensure_built()?;
@@ -102,10 +107,16 @@ impl Test {
             start.elapsed().as_secs_f64()
         );
         // Last, as they take the program that the tests have built.
-        let whole = self.packages.is_empty() && self.rest.is_empty() && !self.release;
-        let deployed = if whole { deploy::test() } else { Ok(()) };
+        let deployed = if whole && !self.release {
+            deploy::test()
+        } else {
+            Ok(())
+        };
         outcome?;
         deployed?;
+        if whole {
+            suites::compare()?;
+        }
         if tally.passed == 0 {
             bail!("no test ran");
         }

@@ -93,6 +93,13 @@ pub(super) fn fault(operation: &'static str, source: lapin::Error) -> Error {
     Error::new(kind, operation, message).caused_by(source)
 }
 
+/// Whether the client ended the connection because it could not read what came.
+pub(super) fn is_unreadable(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    let client = source.and_then(|source| source.downcast_ref::<lapin::Error>());
+    client.is_some_and(|client| matches!(client.kind(), lapin::ErrorKind::ParsingError(_)))
+}
+
 /// A message whose frames did not all leave: the broker can't have it.
 pub(super) fn not_sent(source: lapin::Error) -> Error {
     let (kind, message) = meaning(source.kind());

@@ -53,6 +53,7 @@ struct Shared {
     origin: Origin,
     state: watch::Sender<State>,
     doubt: Notify,
+    hurry: Notify,
     stop: CancellationToken,
 }
 
@@ -88,6 +89,7 @@ impl Link {
                 origin,
                 state: watch::Sender::new(State::Starting),
                 doubt: Notify::new(),
+                hurry: Notify::new(),
                 stop: stop.clone(),
             }),
             begun: AtomicBool::new(false),
@@ -151,6 +153,23 @@ impl Link {
     /// Somebody had an error: the connection is looked at now and not later.
     pub(super) fn doubt(&self) {
         self.shared.doubt.notify_one();
+    }
+
+    /// The connection is lost, and why is known: it is looked at now, and dialled again without a wait.
+    pub(super) fn at_once(&self) {
+        self.shared.hurry.notify_one();
+        self.shared.doubt.notify_one();
+    }
+
+    /// Waits until this connection is known to be lost, or this was closed.
+    pub(super) async fn lost(&self, live: &Live) {
+        let mut state = self.shared.state.subscribe();
+        let gone = state.wait_for(|state| match state {
+            State::Up(now) | State::Blocked(now) => now.number != live.number,
+            State::Starting | State::Away(_) | State::Closed => true,
+        });
+        // An error means that we are gone, which is as good.
+        let _ = gone.await;
     }
 
     /// Whether the broker answers now, and takes messages.
@@ -232,8 +251,13 @@ impl Shared {
                 }
             }
             let delay = delays.next().unwrap_or(most);
-            if !std::mem::take(&mut at_once) && self.stop.run_until_cancelled(sleep(delay)).await.is_none() {
-                return;
+            if std::mem::take(&mut at_once) {
+                continue;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.hurry.notified() => {}
+                () = sleep(delay) => {}
             }
         }
     }

@@ -1,8 +1,10 @@
 //! `KafkaConfig`: where the cluster is, how topics are named, and what clients are made with.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use myevents_core::observe::{NoObserver, Observer};
 use myevents_core::{Error, ErrorKind, Result};
 use rdkafka::ClientConfig;
 
@@ -36,6 +38,8 @@ pub struct KafkaConfig {
     pub request_timeout: Duration,
     /// How long closing waits: for open publishes, and for deliveries that are handed out.
     pub close_timeout: Duration,
+    /// Who is told of commits that failed.
+    pub observer: Arc<dyn Observer>,
 }
 
 impl fmt::Debug for KafkaConfig {
@@ -73,6 +77,7 @@ impl KafkaConfig {
             delivery_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
+            observer: Arc::new(NoObserver),
         }
     }
 

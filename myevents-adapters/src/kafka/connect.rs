@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use myevents_core::contract::MessageName;
-use myevents_core::ports::{
-    DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetters, EventListener, PageOf, StartFrom,
-};
+use myevents_core::observe::Observer;
+use myevents_core::ports::{DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetters, EventListener, PageOf};
 use myevents_core::{Error, Result};
 use tokio::runtime::Handle;
 
 use super::client::blocking;
+use super::group;
 use super::{KafkaBroker, KafkaConfig};
 use crate::connect::{BrokerOptions, BrokerTools, OpenBroker, Replay};
 
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// `Config` for settings that can't be.
 #[allow(clippy::unused_async, reason = "brokers are opened asynchronously")]
-pub(crate) async fn open(options: &BrokerOptions) -> Result<OpenBroker> {
+pub(crate) async fn open(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Result<OpenBroker> {
     let kafka = &options.kafka;
     let mut config = KafkaConfig::new(&kafka.brokers);
     config.topic.clone_from(&kafka.topic);
@@ -31,6 +31,7 @@ pub(crate) async fn open(options: &BrokerOptions) -> Result<OpenBroker> {
     config.legacy_names = options.legacy_names;
     config.max_message_bytes = options.max_message_bytes;
     config.own_group = Some((options.service.clone(), kafka.group.clone()));
+    config.observer = observer;
     let broker = KafkaBroker::new(config)?;
     Ok(OpenBroker {
         emitter: Arc::new(broker.emitter()?),
@@ -50,9 +51,7 @@ impl BrokerTools for KafkaBroker {
                 let (group, handle) = (group.clone(), handle.clone());
                 let declared = blocking("declare group", move || {
                     topology.group_there(&handle, &group)?;
-                    topology
-                        .beginnings
-                        .establish(&config, &group, StartFrom::Beginning, &|| false)
+                    group::begin_at_start(&config, &group)
                 });
                 match declared.await {
                     Ok(()) => return,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::{ClientContext, TopicPartitionList};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -18,6 +18,7 @@ use super::hands::{Hands, Phase};
 use super::topology::Topology;
 use super::{client, error, group};
 use myevents_core::Result;
+use myevents_core::observe::{Observation, Observer};
 use myevents_core::ports::{Clock as _, StartFrom, SystemClock};
 
 /// Bounds how late a settled offset is handed on, and how late an end is noticed.
@@ -28,14 +29,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What rebalances act on.
 pub(super) struct Context {
     hands: Arc<Hands>,
+    observer: Arc<dyn Observer>,
     /// The consumer itself, whose partitions' queues are taken apart as they come.
     consumer: OnceLock<Weak<BaseConsumer<Self>>>,
 }
 
 impl Context {
-    pub(super) fn new(hands: Arc<Hands>) -> Self {
+    pub(super) fn new(hands: Arc<Hands>, observer: Arc<dyn Observer>) -> Self {
         Self {
             hands,
+            observer,
             consumer: OnceLock::new(),
         }
     }
@@ -76,6 +79,25 @@ impl ConsumerContext for Context {
                 }
             }
             Rebalance::Error(error) => tracing::warn!(group = self.hands.group, %error, "rebalance"),
+        }
+    }
+
+    /// A commit that failed is tried again with the next one, while the partitions are ours: at worst a restart repeats more.
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let failed = match result {
+            // Nothing had been settled since the last one.
+            Err(KafkaError::ConsumerCommit(Code::NoOffset)) => return,
+            Err(error) => Some(error),
+            Ok(()) => offsets
+                .elements()
+                .into_iter()
+                .find_map(|element| element.error().err()),
+        };
+        if let Some(error) = failed {
+            let group = self.hands.group.as_str();
+            tracing::warn!(group, partitions = ?names(offsets), %error, "what was handled could not be committed; it is tried again");
+            self.observer
+                .observe(&Observation::CommitFailed { consumer: group });
         }
     }
 }
@@ -168,14 +190,15 @@ impl Membership {
         let (config, group) = (&self.config, &self.hands.group);
         self.topology.group_there(&self.handle, group)?;
         let settings = config.consumer(config.consumer_group(group));
-        let context = Context::new(Arc::clone(&self.hands));
+        let context = Context::new(Arc::clone(&self.hands), Arc::clone(&config.observer));
         let consumer: BaseConsumer<Context> = settings
             .create_with_context(context)
             .map_err(|error| error::call("open kafka", error))?;
         let consumer = Arc::new(consumer);
         // Set once, as the context is new.
         let _ = consumer.context().consumer.set(Arc::downgrade(&consumer));
-        if !group::is_known(&consumer, config)? {
+        // One that begins at the beginning does so without being told, and one joining of the group is enough.
+        if self.from != StartFrom::Beginning && !group::is_known(&consumer, config)? {
             self.topology
                 .beginnings
                 .establish(config, group, self.from, &|| !self.is_open())?;
@@ -219,5 +242,36 @@ impl Membership {
                 _ => return Ended::Told,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Commits(AtomicU32);
+
+    impl Observer for Commits {
+        fn observe(&self, observation: &Observation<'_>) {
+            if matches!(observation, Observation::CommitFailed { consumer: "group" }) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    #[test]
+    fn a_commit_that_failed_is_told_and_one_of_nothing_is_not() {
+        let commits = Arc::new(Commits::default());
+        let hands = Hands::new("group".into(), Vec::new(), 1, None);
+        let context = Context::new(hands, Arc::<Commits>::clone(&commits));
+        let offsets = TopicPartitionList::new();
+        context.commit_callback(Ok(()), &offsets);
+        context.commit_callback(Err(KafkaError::ConsumerCommit(Code::NoOffset)), &offsets);
+        assert_eq!(commits.0.load(Ordering::SeqCst), 0);
+        context.commit_callback(Err(KafkaError::ConsumerCommit(Code::UnknownMemberId)), &offsets);
+        assert_eq!(commits.0.load(Ordering::SeqCst), 1);
     }
 }

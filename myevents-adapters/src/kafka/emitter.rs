@@ -197,7 +197,13 @@ impl<C: ClientContext + 'static> EventEmitter for KafkaEmitter<C> {
                 Err(error) => Err(error),
             }
         });
-        join_all(answers).await
+        let answers = join_all(answers).await;
+        let missing =
+            |answer: &Result<()>| matches!(answer, Err(error) if error.kind() == ErrorKind::Unroutable);
+        if let Some(topology) = self.topology.as_ref().filter(|_| answers.iter().any(missing)) {
+            topology.missed();
+        }
+        answers
     }
 
     async fn ping(&self) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Where a consumer group that is new begins: fixed before it reads, so that a crash before its first commit skips nothing.
+//! Where a consumer group that is new begins. Anywhere but at the beginning this is fixed before it reads, so that a crash before
+//! its first commit skips nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::client;
@@ -129,6 +130,33 @@ pub(super) fn is_known<C: ConsumerContext>(consumer: &BaseConsumer<C>, config: &
     let partitions = partitions(consumer, &config.topic, within)?;
     let missing = uncommitted(consumer, &config.topic, &partitions, within)?;
     Ok(missing.len() < partitions.len())
+}
+
+/// Makes a group known that nobody is a member of and that has committed nothing: it begins at the beginning. Joining it for that
+/// would keep the members waiting who come meanwhile. Blocks.
+///
+/// Should the group have read and left between the look and the commit, it reads the log once more: repeats, no loss.
+pub(super) fn begin_at_start(config: &KafkaConfig, group: &str) -> Result<()> {
+    let within = config.request_timeout;
+    let mut client = config.consumer(config.consumer_group(group));
+    client.set("enable.auto.commit", "false");
+    let outsider: BaseConsumer<client::Logs> = client
+        .create_with_context(client::Logs)
+        .map_err(|error| error::call("open kafka", error))?;
+    let topic = config.topic.as_str();
+    let all = partitions(&outsider, topic, within)?;
+    if uncommitted(&outsider, topic, &all, within)?.len() < all.len() {
+        return Ok(());
+    }
+    let begin = offsets(&outsider, topic, &all, StartFrom::Beginning, within)
+        .map_err(|error| error::call("read offsets", error))?;
+    match outsider.commit(&begin, CommitMode::Sync) {
+        // Members are there by now, and say for themselves where they begin.
+        Err(KafkaError::ConsumerCommit(
+            Code::UnknownMemberId | Code::IllegalGeneration | Code::RebalanceInProgress,
+        )) => Ok(()),
+        committed => committed.map_err(|error| error::call("make group known", error)),
+    }
 }
 
 /// The groups whose beginnings are being fixed, so that one process joins each but once: the second of two members

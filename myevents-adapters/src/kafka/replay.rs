@@ -163,7 +163,7 @@ impl Reading {
         let failed = |error| error::call("replay", error);
         let (config, within) = (&self.config, self.config.request_timeout);
         let name = format!("{}.replay", config.consumer_group(&self.hands.group));
-        let context = Context::new(Arc::clone(&self.hands));
+        let context = Context::new(Arc::clone(&self.hands), Arc::clone(&self.config.observer));
         let consumer: BaseConsumer<Context> = config
             .reader(&name)
             .create_with_context(context)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::types::RDKafkaRespErr;
@@ -44,7 +45,8 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Topology {
     config: Arc<KafkaConfig>,
-    events: OnceCell<()>,
+    /// Whether the topic of all messages was seen; another cell once it was missed.
+    events: Mutex<Arc<OnceCell<()>>>,
     /// Where its groups begin.
     pub(super) beginnings: Beginnings,
 }
@@ -53,7 +55,7 @@ impl Topology {
     pub(super) fn new(config: Arc<KafkaConfig>) -> Self {
         Self {
             config,
-            events: OnceCell::new(),
+            events: Mutex::default(),
             beginnings: Beginnings::default(),
         }
     }
@@ -66,14 +68,20 @@ impl Topology {
         }
     }
 
-    /// The topic of all messages is there. Looked up once; what goes on after that shows in the errors of publishes.
+    /// The topic of all messages is there. Looked up once, until [`missed`](Self::missed).
     pub(super) async fn events_there(&self) -> Result<()> {
-        let found = self.events.get_or_try_init(|| async {
+        let events = Arc::clone(&self.events.lock());
+        let found = events.get_or_try_init(|| async {
             let (config, topic) = (Arc::clone(&self.config), self.events_topic());
             let handle = Handle::current();
             blocking("open topic", move || ensure(&config, &handle, &[topic])).await
         });
         found.await.map(drop)
+    }
+
+    /// A publish did not find the topic of all messages: somebody deleted it. It is made anew before the next one.
+    pub(super) fn missed(&self) {
+        *self.events.lock() = Arc::default();
     }
 
     /// What a group reads is there: the topic of all messages and the group's own. Blocks.

@@ -74,6 +74,18 @@ impl Beside {
         published.await.unwrap();
     }
 
+    /// How many consume from a queue that is there.
+    pub(crate) async fn consumers(&self, queue: &str) -> u32 {
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let found = self
+            .channel
+            .queue_declare(queue.into(), passive, FieldTable::default());
+        found.await.unwrap().consumer_count()
+    }
+
     pub(crate) async fn get(&self, queue: &str) -> message::Delivery {
         for _ in 0..200 {
             let options = BasicGetOptions { no_ack: true };

@@ -6,7 +6,12 @@ mod broken;
 mod common;
 mod dead_letters;
 mod faults;
+mod foreign;
+#[path = "../common/once.rs"]
+mod killed;
 mod load;
+mod once;
+mod order;
 mod wire;
 
 /// One broker for all that leaves it as it is: its start takes longer than the tests.
@@ -25,4 +30,7 @@ async fn messages_are_what_both_sides_expect() {
     broken::what_amqp_cannot_carry_is_refused(port).await;
     dead_letters::are_kept_listed_sent_back_and_dropped(port).await;
     dead_letters::the_brokers_own_limit_loses_nothing(port).await;
+    foreign::a_message_that_cannot_be_read_stops_nothing(port).await;
+    order::order_holds_through_stops_and_kills(port).await;
+    once::what_a_killed_consumer_left_is_handled_once(port).await;
 }

@@ -66,6 +66,11 @@ impl Kafka {
         Ok(url.map(|address| Arc::new(Self { address, own: None })))
     }
 
+    /// One that is there, by its address.
+    pub(crate) fn at(address: String) -> Self {
+        Self { address, own: None }
+    }
+
     fn own(&self) -> &(parking_lot::Mutex<Server>, Arc<FaultProxy>) {
         self.own.as_ref().expect("faults are for a test's own Kafka")
     }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use myevents_adapters::kafka::rdkafka::admin::{AdminClient, AdminOptions};
+use myevents_adapters::kafka::rdkafka::client::DefaultClientContext;
 use myevents_adapters::kafka::rdkafka::producer::FutureProducer;
 use myevents_adapters::kafka::{KafkaBroker, KafkaConfig, KafkaEmitter};
 use myevents_core::ErrorKind;
 use myevents_core::contract::Envelope;
 use myevents_core::ports::{EventEmitter, EventListener as _};
 
-use crate::common::{Kafka, everything, message, next, number};
+use crate::common::{Kafka, eventually, everything, message, next, number};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_is_waited_for_and_order_kept() -> Result<()> {
@@ -121,5 +123,30 @@ async fn a_topic_that_is_not_there_is_an_error_in_time() -> Result<()> {
         "{:?}",
         started.elapsed()
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_was_deleted_is_made_anew() -> Result<()> {
+    let Some(kafka) = Kafka::shared("a_topic_that_was_deleted_is_made_anew").await? else {
+        return Ok(());
+    };
+    let config = kafka.config(2);
+    let topic = config.topic.clone();
+    let emitter = KafkaBroker::new(config)?.emitter()?;
+    emitter.emit(&[message("k", 0)]).await.remove(0)?;
+    let admin: AdminClient<DefaultClientContext> = kafka.client().create()?;
+    for deleted in admin.delete_topics(&[&topic], &AdminOptions::new()).await? {
+        assert!(deleted.is_ok(), "{deleted:?}");
+    }
+    // What was under way to the old topic is refused or unknown; the relay repeats it.
+    eventually("a publish to the new topic", || async {
+        emitter.emit(&[message("k", 1)]).await.remove(0).is_ok()
+    })
+    .await;
+    let metadata = admin
+        .inner()
+        .fetch_metadata(Some(&topic), Duration::from_secs(5))?;
+    assert_eq!(metadata.topics()[0].partitions().len(), 2, "as it is configured");
     Ok(())
 }

@@ -5,6 +5,9 @@ mod common;
 mod dead_letters;
 mod emitter;
 mod faults;
+#[path = "../common/once.rs"]
+mod killed;
+mod once;
 mod rebalance;
 mod replay;
 mod wire;

@@ -16,6 +16,8 @@ mod keyed;
 mod retry;
 mod run;
 #[cfg(test)]
+mod stop_tests;
+#[cfg(test)]
 mod tests;
 mod trace;
 #[cfg(test)]

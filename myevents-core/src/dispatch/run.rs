@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +16,7 @@ use crate::contract::MessageName;
 use crate::dispatch::builder::Route;
 use crate::dispatch::held::Held;
 use crate::dispatch::keyed::{Lines, Place};
-use crate::dispatch::worker::work;
+use crate::dispatch::worker::{End, work};
 use crate::dispatch::{DispatchBuilder, DispatchOptions};
 use crate::error::Result;
 use crate::observe::Observer;
@@ -22,6 +24,9 @@ use crate::ports::{
     BrokerCapabilities, Clock, DeadLetters, Delivery, DeliveryStream, EventListener, MessageOrder,
     Subscription,
 };
+
+/// How long a stop waits for the broker to take back what was not begun.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// Hands the messages of one consumer group to their handlers.
 #[derive(Debug)]
@@ -128,8 +133,9 @@ impl Dispatch {
 
     /// Takes and handles messages until `shutdown` is cancelled or the listener is closed.
     ///
-    /// At the stop nothing more is taken; what waits is given back at once, handlers at work are waited for up to
-    /// [`DispatchOptions::shutdown_timeout`], then they are signalled and dropped, unacknowledged.
+    /// At the stop nothing more is taken. Handlers at work are waited for up to [`DispatchOptions::shutdown_timeout`], then
+    /// they are signalled and dropped, unacknowledged. What was not begun is given back: where the broker keeps order, after
+    /// that and in the order in which it came, so that nothing stands before its predecessor; elsewhere at once.
     ///
     /// # Errors
     /// What `subscribe` answers, unless a repeat can help: then it is repeated.
@@ -147,6 +153,8 @@ impl Dispatch {
             tasks: JoinSet::new(),
             lines: Lines::default(),
             run: run.clone(),
+            taken: 0,
+            left: BTreeMap::new(),
         };
         let bound = self.core.options.prefetch.max(1);
         loop {
@@ -161,7 +169,7 @@ impl Dispatch {
                 },
             }
         }
-        workers.finish().await;
+        workers.finish(stream).await;
         Ok(())
     }
 
@@ -196,59 +204,94 @@ impl Dispatch {
 }
 
 struct Workers {
-    tasks: JoinSet<Option<Place>>,
+    tasks: JoinSet<Ended>,
     lines: Lines,
     run: Run,
+    /// Numbers the deliveries as they come.
+    taken: u64,
+    /// What is to be given back at the end of the run.
+    left: BTreeMap<u64, Held>,
+}
+
+/// What a worker leaves behind.
+struct Ended {
+    place: Option<Place>,
+    number: u64,
+    end: End,
 }
 
 impl Workers {
     fn start(&mut self, delivery: Delivery) {
         let held = Held::new(delivery, self.run.core.options.hold, self.run.capabilities.extend);
-        let run = self.run.clone();
+        let (run, number) = (self.run.clone(), self.taken);
+        self.taken += 1;
         if self.run.in_order() && !held.delivery().envelope.key().is_empty() {
             let (place, turn, settled) = self.lines.join(held.delivery().envelope.key());
             self.tasks.spawn(async move {
-                if work(&run, held, turn).await {
+                let end = work(&run, held, turn).await;
+                if matches!(end, End::Settled) {
                     // Nobody may stand behind it.
                     let _ = settled.send(());
                 }
-                Some(place)
+                Ended {
+                    place: Some(place),
+                    number,
+                    end,
+                }
             });
         } else {
             self.tasks.spawn(async move {
-                work(&run, held, None).await;
-                None
+                let end = work(&run, held, None).await;
+                Ended {
+                    place: None,
+                    number,
+                    end,
+                }
             });
         }
     }
 
-    fn ended(&mut self, ended: Result<Option<Place>, JoinError>) {
+    fn ended(&mut self, ended: Result<Ended, JoinError>) {
         match ended {
-            Ok(Some(place)) => self.lines.leave(&place),
-            Ok(None) => {}
+            Ok(Ended { place, number, end }) => {
+                if let Some(place) = place {
+                    self.lines.leave(&place);
+                }
+                if let End::Left(held) = end {
+                    self.left.insert(number, held);
+                }
+            }
             // Handlers are caught where they run; its delivery was dropped and comes again.
             Err(error) => tracing::error!(%error, "a worker of dispatch failed"),
         }
     }
 
-    async fn finish(mut self) {
+    async fn finish(mut self, stream: DeliveryStream) {
+        let within = self.run.core.options.shutdown_timeout;
         let drain = async {
             while let Some(ended) = self.tasks.join_next().await {
-                if let Ok(Some(place)) = &ended {
-                    self.lines.leave(place);
-                }
+                self.ended(ended);
             }
         };
-        if tokio::time::timeout(self.run.core.options.shutdown_timeout, drain)
-            .await
-            .is_err()
-        {
+        let drained = tokio::time::timeout(within, drain).await.is_ok();
+        // Otherwise what is given back could come to us again, behind what came after it.
+        drop(stream);
+        if !drained {
             tracing::warn!(
                 left = self.tasks.len(),
                 "handlers did not finish in time and are dropped unacknowledged"
             );
             self.run.deadline.cancel();
             self.tasks.shutdown().await;
+        }
+        // Asked in this order; what a broker does not take in time is dropped, and comes again when its hold ends.
+        let left = std::mem::take(&mut self.left).into_values();
+        let giving_back = join_all(left.map(|held| held.give_back(Duration::ZERO)));
+        if tokio::time::timeout(GIVEN_BACK_WITHIN, giving_back)
+            .await
+            .is_err()
+        {
+            tracing::warn!("the broker did not take back all that was not handled; it comes again later");
         }
     }
 }

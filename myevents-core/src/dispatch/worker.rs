@@ -40,19 +40,24 @@ enum Step {
     DeadLetter(Error, Option<InboxToken>),
 }
 
-/// Brings a delivery to its end. Answers whether it was settled; otherwise it was given back.
-pub(super) async fn work(run: &Run, mut held: Held, turn: Option<Turn>) -> bool {
-    if let Some(turn) = turn {
-        let before = tokio::select! {
-            biased;
-            before = held.during(turn) => before.is_ok(),
-            () = run.stop.cancelled() => false,
-        };
+/// What became of a delivery.
+pub(super) enum End {
+    /// It is acknowledged.
+    Settled,
+    /// It comes again.
+    GivenBack,
+    /// It is to be given back when the others have ended, in the order in which they came.
+    Left(Held),
+}
+
+/// Brings a delivery to its end.
+pub(super) async fn work(run: &Run, mut held: Held, turn: Option<Turn>) -> End {
+    // At a stop too the predecessor is waited for: given back before it, this one would stand in front of it.
+    if let Some(turn) = turn
+        && held.during(turn).await.is_err()
+    {
         // What came before was given back and comes again: this one must not overtake it.
-        if !before {
-            held.give_back(Duration::ZERO).await;
-            return false;
-        }
+        return give_back(run, held, Duration::ZERO).await;
     }
     let envelope = held.delivery().envelope.clone();
     let Some(route) = run.core.routes.get(envelope.name()) else {
@@ -61,7 +66,7 @@ pub(super) async fn work(run: &Run, mut held: Held, turn: Option<Turn>) -> bool 
             name: envelope.name(),
         });
         held.ack().await;
-        return true;
+        return End::Settled;
     };
     let mut progress = Progress {
         failures: 0,
@@ -74,21 +79,27 @@ pub(super) async fn work(run: &Run, mut held: Held, turn: Option<Turn>) -> bool 
             Step::Done => {
                 crash::point("dispatch.before-ack").await;
                 held.ack().await;
-                return true;
+                return End::Settled;
             }
             Step::Lost => {
                 tracing::debug!(message = %envelope.id(), "a message is another consumer's by now; it is not handled here");
-                return false;
+                return End::GivenBack;
             }
-            Step::GiveBack(delay) => {
-                held.give_back(delay).await;
-                return false;
-            }
+            Step::GiveBack(delay) => return give_back(run, held, delay).await,
             Step::DeadLetter(error, token) => {
                 return give_up(run, route, held, &mut progress, &error, token).await;
             }
         }
     }
+}
+
+/// Gives a delivery back; at a stop, where order is promised, only together with the others.
+async fn give_back(run: &Run, held: Held, delay: Duration) -> End {
+    if run.in_order() && run.stop.is_cancelled() {
+        return End::Left(held);
+    }
+    held.give_back(delay).await;
+    End::GivenBack
 }
 
 /// One try, and the wait after it where it is to be tried again in place.
@@ -292,7 +303,7 @@ async fn give_up(
     progress: &mut Progress,
     error: &Error,
     token: Option<InboxToken>,
-) -> bool {
+) -> End {
     let core = &run.core;
     // The last try was counted among the failures already.
     let attempts = held
@@ -303,8 +314,7 @@ async fn give_up(
     tracing::error!(message = %letter.envelope.id(), name = %letter.envelope.name(), attempts, %error, "a message goes to the dead letters");
     while let Err(error) = held.during(core.dead_letters.put(&letter)).await {
         if let Step::GiveBack(delay) = store_away(run, &mut held, progress, &error).await {
-            held.give_back(delay).await;
-            return false;
+            return give_back(run, held, delay).await;
         }
     }
     if let (Some(inbox), Some(token)) = (&route.inbox, &token) {
@@ -315,5 +325,5 @@ async fn give_up(
         name: letter.envelope.name(),
     });
     held.ack().await;
-    true
+    End::Settled
 }

@@ -1,10 +1,14 @@
 //! What a conformance suite found: a line a case, with what was counted, or why the case does not apply.
 
 use std::fmt;
+use std::fs;
+use std::io;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use serde_json::json;
 use tokio::time::Instant;
 
 /// What a case that did not fail has to say.
@@ -192,6 +196,41 @@ impl SuiteReport {
             .filter(|case| matches!(case.verdict, Verdict::Failed(_)))
     }
 
+    /// Takes over the cases of `other`, which were run again under other conditions: a case of both is the other's.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        for case in other.cases {
+            match self.cases.iter_mut().find(|own| own.id == case.id) {
+                Some(own) => *own = case,
+                None => self.cases.push(case),
+            }
+        }
+        self
+    }
+
+    /// Writes the report as JSON to `column.json` in `folder`, which is made if it is not there: tables are made from these
+    /// files. What varies from run to run is left out.
+    ///
+    /// # Errors
+    /// Those of writing the file.
+    pub fn save(&self, folder: &Path, column: &str) -> io::Result<()> {
+        let cases: Vec<_> = self
+            .cases
+            .iter()
+            .map(|case| {
+                let (verdict, reason) = match &case.verdict {
+                    Verdict::Passed(_) => ("passed", None),
+                    Verdict::NotApplicable(reason) => ("not applicable", Some(reason)),
+                    Verdict::Failed(reason) => ("failed", Some(reason)),
+                };
+                json!({"id": case.id, "title": case.title, "verdict": verdict, "reason": reason})
+            })
+            .collect();
+        let report = json!({"suite": self.suite, "backend": self.backend, "cases": cases});
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join(format!("{column}.json")), format!("{report:#}"))
+    }
+
     /// Passes the report on if no case failed.
     ///
     /// # Errors
@@ -241,6 +280,24 @@ mod tests {
         assert!(report.into_result().is_ok());
         let report = report_of(async { Ok(Finding::not_applicable("no log")) }).await;
         assert!(report.into_result().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_report_is_saved_as_it_is_and_cases_that_were_run_again_replace_the_first() {
+        let first = report_of(async { Ok(Finding::not_applicable("no log")) }).await;
+        let again = report_of(async { Ok(Finding::counted("7 duplicates")) }).await;
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("suite");
+        let saved = |column: &str| {
+            let text = fs::read_to_string(folder.join(format!("{column}.json"))).unwrap();
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()["cases"].clone()
+        };
+        first.save(&folder, "memory").unwrap();
+        let case = json!({"id": "T01", "title": "a case", "verdict": "not applicable", "reason": "no log"});
+        assert_eq!(saved("memory"), json!([case]));
+        first.with(again).save(&folder, "memory").unwrap();
+        let case = json!({"id": "T01", "title": "a case", "verdict": "passed", "reason": null});
+        assert_eq!(saved("memory"), json!([case]));
     }
 
     #[tokio::test(start_paused = true)]

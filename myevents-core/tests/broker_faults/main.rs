@@ -64,6 +64,8 @@ fn decode(value: &Value) -> Option<Envelope> {
 #[derive(Debug)]
 struct Client {
     address: SocketAddr,
+    /// A silent connection is given up after this.
+    patience: Duration,
     closed: CancellationToken,
 }
 
@@ -156,14 +158,14 @@ impl EventListener for Client {
     async fn subscribe(&self, wanted: Subscription) -> Result<DeliveryStream> {
         let (deliveries, stream) = mpsc::channel(1);
         let (standing, stands) = oneshot::channel();
-        let (address, closed) = (self.address, self.closed.clone());
+        let (address, patience, closed) = (self.address, self.patience, self.closed.clone());
         tokio::spawn(async move {
             let mut standing = Some(standing);
             let current = Arc::new(AtomicU64::new(0));
             let talking = async {
                 loop {
                     current.fetch_add(1, Ordering::SeqCst);
-                    let _ = listen(address, &wanted, &deliveries, &current, &mut standing).await;
+                    let _ = listen((address, patience), &wanted, &deliveries, &current, &mut standing).await;
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             };
@@ -190,7 +192,7 @@ impl EventListener for Client {
 
 /// One connection of a subscription, until it breaks or is silent for too long.
 async fn listen(
-    address: SocketAddr,
+    (address, patience): (SocketAddr, Duration),
     wanted: &Subscription,
     deliveries: &mpsc::Sender<Delivery>,
     current: &Arc<AtomicU64>,
@@ -222,7 +224,7 @@ async fn listen(
                 }
                 continue;
             }
-            line = tokio::time::timeout(HEARTBEAT, lines.next_line()) => line??,
+            line = tokio::time::timeout(patience, lines.next_line()) => line??,
         };
         let Some(line) = line else { return Ok(()) };
         let said: Value = serde_json::from_str(&line)?;
@@ -299,10 +301,13 @@ impl Drop for ToySettlement {
 // The fixture.
 
 #[derive(Debug)]
-struct Toy;
+struct Toy {
+    patience: Duration,
+}
 
 #[derive(Debug)]
 struct ToyPlace {
+    patience: Duration,
     proxy: Arc<FaultProxy>,
     letters: Arc<MemoryStore>,
 }
@@ -311,6 +316,7 @@ impl ToyPlace {
     fn client(&self) -> Arc<Client> {
         Arc::new(Client {
             address: self.proxy.address(),
+            patience: self.patience,
             closed: CancellationToken::new(),
         })
     }
@@ -335,6 +341,7 @@ impl BrokerFixture for Toy {
     async fn place(&self) -> Result<Arc<dyn BrokerPlace>> {
         let proxy = FaultProxy::start(Server::start().await).await;
         Ok(Arc::new(ToyPlace {
+            patience: self.patience,
             proxy: Arc::new(proxy.map_err(|_| error(ErrorKind::Internal, "no proxy"))?),
             letters: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
         }))
@@ -374,10 +381,24 @@ async fn a_broker_behind_a_network_passes_the_fault_cases() {
     let cases = [
         "C01", "C04", "C06", "C07", "C12", "C17", "C21", "C23", "C24", "C25", "C26", "C27",
     ];
-    let report = run_broker_cases(&Toy, &cases).await;
+    let report = run_broker_cases(&Toy { patience: HEARTBEAT }, &cases).await;
     println!("{report}");
     assert_eq!(report.cases.len(), cases.len());
     if let Err(failure) = report.into_result() {
         panic!("{failure}");
     }
+}
+
+/// A consumer that would find out only when somebody resets its connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_without_heartbeats_is_noticed() {
+    let patient = Toy {
+        patience: Duration::from_secs(3_600),
+    };
+    let report = run_broker_cases(&patient, &["C24"]).await;
+    let failed: Vec<String> = report.failures().map(ToString::to_string).collect();
+    assert!(
+        failed.len() == 1 && failed[0].contains("the consumer did not dial again"),
+        "{report}"
+    );
 }

@@ -99,39 +99,55 @@ pub(super) async fn cut_under_load(fixture: &dyn BrokerFixture) -> CaseResult {
     )))
 }
 
-/// C24: a connection that swallows bytes is noticed after the heartbeat, and replaced.
+/// C24: a connection that swallows bytes is noticed after the heartbeat, and replaced: by the consumer, which has nothing to
+/// send, and by the emitter.
 pub(super) async fn half_open(fixture: &dyn BrokerFixture) -> CaseResult {
     let (Some((place, network)), Some(notices)) =
         (networked(fixture).await?, fixture.times().notices_dead_peer)
     else {
         return Ok(Finding::not_applicable(IN_PROCESS));
     };
-    let (emitter, listener) = (place.emitter().await?, place.listener().await?);
+    let within = notices + fixture.times().slack;
+    let (first, listener) = (place.emitter().await?, place.listener().await?);
     let notes = Notes::new();
     let mut consumers = Consumers::default();
     consumers
         .subscribe(&listener, wanting("half-open", 16), &notes)
         .await?;
-    let sent = required(200);
-    finished(publish(&emitter, sent[..100].to_vec(), 16)).await?;
+    let sent = required(300);
+    finished(publish(&first, sent[..100].to_vec(), 16)).await?;
     notes.complete(&sent[..100], Duration::ZERO).await?;
+    // From here on whoever dials is the consumer: its old connection is reset only after that, by `resume`.
+    first.close().await?;
+    drop(first);
+    // Whatever is still to be settled or asked is over by then.
+    tokio::time::sleep(fixture.times().quiet).await;
+    let before = network.accepted();
     network.stall();
-    let swallowed = tokio::time::timeout(
-        notices + fixture.times().slack,
-        emit_one(emitter.as_ref(), &sent[100]),
-    )
-    .await;
-    match swallowed {
+    let stalled = tokio::time::Instant::now();
+    while network.accepted() == before {
+        ensure!(
+            stalled.elapsed() <= within,
+            "the consumer did not dial again within {within:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let noticed = stalled.elapsed();
+    network.resume();
+    let emitter = place.emitter().await?;
+    finished(publish(&emitter, sent[100..200].to_vec(), 16)).await?;
+    notes.complete(&sent[..200], Duration::ZERO).await?;
+    network.stall();
+    match tokio::time::timeout(within, emit_one(emitter.as_ref(), &sent[200])).await {
         Ok(Err(error)) if error.is_retryable() => {}
         Ok(other) => return Err(Failure::new(format!("into the void: {other:?}"))),
         Err(_) => return Err(Failure::new("the dead connection was not noticed in time")),
     }
-    let before = network.accepted();
     network.resume();
-    finished(publish(&emitter, sent[100..].to_vec(), 16)).await?;
+    finished(publish(&emitter, sent[200..].to_vec(), 16)).await?;
     let repeated = notes.complete(&sent, fixture.times().quiet).await?;
     Ok(Finding::counted(format!(
-        "{}, {} connections anew",
+        "the consumer dialled again after {noticed:.1?}, {}, {} connections anew",
         repeats(repeated),
         network.accepted() - before
     )))
