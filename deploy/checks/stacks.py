@@ -172,7 +172,7 @@ def settings_of_task(stack, name, topic):
     assert given.get("MYEVENTS_SQS_TOPIC") == topic, given
     addresses = ("MYEVENTS_DBCONNECTION", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SNS")
     # moto left out the queue's policy, so that the service makes one, and needs no minute to take it up.
-    return given | KEYS | {"MYEVENTS_SQS_POLICY_WAIT": "1s"} | dict.fromkeys(addresses, ENDPOINT)
+    return given | KEYS | {"MYEVENTS_SQS_POLICY_WAIT": "0s"} | dict.fromkeys(addresses, ENDPOINT)
 
 
 def takes_sign_in(programs, stack):
