@@ -37,10 +37,17 @@ pub(super) fn check(name: &str, root: &Path, output: &Path) -> Result<()> {
         .filter_map(Value::as_str)
         .collect();
     let page = ["pkg:npm/react@"];
-    let program = ["pkg:cargo/tokio@", "pkg:cargo/myevents-core@", "pkg:deb/debian/libc6@"];
+    let program = [
+        "pkg:cargo/tokio@",
+        "pkg:cargo/myevents-core@",
+        "pkg:deb/debian/libc6@",
+    ];
     let more = if name == "myevents" { &page[..] } else { &[] };
     for known in program.iter().chain(more) {
-        let found = addresses.iter().filter(|address| address.starts_with(known)).count();
+        let found = addresses
+            .iter()
+            .filter(|address| address.starts_with(known))
+            .count();
         ensure!(found == 1, "the list of {name} has {known} {found} times");
     }
     ensure!(

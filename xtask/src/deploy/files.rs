@@ -48,9 +48,7 @@ pub(super) fn block<'a>(page: &'a str, words: &str) -> Result<&'a str> {
     let inside = page
         .split_once(&begin)
         .and_then(|(_, rest)| rest.split_once("```"));
-    Ok(inside
-        .with_context(|| format!("no block `{words}`"))?
-        .0)
+    Ok(inside.with_context(|| format!("no block `{words}`"))?.0)
 }
 
 /// The documents of a YAML file.

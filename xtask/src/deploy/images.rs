@@ -183,7 +183,11 @@ fn runs(name: &str, configuration: &Value, root: &Path) -> Result<()> {
             let (key, value) = variable.split_once('=').context("a variable without value")?;
             command.env(key, value);
         }
-        let listen = if name == "myevents" { "MYEVENTS_LISTEN" } else { "LISTEN_URL" };
+        let listen = if name == "myevents" {
+            "MYEVENTS_LISTEN"
+        } else {
+            "LISTEN_URL"
+        };
         command
             .env(listen, format!("0.0.0.0:{port}"))
             .env("METRICS_URL", format!("0.0.0.0:{metrics}"))

@@ -100,7 +100,10 @@ fn scraper(folder: &Path, metrics: u16, own: u16) -> Result<std::process::Comman
     fs::create_dir_all(folder.join("targets"))?;
     let target = format!("127.0.0.1:{metrics}");
     for (name, there) in [
-        ("targets/services.yaml", &["eventservice:9100", "bookingservice:9101"][..]),
+        (
+            "targets/services.yaml",
+            &["eventservice:9100", "bookingservice:9101"][..],
+        ),
         ("targets/sqlite.yaml", &["myevents:9100"]),
     ] {
         let moved: Vec<_> = there.iter().map(|address| (*address, target.as_str())).collect();

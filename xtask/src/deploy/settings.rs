@@ -141,7 +141,12 @@ fn filled_in(text: &str, name: &str, value: &str) -> String {
 
 /// Either everybody may write, and the settings say so, or whoever writes signs in.
 fn signs_in(source: &str, given: &[(String, String)], wanted: bool) -> Result<()> {
-    let value = |name: &str| given.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str());
+    let value = |name: &str| {
+        given
+            .iter()
+            .find(|(each, _)| each == name)
+            .map(|(_, value)| value.as_str())
+    };
     let open = value("MYEVENTS_ALLOW_ANONYMOUS") == Some("true");
     ensure!(
         (value("MYEVENTS_AUTH") == Some("jwt")) == wanted && open != wanted,
