@@ -43,9 +43,8 @@ LABEL org.opencontainers.image.title="MyEvents" \
       org.opencontainers.image.licenses="Apache-2.0 OR MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# Without sign-in (MYEVENTS_AUTH) everybody who reaches the container may write: who gets there is decided outside.
-ENV MYEVENTS_ALLOW_ANONYMOUS=true \
-    MYEVENTS_LOG_FORMAT=json
+# Who may write is not decided here: a container starts with MYEVENTS_AUTH=jwt, or with MYEVENTS_ALLOW_ANONYMOUS=true.
+ENV MYEVENTS_LOG_FORMAT=json
 USER 65532:65532
 STOPSIGNAL SIGTERM
 

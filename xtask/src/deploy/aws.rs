@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{files, tools};
 use crate::shell;
 
-/// What cfn-lint says: types, properties and references of every resource.
+/// What cfn-lint says: types, properties and references of every resource; and the scripts inside, read by what runs them.
 ///
 /// # Errors
 /// With that.
@@ -18,7 +18,10 @@ pub(super) fn lint() -> Result<()> {
         "import sys; from cfnlint.runner import main; sys.exit(main())",
     ])
     .args(files::list("aws", ".yaml")?);
-    shell::run(lint)
+    shell::run(lint)?;
+    let mut python = tools::command(tools::PYTHON)?;
+    python.arg(files::path("checks/scripts.py"));
+    shell::run(python)
 }
 
 /// Creates the stacks and runs the programs.

@@ -6,17 +6,17 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{files, tools};
+use super::{files, foreign, tools};
 use crate::shell;
 
 /// The oldest with which the chart installs is named in `Chart.yaml`; these are the ones its objects are held to.
 const KUBERNETES: [&str; 3] = ["1.35.0", "1.36.0", "1.37.0"];
 
-/// What comes from others, whose schemas no version of Kubernetes has.
-const FOREIGN: [&str; 2] = ["ServiceMonitor", "ScaledObject"];
+/// Whoever writes signs in.
+pub(super) const SIGN_IN: [&str; 2] = ["-f", "values-sign-in.yaml"];
 
 /// A use of the chart: what it is called, and what is set.
-const USES: [(&str, &[&str]); 7] = [
+const USES: [(&str, &[&str]); 8] = [
     ("as it comes", &[]),
     ("demo", &["-f", "values-demo.yaml"]),
     ("one process on SQLite", &["--set", "mode=single,replicas=1"]),
@@ -35,6 +35,7 @@ const USES: [(&str, &[&str]); 7] = [
         ],
     ),
     ("settings of their own", &["-f", "ci/own-values.yaml"]),
+    ("sign-in", &SIGN_IN),
     (
         "with the operators of others",
         &[
@@ -70,9 +71,14 @@ pub(super) fn check() -> Result<()> {
     fs::create_dir_all(&folder)?;
     // Most objects are the same in many uses: each is read once.
     let mut objects = BTreeSet::new();
+    let mut others = BTreeSet::new();
     for (name, set) in USES {
         let rendered = template(set).with_context(|| name.to_owned())?;
-        let documents: Vec<&str> = rendered.split("---\n").filter(|text| is_own(text)).collect();
+        let (documents, theirs): (Vec<&str>, Vec<&str>) = rendered
+            .split("---\n")
+            .filter(|text| kind(text).is_some())
+            .partition(|text| kind(text).is_some_and(|kind| !foreign::KINDS.contains(&kind)));
+        others.extend(theirs.into_iter().map(str::to_owned));
         println!("{name}: {} objects", documents.len());
         pods_see_no_services(&documents).with_context(|| name.to_owned())?;
         somebody_counts_the_pods(&rendered).with_context(|| name.to_owned())?;
@@ -88,6 +94,9 @@ pub(super) fn check() -> Result<()> {
     fs::write(&file, objects.into_iter().collect::<Vec<_>>().join("---\n"))?;
     validate(&file)?;
     validate(&files::path("helm/deployer.yaml"))?;
+    let file = folder.join("foreign.yaml");
+    fs::write(&file, others.into_iter().collect::<Vec<_>>().join("---\n"))?;
+    foreign::check(&files::yaml(&file)?)?;
     for (set, reason) in REFUSED {
         match template(&["--set", set]) {
             Ok(_) => bail!("the chart takes {set}"),
@@ -159,7 +168,7 @@ fn manifests() -> Result<BTreeMap<String, String>> {
     let foreign = manifests
         .values()
         .flat_map(|text| text.lines())
-        .find(|line| FOREIGN.iter().any(|kind| *line == format!("kind: {kind}")));
+        .find(|line| foreign::KINDS.iter().any(|kind| *line == format!("kind: {kind}")));
     ensure!(
         foreign.is_none(),
         "{foreign:?} is of others and has no place in deploy/k8s"
@@ -173,16 +182,19 @@ fn helm(arguments: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-fn template(set: &[&str]) -> Result<String> {
+/// The objects that the chart makes with these arguments.
+///
+/// # Errors
+/// When helm refuses.
+pub(super) fn template(set: &[&str]) -> Result<String> {
     let mut command = helm(&["template", "myevents", ".", "--namespace", "myevents"])?;
     command.args(["--kube-version", KUBERNETES[0]]).args(set);
     shell::read(command)
 }
 
-/// Whether it is an object that Kubernetes itself knows.
-fn is_own(document: &str) -> bool {
-    let kind = document.lines().find_map(|line| line.strip_prefix("kind: "));
-    kind.is_some_and(|kind| !FOREIGN.contains(&kind))
+/// What it is an object of, if it is one.
+fn kind(document: &str) -> Option<&str> {
+    document.lines().find_map(|line| line.strip_prefix("kind: "))
 }
 
 /// Kubernetes makes variables of Services, and those of a release `myevents` begin as our settings do: a program would refuse
@@ -229,6 +241,11 @@ fn values_arrive() -> Result<()> {
         let found = own.lines().filter(|each| *each == line).count();
         ensure!(found == times, "`{line}` is there {found} times");
     }
+    let signed_in = template(&SIGN_IN)?;
+    ensure!(
+        signed_in.matches("MYEVENTS_AUTH: \"jwt\"").count() == 2 && !signed_in.contains("ALLOW_ANONYMOUS"),
+        "with sign-in, settings are {signed_in}"
+    );
     let open = template(&["--set", "service.type=LoadBalancer"])?;
     let ways_in = open.matches("  type: LoadBalancer").count();
     ensure!(ways_in == 1, "{ways_in} ways in");

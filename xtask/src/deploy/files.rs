@@ -39,6 +39,18 @@ pub(super) fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
+/// What stands in a page between three backquotes with these words and the next three.
+///
+/// # Errors
+/// When the page has no such block.
+pub(super) fn block<'a>(page: &'a str, words: &str) -> Result<&'a str> {
+    let begin = format!("```{words}\n");
+    let inside = page
+        .split_once(&begin)
+        .and_then(|(_, rest)| rest.split_once("```"));
+    Ok(inside.with_context(|| format!("no block `{words}`"))?.0)
+}
+
 /// The documents of a YAML file.
 ///
 /// # Errors

@@ -8,16 +8,19 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use myevents_servers::ports;
 use serde_json::Value;
 
 use super::process::Running;
-use super::{files, tools};
+use super::{contents, files, tools};
 use crate::shell;
 use crate::skips;
 
 const PROGRAMS: [&str; 3] = ["myevents", "eventservice", "bookingservice"];
+
+/// What an optimised image may take.
+const LIMIT: u64 = 40 * 1024 * 1024;
 
 /// Where the final stages begin.
 const FINAL: &str = "FROM scratch AS base\n";
@@ -78,9 +81,16 @@ pub(super) fn check(programs: &Path) -> Result<()> {
     for name in PROGRAMS {
         store.build(name, &file, &context)?;
         let root = store.mount(name)?;
-        looked_into(name, &store.inspect(name)?, &root)?;
-        runs(name, &root).with_context(|| format!("in the image of {name}"))?;
-        println!("{name}: {} MiB, unoptimised", size(&root)? / 1024 / 1024);
+        let configuration = store.inspect(name)?;
+        looked_into(name, &configuration, &root)?;
+        let list = store.folder.join(format!("{name}.cdx.json"));
+        contents::check(name, &root, &list).with_context(|| format!("the contents of {name}"))?;
+        runs(name, &configuration, &root).with_context(|| format!("in the image of {name}"))?;
+        let size = size(&root)?;
+        println!("{name}: {:.1} MiB", size as f64 / 1024.0 / 1024.0);
+        // Programs of the tests' profile are several times as large.
+        let optimised = programs.ends_with("release");
+        ensure!(!optimised || size <= LIMIT, "{name} takes {size} bytes");
     }
     // Gigabytes that nobody looks at again.
     fs::remove_dir_all(&store.folder)?;
@@ -153,38 +163,68 @@ fn looked_into(name: &str, configuration: &Value, root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The program in its image alone, as the image's user.
-fn runs(name: &str, root: &Path) -> Result<()> {
-    let inside = |arguments: &[&str]| {
+/// The program in its image alone, as an engine would start it: with the image's user, variables, entry point and health check. Only
+/// ports are ours, as these are shared here.
+fn runs(name: &str, configuration: &Value, root: &Path) -> Result<()> {
+    let entry = words(&configuration["Entrypoint"])?;
+    let health = words(&configuration["Healthcheck"]["Test"])?;
+    let (kind, health) = health.split_first().context("no health check")?;
+    ensure!(kind == "CMD", "{kind} needs a shell, and there is none");
+    let (port, metrics) = (ports::free(1)?, ports::free(1)?);
+    let inside = |own: &[(&str, &str)], words: &[String], more: &[&str]| -> Result<Command> {
         let mut command = Command::new("/usr/sbin/chroot");
         command
             .env_clear()
-            .args(["--userspec=65532:65532"])
+            .arg("--userspec=65532:65532")
             .arg(root)
-            .arg(format!("/{name}"))
-            .args(arguments);
+            .args(words)
+            .args(more);
+        for variable in self::words(&configuration["Env"])? {
+            let (key, value) = variable.split_once('=').context("a variable without value")?;
+            command.env(key, value);
+        }
+        let listen = if name == "myevents" {
+            "MYEVENTS_LISTEN"
+        } else {
+            "LISTEN_URL"
+        };
         command
+            .env(listen, format!("0.0.0.0:{port}"))
+            .env("METRICS_URL", format!("0.0.0.0:{metrics}"))
+            .envs(own.iter().copied());
+        Ok(command)
     };
-    let version = shell::read(inside(&["--version"]))?;
+    let version = shell::read(inside(&[], &entry, &["--version"])?)?;
     ensure!(version.starts_with(name), "says {version}");
-    if name != "myevents" {
-        return shell::read(inside(&["check-config"])).map(drop);
+
+    let (store, serve) = if name == "myevents" {
+        let own = ["serve", "--event-listen", "none", "--booking-listen", "none"];
+        (None, own.to_vec())
+    } else {
+        (Some(("MYEVENTS_DBCONNECTION", "/tmp/store.db")), vec!["serve"])
+    };
+    let mut own: Vec<_> = store.into_iter().collect();
+    match shell::read(inside(&own, &entry, &["check-config"])?) {
+        Ok(said) => bail!("takes it that nobody said who may write: {said}"),
+        Err(error) => ensure!(format!("{error:#}").contains("allow_anonymous"), "{error:#}"),
     }
-    let port = ports::free(1)?;
-    let listen = format!("127.0.0.1:{port}");
-    let mut serve = inside(&["serve", "--demo", "--listen", &listen, "--data", "/data"]);
-    serve.args([
-        "--event-listen",
-        "none",
-        "--booking-listen",
-        "none",
-        "--metrics-listen",
-        "none",
-    ]);
-    let _service = Running::start(serve, &root.join("../myevents.log"), port, "/readyz")?;
-    let said = shell::read(inside(&["health", &format!("http://{listen}")]))?;
+    own.push(("MYEVENTS_ALLOW_ANONYMOUS", "true"));
+    ensure!(
+        shell::read(inside(&own, health, &[])?).is_err(),
+        "is well before it runs"
+    );
+    let log = root.with_extension("log");
+    let _service = Running::start(inside(&own, &entry, &serve)?, &log, port, "/readyz")?;
+    let said = shell::read(inside(&own, health, &[])?)?;
     ensure!(said.trim() == "healthy", "says {said}");
     Ok(())
+}
+
+/// A list of words.
+fn words(list: &Value) -> Result<Vec<String>> {
+    let list = list.as_array().context("no list of words")?;
+    let words = list.iter().map(|word| word.as_str().map(str::to_owned));
+    words.collect::<Option<_>>().context("not all are words")
 }
 
 /// What the files of a folder take.

@@ -84,29 +84,49 @@ pub(super) fn check(program: &Path) -> Result<()> {
     rules_are_well(prometheus)
 }
 
-/// Prometheus with the configuration that is shipped, except for addresses and times.
+/// Prometheus with the configuration and the targets that are shipped, except for addresses and times.
 fn scraper(folder: &Path, metrics: u16, own: u16) -> Result<std::process::Command> {
-    let shipped = files::read(&files::path("monitoring/prometheus.yaml"))?;
-    let mut here = shipped.clone();
     let rules = format!("[{}]", files::path("monitoring/rules/*.yaml").display());
-    for (there, replacement) in [
-        ("eventservice:9100", format!("127.0.0.1:{metrics}")),
-        ("bookingservice:9101", format!("127.0.0.1:{metrics}")),
-        ("localhost:9090", format!("127.0.0.1:{own}")),
-        ("interval: 15s", "interval: 1s".to_owned()),
-        ("[rules/*.yaml]", rules),
+    let own_port = format!("127.0.0.1:{own}");
+    let file = shipped(
+        folder,
+        "prometheus.yaml",
+        &[
+            ("localhost:9090", &own_port),
+            ("interval: 15s", "interval: 1s"),
+            ("[rules/*.yaml]", &rules),
+        ],
+    )?;
+    fs::create_dir_all(folder.join("targets"))?;
+    let target = format!("127.0.0.1:{metrics}");
+    for (name, there) in [
+        (
+            "targets/services.yaml",
+            &["eventservice:9100", "bookingservice:9101"][..],
+        ),
+        ("targets/sqlite.yaml", &["myevents:9100"]),
     ] {
-        ensure!(here.contains(there), "no `{there}` in prometheus.yaml");
-        here = here.replace(there, &replacement);
+        let moved: Vec<_> = there.iter().map(|address| (*address, target.as_str())).collect();
+        shipped(folder, name, &moved)?;
     }
-    let file = folder.join("prometheus.yaml");
-    fs::write(&file, here)?;
     let mut command = tools::command(tools::PROMETHEUS)?;
     command
         .arg(format!("--config.file={}", file.display()))
         .arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()))
         .arg(format!("--web.listen-address=127.0.0.1:{own}"));
     Ok(command)
+}
+
+/// A file of `deploy/monitoring` in this folder, with some words of it replaced.
+fn shipped(folder: &Path, name: &str, changes: &[(&str, &str)]) -> Result<std::path::PathBuf> {
+    let mut text = files::read(&files::path("monitoring").join(name))?;
+    for (there, here) in changes {
+        ensure!(text.contains(there), "no `{there}` in {name}");
+        text = text.replace(there, here);
+    }
+    let file = folder.join(name);
+    fs::write(&file, text)?;
+    Ok(file)
 }
 
 /// Every query of the dashboards as Grafana would send it, and every recorded series.

@@ -3,7 +3,9 @@
 mod aws;
 mod chart;
 mod compose;
+mod contents;
 mod files;
+mod foreign;
 mod http;
 mod images;
 mod machine;
@@ -31,12 +33,16 @@ use crate::skips;
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
     /// Check everything, or the parts that are named.
-    #[arg(long, required_unless_present = "render")]
+    #[arg(long, required_unless_present_any = ["render", "contents"])]
     check: bool,
 
     /// Write the plain manifests of `deploy/k8s` anew, after a change of the chart.
     #[arg(long, conflicts_with = "check")]
     render: bool,
+
+    /// Write a list of what each image is made of (SBOM, CycloneDX) into this folder.
+    #[arg(long, conflicts_with_all = ["check", "render"], value_name = "DIR")]
+    contents: Option<PathBuf>,
 
     /// Only this part; may be given several times.
     #[arg(long = "part", requires = "check", value_name = "NAME", value_enum)]
@@ -122,6 +128,11 @@ impl Part {
 
 impl Deploy {
     pub(crate) fn run(self) -> Result<()> {
+        if let Some(folder) = &self.contents {
+            // Nothing else, so that a pipeline has it in a minute.
+            tools::PYTHON.install(&|line| println!("--- {line}"))?;
+            return contents::write(folder);
+        }
         tools::install()?;
         if self.render {
             return chart::render();

@@ -8,8 +8,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
 
-use super::{compose, files, tools};
+use super::{chart, compose, files, tools};
 use crate::shell;
+
+const PROGRAMS: [&str; 3] = ["myevents", "eventservice", "bookingservice"];
 
 /// The keys of which `myevents` has one for each service, so that a value for both is refused.
 const OWN: [&str; 2] = ["RESTFULAPI_ENDPOINT", "RESTFULAPI_TLSENDPOINT"];
@@ -67,21 +69,89 @@ pub(super) fn check(programs: &Path) -> Result<()> {
         .collect();
     takes(programs, "myevents", "env.example", &given)?;
 
+    let folder = shell::target().join("deploy/compose");
+    fs::create_dir_all(&folder)?;
+    let page = files::read(&shell::root().join("docs/deploy/compose.md"))?;
+    let sign_in = files::block(&page, "sh sign-in")?;
+    for (source, own) in [("Compose", ""), ("Compose with sign-in", sign_in)] {
+        for name in PROGRAMS {
+            let given = of_compose(&folder, own, name)?;
+            signs_in(source, &given, !own.is_empty())?;
+            takes(programs, name, source, &given)?;
+        }
+    }
+    let only = [&chart::SIGN_IN[..], &["--show-only", "templates/settings.yaml"]].concat();
+    let signed_in = folder.join("settings.yaml");
+    fs::write(&signed_in, chart::template(&only)?)?;
+    for (source, file) in [
+        ("the chart", &files::path("k8s/settings.yaml")),
+        ("the chart with sign-in", &signed_in),
+    ] {
+        for document in files::yaml(file)? {
+            let name = document["metadata"]["name"].as_str().context("no name")?;
+            let name = name.trim_start_matches("myevents-");
+            let given = pairs(document["data"].as_object())?;
+            signs_in(source, &given, source.ends_with("sign-in"))?;
+            takes(programs, name, source, &given)?;
+        }
+    }
+    Ok(())
+}
+
+/// What Compose gives to a service with this `.env`: its variables, and above them what `compose.yaml` makes of them. `docker compose`
+/// reads the file for both; its loader, alone, fills in defaults and names the file.
+fn of_compose(folder: &Path, own: &str, name: &str) -> Result<Vec<(String, String)>> {
+    let mut text = files::read(&files::path("compose/compose.yaml"))?;
+    for (name, value) in compose::settings(own) {
+        text = filled_in(&text, name, value);
+    }
+    fs::write(folder.join("compose.yaml"), text)?;
     let mut loader = tools::command(tools::COMPOSE)?;
     loader
+        .current_dir(folder)
         .env("COMPOSE_PROFILES", "*")
-        .args(["-format", "json"])
-        .arg(files::path("compose/compose.yaml"));
+        .args(["-format", "json", "compose.yaml"]);
     let model: Value = serde_json::from_str(&shell::read(loader)?)?;
-    for name in ["myevents", "eventservice", "bookingservice"] {
-        let environment = model["services"][name]["environment"].as_object();
-        takes(programs, name, "Compose", &pairs(environment)?)?;
+    let service = &model["services"][name];
+    let file = service["env_file"][0]["path"].as_str();
+    ensure!(
+        file.is_some_and(|path| path.ends_with("/.env")),
+        "{name} reads {file:?}"
+    );
+    let mut given = pairs(service["environment"].as_object())?;
+    for (key, value) in compose::settings(own) {
+        if given.iter().all(|(name, _)| name != key) {
+            given.push((key.to_owned(), value.to_owned()));
+        }
     }
-    for document in files::yaml(&files::path("k8s/settings.yaml"))? {
-        let name = document["metadata"]["name"].as_str().context("no name")?;
-        let name = name.trim_start_matches("myevents-");
-        takes(programs, name, "the chart", &pairs(document["data"].as_object())?)?;
+    Ok(given)
+}
+
+/// The text with this value in place of each `${NAME:-default}`.
+fn filled_in(text: &str, name: &str, value: &str) -> String {
+    let begin = format!("${{{name}:-");
+    let mut parts = text.split(begin.as_str());
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        filled.push_str(value);
+        filled.push_str(part.split_once('}').map_or(part, |(_, rest)| rest));
     }
+    filled
+}
+
+/// Either everybody may write, and the settings say so, or whoever writes signs in.
+fn signs_in(source: &str, given: &[(String, String)], wanted: bool) -> Result<()> {
+    let value = |name: &str| {
+        given
+            .iter()
+            .find(|(each, _)| each == name)
+            .map(|(_, value)| value.as_str())
+    };
+    let open = value("MYEVENTS_ALLOW_ANONYMOUS") == Some("true");
+    ensure!(
+        (value("MYEVENTS_AUTH") == Some("jwt")) == wanted && open != wanted,
+        "{source}: who may write is not as it says: {given:?}"
+    );
     Ok(())
 }
 
@@ -122,6 +192,12 @@ fn takes(programs: &Path, program: &str, source: &str, given: &[(String, String)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_take_the_place_of_defaults() {
+        let text = "a: ${A:-b}, ${B:-c} ${A:-}";
+        assert_eq!(filled_in(text, "A", "x"), "a: x, ${B:-c} x");
+    }
 
     #[test]
     fn names_are_found_in_any_text() {
