@@ -3,11 +3,9 @@
 import json
 import re
 import subprocess
-from pathlib import Path
 
-import yaml
+import template
 
-FOLDER = Path(__file__).parent.parent / "aws"
 # What a visitor asks for, and what the bucket is asked for then.
 VIEWS = {
     "/": "/index.html",
@@ -17,31 +15,12 @@ VIEWS = {
     "/icon.svg": "/icon.svg",
 }
 
-
-class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short functions, which become what they are given."""
-
-
-def given(loader, _suffix, node):
-    if isinstance(node, yaml.ScalarNode):
-        return node.value
-    construct = loader.construct_sequence if isinstance(node, yaml.SequenceNode) else loader.construct_mapping
-    return construct(node, deep=True)
-
-
-Loader.add_multi_constructor("!", given)
-
-
-def resources(file):
-    return yaml.load((FOLDER / file).read_text(encoding="utf-8"), Loader)["Resources"]
-
-
-code = resources("page.yaml")["Views"]["Properties"]["FunctionCode"]
+code = template.of("page.yaml")["Views"]["Properties"]["FunctionCode"]
 call = f"{code}\nprocess.stdout.write(JSON.stringify({json.dumps(list(VIEWS))}.map((uri) => handler({{request: {{uri}}}}).uri)));"
 said = subprocess.run(["node", "-e", call], check=True, capture_output=True, text=True).stdout
 assert json.loads(said) == list(VIEWS.values()), said
 
-script, _ = resources("ec2.yaml")["Template"]["Properties"]["LaunchTemplateData"]["UserData"]["Fn::Base64"]
+script, _ = template.of("ec2.yaml")["Template"]["Properties"]["LaunchTemplateData"]["UserData"]["Fn::Base64"]
 script = re.sub(r"\$\{[\w:]+\}", "x", script)
 assert script.startswith("#!/bin/sh\n") and "systemctl enable --now myevents" in script, script
 subprocess.run(["sh", "-n"], input=script, check=True, text=True)

@@ -57,6 +57,21 @@ pub(super) fn check(name: &str, root: &Path, output: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The list of the page's image, looked into.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn page(folder: &Path) -> Result<()> {
+    let output = folder.join("page.cdx.json");
+    list("page", &output, None)?;
+    let list = files::read(&output)?;
+    ensure!(
+        list.contains("pkg:npm/react@") && !list.contains("pkg:cargo/"),
+        "the list of the page"
+    );
+    Ok(())
+}
+
 fn list(name: &str, output: &Path, root: Option<&Path>) -> Result<()> {
     let mut python = tools::command(tools::PYTHON)?;
     python

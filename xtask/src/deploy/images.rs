@@ -92,6 +92,7 @@ pub(super) fn check(programs: &Path) -> Result<()> {
         let optimised = programs.ends_with("release");
         ensure!(!optimised || size <= LIMIT, "{name} takes {size} bytes");
     }
+    contents::page(&store.folder)?;
     // Gigabytes that nobody looks at again.
     fs::remove_dir_all(&store.folder)?;
     Ok(())
@@ -204,6 +205,8 @@ fn runs(name: &str, configuration: &Value, root: &Path) -> Result<()> {
         (Some(("MYEVENTS_DBCONNECTION", "/tmp/store.db")), vec!["serve"])
     };
     let mut own: Vec<_> = store.into_iter().collect();
+    // Not a broker that happens to run here.
+    own.push(("MYEVENTS_AMQP_MESSAGE_BROKER", "amqp://127.0.0.1:1"));
     match shell::read(inside(&own, &entry, &["check-config"])?) {
         Ok(said) => bail!("takes it that nobody said who may write: {said}"),
         Err(error) => ensure!(format!("{error:#}").contains("allow_anonymous"), "{error:#}"),

@@ -69,7 +69,13 @@ pub(super) fn install() -> Result<()> {
 
 /// The first that is missing.
 pub(super) fn missing() -> Option<String> {
-    ALL.iter().find(|tool| tool.find().is_none()).map(Tool::title)
+    let first = ALL.iter().find(|tool| tool.find().is_none()).map(Tool::title);
+    // Nothing here installs Node.
+    first.or_else(|| {
+        crate::tools::node()
+            .err()
+            .map(|_| "Node 20.19 or later".to_owned())
+    })
 }
 
 /// A command that runs it.
@@ -77,7 +83,10 @@ pub(super) fn missing() -> Option<String> {
 /// # Errors
 /// When it is not installed.
 pub(super) fn command(tool: Tool) -> Result<Command> {
-    Ok(Command::new(path(tool)?))
+    let mut command = Command::new(path(tool)?);
+    // Python would leave what it compiles among the files that are checked.
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(command)
 }
 
 /// Where it is.
