@@ -199,7 +199,8 @@ async fn requests_past_the_room_for_all_connections_are_answered_503_and_health_
         }
         // One that came while this very request had its place was refused.
         for connection in &mut slow {
-            let answered = connection.stream().peek(&mut [0]);
+            let mut first = [0];
+            let answered = connection.stream().peek(&mut first);
             if tokio::time::timeout(Duration::from_millis(1), answered)
                 .await
                 .is_ok()
