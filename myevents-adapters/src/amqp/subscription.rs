@@ -322,17 +322,6 @@ impl Subscribing {
         self.shelf.end();
         let mut held: Vec<Held> = self.shelf.clear();
         held.extend(given_back.into_iter().map(|back| back.held));
-        let within = self.config.close_timeout;
-        if let Err(error) = cancel(channel, &consumer, within).await {
-            // Then the connection is gone, and all deliveries with it.
-            tracing::debug!(%error, "a consumer was not cancelled");
-            return;
-        }
-        // The client's own buffer ends with the consumer.
-        let mut tags: Vec<u64> = Vec::new();
-        while let Some(Ok(delivery)) = consumer.next().await {
-            tags.push(delivery.delivery_tag);
-        }
         let until = Instant::now() + HANDED_BACK_WITHIN;
         loop {
             // Those that we hold have a permit each; the others are free when everything else is settled.
@@ -347,20 +336,37 @@ impl Subscribing {
         }
         // From here on what is given back goes to the broker directly.
         drop(returned);
-        tags.extend(held.iter().map(|held| held.tag));
+        let mut tags: Vec<u64> = held.iter().map(|held| held.tag).collect();
         drop(held);
+        let within = self.config.close_timeout;
+        if self.permits.available_permits() >= self.prefetch.into() {
+            // The broker takes all back in their order when a channel ends. It does not (3.10.8, quorum queues) when a consumer is
+            // cancelled, where what is on its way goes back first; nor when it is told to, by one command for more than 32
+            // messages, or by more commands than that, of which it drops the rest with the channel.
+            let closing = channel.clone();
+            let closing = async move { closing.close(200, "OK".into()).await };
+            let closed = match ask("unsubscribe", within, closing).await {
+                // It answers before they are back, and the next consumer must not stand before them.
+                Ok(()) => self.without_old(live, origin).await,
+                failed => failed,
+            };
+            if let Err(error) = closed {
+                tracing::debug!(%error, "the broker takes the deliveries back when the connection ends");
+            }
+            return;
+        }
+        if let Err(error) = cancel(channel, &consumer, within).await {
+            // Then the connection is gone, and all deliveries with it.
+            tracing::debug!(%error, "a consumer was not cancelled");
+            return;
+        }
+        // The client's own buffer ends with the consumer.
+        while let Some(Ok(delivery)) = consumer.next().await {
+            tags.push(delivery.delivery_tag);
+        }
         tags.sort_unstable();
-        let (all_here, some) = (
-            self.permits.available_permits() >= self.prefetch.into(),
-            !tags.is_empty(),
-        );
         let giving = channel.clone();
         let giving = async move {
-            if all_here {
-                // The broker takes them back in their order when a channel ends. Given back by one command it forgets the order
-                // of more than 32, and of more commands than that it drops the rest with the channel (3.10.8, quorum queues).
-                return giving.close(200, "OK".into()).await;
-            }
             let options = BasicNackOptions {
                 requeue: true,
                 ..BasicNackOptions::default()
@@ -370,12 +376,7 @@ impl Subscribing {
             }
             Ok(())
         };
-        let given = match ask("unsubscribe", within, giving).await {
-            // It answers before they are back, and the next consumer must not stand before them.
-            Ok(()) if some && all_here => self.without_old(live, origin).await,
-            given => given,
-        };
-        if let Err(error) = given {
+        if let Err(error) = ask("unsubscribe", within, giving).await {
             tracing::debug!(%error, "deliveries were not given back; the broker does it when the connection ends");
         }
     }
