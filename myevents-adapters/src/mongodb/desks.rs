@@ -55,11 +55,21 @@ impl Desk {
         self.carried_out.lock().push(token);
     }
 
+    /// Whether the entry still waits to be taken off.
+    pub(super) fn is_carried_out(&self, token: &str) -> bool {
+        self.carried_out.lock().iter().any(|known| known == token)
+    }
+
+    /// Hands out one of them, to be taken off with a commit.
+    pub(super) fn take_one_carried_out(&self) -> Option<String> {
+        self.carried_out.lock().pop()
+    }
+
     pub(super) fn take_carried_out(&self) -> Vec<String> {
         std::mem::take(&mut *self.carried_out.lock())
     }
 
-    pub(super) fn put_back(&self, tokens: Vec<String>) {
+    pub(super) fn put_back(&self, tokens: impl IntoIterator<Item = String>) {
         self.carried_out.lock().extend(tokens);
     }
 
