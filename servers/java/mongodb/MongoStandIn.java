@@ -70,6 +70,13 @@ public final class MongoStandIn {
                             return false;
                         }
 
+                        /** The library changes what it gets in place, also while another thread writes its page. */
+                        @Override
+                        protected Document getDocument(Object position) {
+                            Document record = super.getDocument(position);
+                            return record == null ? null : new Document(record);
+                        }
+
                         @Override
                         protected Object addDocumentInternal(Document record) {
                             return super.addDocumentInternal(Records.STORED.copy(record));

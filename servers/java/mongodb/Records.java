@@ -2,6 +2,7 @@
 
 import de.bwaldvogel.mongo.backend.KeyValue;
 import de.bwaldvogel.mongo.backend.Missing;
+import de.bwaldvogel.mongo.bson.BinData;
 import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.bson.ObjectId;
 import de.bwaldvogel.mongo.wire.bson.BsonDecoder;
@@ -26,8 +27,8 @@ final class Records {
     static final Stored STORED = new Stored();
 
     /**
-     * The BSON of records as they were stored. The library changes a record in place, also while another thread writes the
-     * page that it is on; and a page is written anew for each of its records.
+     * The BSON of records as they were stored, as a page is written anew for each of its records. Of those that are only read
+     * none is kept: a look at all of a collection would fill the memory with it.
      */
     static final class Stored {
         private static final class Same extends WeakReference<Document> {
@@ -68,7 +69,11 @@ final class Records {
 
         byte[] of(Document record) {
             byte[] bytes = known.get(new Same(record, null));
-            return bytes == null ? encoded(record) : bytes;
+            if (bytes == null) {
+                bytes = encoded(record);
+                keep(record, bytes);
+            }
+            return bytes;
         }
 
         private static byte[] encoded(Document record) {
@@ -90,9 +95,6 @@ final class Records {
         private static final byte ID = 4;
         private static final byte ID_KEY = 5;
         private static final String FIELD = "v";
-
-        /** What a record takes in memory, decoded, for each byte of its BSON; with the BSON itself. */
-        private static final int MEMORY_PER_BYTE = 5;
 
         /** For what BSON can't hold: a key that is missing. */
         private final ObjectDataType other = new ObjectDataType();
@@ -149,10 +151,24 @@ final class Records {
                     : Arrays.compareUnsigned(bytes(kind, one), bytes(kind, other));
         }
 
-        /** The cache is bounded by this, and a page is split by it. */
+        /** As Java holds it: the cache is bounded by this, and a page is split by it. */
         @Override
         public int getMemory(Object object) {
-            return object instanceof Document ? 64 + MEMORY_PER_BYTE * STORED.of((Document) object).length : 48;
+            int bytes = 32;
+            if (object instanceof Map) {
+                for (Map.Entry<?, ?> field : ((Map<?, ?>) object).entrySet()) {
+                    bytes += 96 + field.getKey().toString().length() + getMemory(field.getValue());
+                }
+            } else if (object instanceof Iterable) {
+                for (Object each : (Iterable<?>) object) {
+                    bytes += getMemory(each);
+                }
+            } else if (object instanceof CharSequence) {
+                bytes += ((CharSequence) object).length();
+            } else if (object instanceof BinData) {
+                bytes += ((BinData) object).getData().length;
+            }
+            return bytes;
         }
 
         @Override
@@ -169,9 +185,7 @@ final class Records {
             buffer.get(bytes);
             switch (kind) {
                 case RECORD:
-                    Document record = BsonDecoder.decodeBson(Unpooled.wrappedBuffer(bytes));
-                    STORED.keep(record, bytes);
-                    return record;
+                    return BsonDecoder.decodeBson(Unpooled.wrappedBuffer(bytes));
                 case ID:
                     return new ObjectId(bytes);
                 case ID_KEY:
