@@ -175,7 +175,7 @@ async fn lists_are_complete(open: OpenStore) {
 }
 
 /// A server on a folder of its own, which is removed after it.
-fn started(test: &str, kind: Kind) -> Option<(Server, tempfile::TempDir)> {
+fn started(test: &str, kind: Kind) -> Option<(tempfile::TempDir, Server)> {
     let mut folder = tempfile::Builder::new();
     folder.prefix("myevents-many-");
     let folder = if full_scale() && Path::new(IN_MEMORY).is_dir() {
@@ -185,7 +185,7 @@ fn started(test: &str, kind: Kind) -> Option<(Server, tempfile::TempDir)> {
     };
     let folder = folder.unwrap();
     match Server::start_in(kind, folder.path()) {
-        Ok(server) => Some((server, folder)),
+        Ok(server) => Some((folder, server)),
         Err(error) if error.downcast_ref::<NotInstalled>().is_some() => {
             skip::skip(test, &error.to_string());
             None
@@ -196,7 +196,8 @@ fn started(test: &str, kind: Kind) -> Option<(Server, tempfile::TempDir)> {
 
 async fn on(kind: Kind, test: &'static str) {
     let starting = tokio::task::spawn_blocking(move || started(test, kind));
-    let Some((server, folder)) = starting.await.unwrap() else {
+    // The server ends before its folder goes, also at a panic.
+    let Some((folder, server)) = starting.await.unwrap() else {
         return;
     };
     let options = StoreOptions {

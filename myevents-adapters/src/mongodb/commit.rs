@@ -134,6 +134,12 @@ impl Batch {
             self.inner.link.limit.min(last - now)
         });
         let replaced = self.desk.take_one_carried_out();
+        if replaced.is_none()
+            && self.desk.has_carried_out()
+            && let Err(error) = self.inner.clear(&self.desk, &self.event).await
+        {
+            tracing::debug!(event = %self.event, %error, "carried out entries stay on the list for now");
+        }
         let (filter, update) = self.condition(&mut commit, replaced.as_deref());
         let link = &self.inner.link;
         let answer = link
@@ -146,9 +152,11 @@ impl Batch {
                 limit,
             )
             .await;
-        if !matches!(answer, Ok(Some(_))) {
+        if let Some(token) = replaced
+            && !matches!(answer, Ok(Some(_)))
+        {
             // It may be on the list as before; to take it off once more does no harm.
-            self.desk.put_back(replaced);
+            self.clear_later(token);
         }
         match answer {
             Ok(Some(document)) => {

@@ -70,7 +70,10 @@ public final class MongoStandIn {
                             return false;
                         }
 
-                        /** The library changes what it gets in place, also while another thread writes its page. */
+                        /**
+                         * The library changes what it gets in place, also while another thread writes its page: here that is a
+                         * copy. What it finds without an index it still changes itself.
+                         */
                         @Override
                         protected Document getDocument(Object position) {
                             Document record = super.getDocument(position);

@@ -27,8 +27,8 @@ final class Records {
     static final Stored STORED = new Stored();
 
     /**
-     * The BSON of records as they were stored, as a page is written anew for each of its records. Of those that are only read
-     * none is kept: a look at all of a collection would fill the memory with it.
+     * The BSON of records as they were stored, as a page is written anew for each of its records. Of those that were only
+     * read none is kept, unless their page is written: a look at all of a collection would fill the memory with it.
      */
     static final class Stored {
         private static final class Same extends WeakReference<Document> {

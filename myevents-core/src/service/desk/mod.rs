@@ -196,8 +196,8 @@ impl Shared {
             {
                 tracing::error!(%event, "a batch of bookings panicked; its requests are answered as retryable");
             }
-            // Whom the batch answered, and who asks again at once, is in the next one. Else the few that came meanwhile would
-            // go by themselves, and a crowd would take turns with them.
+            // Callers in this process who were answered and ask again at once may so be in the next batch. Else the few that
+            // came meanwhile would go by themselves, and a crowd would take turns with them.
             tokio::task::yield_now().await;
         }
     }
