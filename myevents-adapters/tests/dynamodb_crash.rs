@@ -1,5 +1,6 @@
 //! Processes end at each crash point under load and at random, and the server is stopped under load: no accepted booking and no
 //! message is lost, none is there twice.
+#![allow(clippy::print_stderr, reason = "a test tells what it counted")]
 
 #[path = "dynamodb/bed.rs"]
 #[allow(dead_code, reason = "shared with the other tests, which use the rest of it")]
@@ -201,7 +202,8 @@ fn of_two_processes_one_is_killed_again_and_again() {
     stays.kill().unwrap();
     stays.wait().unwrap();
     lines.extend(heard.join().unwrap());
-    runtime().block_on(examine(server.url(), &prefix, &event, lines, "two processes"));
+    let case = format!("{kills} kills of one of two processes");
+    runtime().block_on(examine(server.url(), &prefix, &event, lines, &case));
 }
 
 /// A fresh instance finds all that was said, and every message that was not confirmed.
@@ -263,6 +265,12 @@ async fn examine(endpoint: &str, prefix: &str, event: &EventId, said: Vec<String
             "{case}: a cancel and its announcement disagree"
         );
     }
+    eprintln!(
+        "{case}: {} bookings accepted, {} stored, {sold} seats sold, {} messages wait, each once",
+        of("booked").len(),
+        stored.len(),
+        waiting.len()
+    );
     store.close().await.unwrap();
 }
 
@@ -310,7 +318,8 @@ fn the_server_is_stopped_and_started_under_load() {
         }
         lines
     });
-    runtime.block_on(examine(&endpoint, &prefix, &event, lines, "server stopped"));
+    let case = format!("{stops} stops of the server");
+    runtime.block_on(examine(&endpoint, &prefix, &event, lines, &case));
 }
 
 /// Asks again by the same id until it is booked.

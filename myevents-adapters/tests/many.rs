@@ -7,6 +7,7 @@
 mod open;
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,8 @@ use myevents_adapters::connect::{OpenStore, StoreOptions};
 use myevents_core::domain::{EventId, UserId};
 use myevents_core::ports::{BookOptions, BookingFilter, BookingOwner, EventFilter, Outcome, Store};
 use myevents_core::testkit::fixture;
-use myevents_servers::skip::full_scale;
-use myevents_servers::{Kind, Server};
+use myevents_servers::skip::{self, full_scale};
+use myevents_servers::{Kind, NotInstalled, Server};
 
 /// Events that have bookings.
 const BOOKED: usize = 10;
@@ -25,6 +26,9 @@ const BOOKED: usize = 10;
 const AT_ONCE: usize = 8;
 
 const PAGE: usize = 500;
+
+/// Where files are in memory: DynamoDB Local syncs each item that it stores to the disk.
+const IN_MEMORY: &str = "/dev/shm";
 
 async fn filled(store: &Arc<dyn Store>, events: usize) -> Vec<EventId> {
     let ids = stream::iter(0..events).map(|number| async move {
@@ -170,9 +174,30 @@ async fn lists_are_complete(open: OpenStore) {
     store.close().await.unwrap();
 }
 
+/// A server on a folder of its own, which is removed after it.
+fn started(test: &str, kind: Kind) -> Option<(tempfile::TempDir, Server)> {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("myevents-many-");
+    let folder = if full_scale() && Path::new(IN_MEMORY).is_dir() {
+        folder.tempdir_in(IN_MEMORY)
+    } else {
+        folder.tempdir()
+    };
+    let folder = folder.unwrap();
+    match Server::start_in(kind, folder.path()) {
+        Ok(server) => Some((folder, server)),
+        Err(error) if error.downcast_ref::<NotInstalled>().is_some() => {
+            skip::skip(test, &error.to_string());
+            None
+        }
+        Err(error) => panic!("{kind} does not start: {error:#}"),
+    }
+}
+
 async fn on(kind: Kind, test: &'static str) {
-    let started = tokio::task::spawn_blocking(move || Server::start_or_skip(test, kind));
-    let Some(server) = started.await.unwrap().unwrap() else {
+    let starting = tokio::task::spawn_blocking(move || started(test, kind));
+    // The server ends before its folder goes, also at a panic.
+    let Some((folder, server)) = starting.await.unwrap() else {
         return;
     };
     let options = StoreOptions {
@@ -188,7 +213,8 @@ async fn on(kind: Kind, test: &'static str) {
     };
     eprintln!("{kind}:");
     lists_are_complete(open::open(&options).await).await;
-    tokio::task::spawn_blocking(move || drop(server)).await.unwrap();
+    let end = move || drop((server, folder));
+    tokio::task::spawn_blocking(end).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
-//! DynamoDB: our store, and one transaction of three items a booking.
+//! DynamoDB: our store, and one transaction of three items a booking, of the same items in tables of the same form.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,10 +9,7 @@ use aws_smithy_http_client::Builder as HttpBuilder;
 use myevents_adapters::dynamodb::aws_sdk_dynamodb::Client;
 use myevents_adapters::dynamodb::aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use myevents_adapters::dynamodb::aws_sdk_dynamodb::primitives::Blob;
-use myevents_adapters::dynamodb::aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, Put, ScalarAttributeType,
-    TransactWriteItem, Update,
-};
+use myevents_adapters::dynamodb::aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use myevents_adapters::dynamodb::{DynamoConfig, DynamoStore};
 use myevents_core::domain::EventId;
 use myevents_core::ports::Store;
@@ -43,64 +41,74 @@ async fn open(client: &Client, prefix: &str) -> Result<Arc<dyn Store>> {
     Ok(Arc::new(DynamoStore::with_client(client, config, clock()).await?))
 }
 
+type Item = HashMap<String, AttributeValue>;
+
 /// The bare driver.
 #[derive(Debug)]
 pub(crate) struct Direct {
     client: Client,
     event: Vec<u8>,
+    /// A booking as our store keeps it, and the outbox item with its message alone.
+    booking: Item,
+    message: Item,
     next: AtomicU64,
 }
 
-const COUNTERS: &str = "bare-counters";
-const BOOKINGS: &str = "bare-bookings";
-const OUTBOX: &str = "bare-outbox";
+const BARE: &str = "bare-";
+
+fn hot() -> AttributeValue {
+    AttributeValue::B(Blob::new(*b"hot"))
+}
 
 impl Direct {
+    /// `event` has exactly one booking in our store, with its message.
     pub(crate) async fn new(client: Client, event: &EventId) -> Result<Self> {
-        for table in [COUNTERS, BOOKINGS, OUTBOX] {
-            let attribute = AttributeDefinition::builder()
-                .attribute_name("ID")
-                .attribute_type(ScalarAttributeType::S);
-            let key = KeySchemaElement::builder()
-                .attribute_name("ID")
-                .key_type(KeyType::Hash);
-            client
-                .create_table()
-                .table_name(table)
-                .billing_mode(BillingMode::PayPerRequest)
-                .attribute_definitions(attribute.build()?)
-                .key_schema(key.build()?)
-                .send()
-                .await?;
-        }
+        // It makes the tables and their indexes.
+        open(&client, BARE).await?.close().await?;
         client
             .put_item()
-            .table_name(COUNTERS)
-            .item("ID", AttributeValue::S("hot".to_owned()))
+            .table_name(format!("{BARE}inventory"))
+            .item("ID", hot())
             .item("Available", AttributeValue::N("2000000000".to_owned()))
             .send()
             .await?;
+        let first = async |table: &str| {
+            let found = client
+                .scan()
+                .table_name(format!("{PREFIX}{table}"))
+                .consistent_read(true)
+                .send()
+                .await?;
+            found.items().first().cloned().context("nothing to go by")
+        };
         Ok(Self {
+            booking: first("bookings").await?,
+            message: first("outbox").await?,
             client,
             event: event.as_bytes().to_vec(),
             next: AtomicU64::new(0),
         })
     }
 
-    async fn try_book(&self, id: &str) -> Result<bool> {
-        let one = || AttributeValue::N("1".to_owned());
+    async fn try_book(&self, number: u64) -> Result<bool> {
         let counter = Update::builder()
-            .table_name(COUNTERS)
-            .key("ID", AttributeValue::S("hot".to_owned()))
+            .table_name(format!("{BARE}inventory"))
+            .key("ID", hot())
             .condition_expression("Available >= :one")
             .update_expression("SET Available = Available - :one")
-            .expression_attribute_values(":one", one())
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
             .build()?;
-        let put = |table: &str| {
+        // As random as ours.
+        let id: [u8; 16] = rand::random();
+        let mut booking = self.booking.clone();
+        booking.insert("ID".to_owned(), AttributeValue::B(Blob::new(&id[..12])));
+        booking.insert("DateID".to_owned(), AttributeValue::S(format!("{number:032x}")));
+        let mut message = self.message.clone();
+        message.insert("ID".to_owned(), AttributeValue::B(Blob::new(id)));
+        let put = |table: &str, item: Item| {
             Put::builder()
-                .table_name(table)
-                .item("ID", AttributeValue::S(id.to_owned()))
-                .item("Seats", one())
+                .table_name(format!("{BARE}{table}"))
+                .set_item(Some(item))
                 .condition_expression("attribute_not_exists(ID)")
                 .build()
         };
@@ -108,8 +116,12 @@ impl Direct {
             .client
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().update(counter).build())
-            .transact_items(TransactWriteItem::builder().put(put(BOOKINGS)?).build())
-            .transact_items(TransactWriteItem::builder().put(put(OUTBOX)?).build())
+            .transact_items(
+                TransactWriteItem::builder()
+                    .put(put("bookings", booking)?)
+                    .build(),
+            )
+            .transact_items(TransactWriteItem::builder().put(put("outbox", message)?).build())
             .send()
             .await;
         match sent {
@@ -126,8 +138,8 @@ impl Direct {
 
 impl Bare for Direct {
     async fn book(&self) -> Result<()> {
-        let id = self.next.fetch_add(1, Ordering::Relaxed).to_string();
-        while !self.try_book(&id).await? {}
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        while !self.try_book(number).await? {}
         Ok(())
     }
 

@@ -93,6 +93,7 @@ fn main() -> Result<()> {
         runtime.block_on(async {
             let client = dynamodb::client(server.url());
             let (store, event) = prepared(dynamodb::store(&client).await?).await?;
+            book(&service(&store).0, event.clone()).await?;
             let bare = Arc::new(dynamodb::Direct::new(client, &event).await?);
             measure(&cli, "dynamodb", store, event, bare).await
         })?;

@@ -1,4 +1,5 @@
-//! MongoDB: our store, and one `findOneAndUpdate` and one insert a booking, of the same record with its message.
+//! MongoDB: our store, and one `findOneAndUpdate` and one insert a booking, of the same record with its message, under the same
+//! indexes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,6 +16,7 @@ use myevents_core::ports::Store;
 use crate::{Bare, clock};
 
 const DATABASE: &str = "bench";
+const BARE: &str = "bench_bare";
 
 /// Our store on the server.
 pub(crate) async fn store(url: &str) -> Result<Arc<dyn Store>> {
@@ -54,7 +56,9 @@ impl Direct {
             .journal(true)
             .build();
         let options = DatabaseOptions::builder().write_concern(concern).build();
-        let own = client.database_with_options("bench_bare", options);
+        // It makes the indexes.
+        open(url, BARE).await?.close().await?;
+        let own = client.database_with_options(BARE, options);
         let event = ObjectId::from_bytes(event.as_bytes().try_into()?);
         let counters = own.collection("counters");
         counters

@@ -1,5 +1,6 @@
 //! The real program is killed, stopped and started again while customers book: nothing acknowledged is lost, doubled or oversold.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![allow(clippy::print_stderr, reason = "a test tells what it counted")]
 
 mod common;
 
@@ -107,6 +108,7 @@ async fn kills_under_load_lose_double_and_oversell_nothing(place: Place) {
         .map(|number| tokio::spawn(customer(Arc::clone(&market), number)))
         .collect();
 
+    let began = Instant::now();
     for round in 0..kills {
         market.wait_accepted(1 + scattered(round, 40)).await;
         tokio::time::sleep(Duration::from_micros(scattered(round, 20_000))).await;
@@ -133,6 +135,16 @@ async fn kills_under_load_lose_double_and_oversell_nothing(place: Place) {
     assert_eq!(findings.confirmed, findings.counted);
     assert!(tally.accepted.len() as u64 > kills, "the kills met no load");
     assert!(tally.retries > 0, "no kill met an open request");
+    eprintln!(
+        "{kills} kills in {:?}: {} bookings accepted, {} asked again; seats confirmed {}, sold {}, known to customers {}; outbox empty after {:?}",
+        began.elapsed(),
+        tally.accepted.len(),
+        tally.retries,
+        findings.confirmed,
+        findings.sold,
+        findings.counted,
+        findings.outbox_empty_after,
+    );
     let (found, dead) = market.programs[0].command(&["dead-letters", "list"]).unwrap();
     assert!(
         found && !dead.contains("event.booked"),

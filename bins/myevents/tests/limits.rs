@@ -1,6 +1,7 @@
 //! What one person may book of an event: never more, whatever happens at once or is killed, and never less once all is at
 //! rest. On every kind of store, over HTTP, by the real program.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![allow(clippy::print_stderr, reason = "a test tells what it counted")]
 
 mod common;
 
@@ -323,6 +324,11 @@ async fn kills_never_lift_a_limit_and_never_lower_it(place: Place) {
     assert!(tally.retries > 0, "no kill met an open request");
     at_rest_the_limit_is_exact(&market, &mut tally).await;
     all_agree(&market, &tally, place.outbox_patience()).await;
+    eprintln!(
+        "{kills} kills: {} bookings accepted, {} asked again; none above a limit, none lost",
+        tally.accepted.len(),
+        tally.retries
+    );
     stop_all(running).await;
 }
 

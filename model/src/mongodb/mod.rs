@@ -3,7 +3,8 @@
 //!
 //! Two processes with a desk each, cancels, and a helper that finishes what others left. A call that its sender gave
 //! up on may take effect at any time. Reads see every write that was answered before they began; how the driver gets
-//! such reads is the adapter's business.
+//! such reads is the adapter's business. The adapter's commit may take an entry off in its own update, one whose bookings
+//! are all stored: that is a settlement and a push with nothing between them, which is among the orders looked through.
 
 mod holder;
 mod process;

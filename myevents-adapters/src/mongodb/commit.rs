@@ -1,4 +1,9 @@
 //! The commit of a round: one update of the counter takes the seats and carries the whole bookings, then they are inserted.
+//!
+//! An entry whose bookings are stored owes nothing and is only to be taken off the list. The next commit does that in its own
+//! update by taking the entry's place; where none follows soon, a task takes it off.
+
+use std::time::Duration;
 
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use myevents_core::counter::{self, Counter};
@@ -14,6 +19,9 @@ use super::counters::{self, LARGEST_ENTRY, booking_entry, counter_of, shown};
 use super::error::malformed;
 use super::messages::{Kind, Lease, NewMessage, token_text};
 use super::rollforward::{Fate, lost_seats};
+
+/// How long an entry that is carried out is left to the next commit, before it is taken off in a call of its own.
+const LEFT_TO_THE_NEXT: Duration = Duration::from_millis(20);
 
 /// Whether a wish went into a commit.
 #[derive(Debug)]
@@ -125,7 +133,14 @@ impl Batch {
         let limit = last.map_or(self.inner.link.limit, |last| {
             self.inner.link.limit.min(last - now)
         });
-        let (filter, update) = self.condition(&mut commit);
+        let replaced = self.desk.take_one_carried_out();
+        if replaced.is_none()
+            && self.desk.has_carried_out()
+            && let Err(error) = self.inner.clear(&self.desk, &self.event).await
+        {
+            tracing::debug!(event = %self.event, %error, "carried out entries stay on the list for now");
+        }
+        let (filter, update) = self.condition(&mut commit, replaced.as_deref());
         let link = &self.inner.link;
         let answer = link
             .change_within(
@@ -137,6 +152,12 @@ impl Batch {
                 limit,
             )
             .await;
+        if let Some(token) = replaced
+            && !matches!(answer, Ok(Some(_)))
+        {
+            // It may be on the list as before; to take it off once more does no harm.
+            self.clear_later(token);
+        }
         match answer {
             Ok(Some(document)) => {
                 self.sent(&commit);
@@ -145,7 +166,8 @@ impl Batch {
                 crash::point("mongodb.after-commit").await;
                 self.carry_out(commit).await
             }
-            // Another epoch, fewer seats, cancelled, or no room on the list: one look tells which.
+            // Another epoch, fewer seats, cancelled, no room on the list, or somebody took off what this was to replace: one
+            // look tells which.
             Ok(None) => Ok(Next::LookLater),
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
                 self.sent(&commit);
@@ -169,7 +191,9 @@ impl Batch {
         }
     }
 
-    fn condition(&self, commit: &mut Commit) -> (Document, Document) {
+    /// The commit's filter and its update. It takes the place of the entry `replaced` where there is one: that leaves the
+    /// list as long as it was.
+    fn condition(&self, commit: &mut Commit, replaced: Option<&str>) -> (Document, Document) {
         let seats: i64 = commit.places().map(|at| i64::from(self.wishes[at].seats())).sum();
         let mut filter = doc! {
             "_id": event_id(&self.event),
@@ -183,13 +207,19 @@ impl Batch {
         } else {
             filter.insert("available", doc! { "$exists": false });
         }
-        counters::has_room(&mut filter);
         let documents = commit
             .granted
             .iter_mut()
             .map(|granted| std::mem::take(&mut granted.document));
         let entry = booking_entry(&commit.token, self.inner.now().0, documents.collect());
-        (filter, doc! { "$inc": change, "$push": { "pending": entry } })
+        let update = if let Some(replaced) = replaced {
+            filter.insert("pending.token", replaced);
+            doc! { "$inc": change, "$set": { "pending.$": entry } }
+        } else {
+            counters::has_room(&mut filter);
+            doc! { "$inc": change, "$push": { "pending": entry } }
+        };
+        (filter, update)
     }
 
     /// Inserts what is committed and answers its wishes. Taking the entry off the list may follow after the answers.
@@ -255,12 +285,17 @@ impl Batch {
         Ok(Next::Look)
     }
 
-    /// Takes the entry off the list behind the answers, together with others of the event that wait for it.
+    /// Takes the entry off the list behind the answers, together with others of the event that wait for it, unless a commit
+    /// takes its place meanwhile.
     fn clear_later(&self, token: String) {
-        self.desk.add_carried_out(token);
+        self.desk.add_carried_out(token.clone());
         let (inner, desk, event) = (self.inner.clone(), self.desk.clone(), self.event.clone());
         let tasks = self.inner.tasks.clone();
         tasks.spawn(async move {
+            tokio::time::sleep(LEFT_TO_THE_NEXT).await;
+            if !desk.is_carried_out(&token) {
+                return;
+            }
             if let Err(error) = inner.clear(&desk, &event).await {
                 tracing::debug!(%event, %error, "carried out entries stay on the list for now");
             }

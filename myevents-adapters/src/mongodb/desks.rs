@@ -1,8 +1,9 @@
 //! What an instance knows of an event between calls: the counter as it was last seen, and entries that need no more than
 //! to be taken off the list. All of it may be forgotten at any time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use myevents_core::counter::Counter;
 use myevents_core::domain::EventId;
@@ -15,6 +16,10 @@ const MOST_EVENTS: usize = 4_096;
 /// Cancels of one event at once: each has an entry on the counter's list, which is short.
 const CANCELS: usize = 4;
 
+/// Of so many commits one leaves the list empty for a moment before it: who has to see nothing pending (limits, a group that
+/// does not fit) gets a turn beside a process that commits all the time.
+const EMPTY_ONCE_IN: u32 = 8;
+
 /// One event.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -24,7 +29,8 @@ pub(super) struct Desk {
     /// One clearing of the list at a time; what is carried out meanwhile is cleared together by the next.
     pub(super) clearing: tokio::sync::Mutex<()>,
     counter: Mutex<Option<Counter>>,
-    carried_out: Mutex<Vec<String>>,
+    carried_out: Mutex<VecDeque<String>>,
+    commits: AtomicU32,
 }
 
 impl Desk {
@@ -35,6 +41,7 @@ impl Desk {
             clearing: tokio::sync::Mutex::default(),
             counter: Mutex::default(),
             carried_out: Mutex::default(),
+            commits: AtomicU32::new(0),
         }
     }
 
@@ -52,14 +59,38 @@ impl Desk {
 
     /// An entry whose bookings are all stored under its own token: nothing is owed, it is only to be taken off.
     pub(super) fn add_carried_out(&self, token: String) {
-        self.carried_out.lock().push(token);
+        self.carried_out.lock().push_back(token);
+    }
+
+    /// Whether the entry still waits to be taken off.
+    pub(super) fn is_carried_out(&self, token: &str) -> bool {
+        self.carried_out.lock().iter().any(|known| known == token)
+    }
+
+    /// Whether any waits.
+    pub(super) fn has_carried_out(&self) -> bool {
+        !self.carried_out.lock().is_empty()
+    }
+
+    /// Hands out the one that waits longest, to be taken off with a commit; now and then none.
+    pub(super) fn take_one_carried_out(&self) -> Option<String> {
+        let count = self.commits.fetch_add(1, Ordering::Relaxed);
+        if count % EMPTY_ONCE_IN == EMPTY_ONCE_IN - 1 {
+            return None;
+        }
+        self.carried_out.lock().pop_front()
     }
 
     pub(super) fn take_carried_out(&self) -> Vec<String> {
-        std::mem::take(&mut *self.carried_out.lock())
+        std::mem::take(&mut *self.carried_out.lock()).into()
     }
 
-    pub(super) fn put_back(&self, tokens: Vec<String>) {
+    /// It was taken off on another way.
+    pub(super) fn forget_carried_out(&self, token: &str) {
+        self.carried_out.lock().retain(|known| known != token);
+    }
+
+    pub(super) fn put_back(&self, tokens: impl IntoIterator<Item = String>) {
         self.carried_out.lock().extend(tokens);
     }
 

@@ -124,6 +124,7 @@ impl Inner {
                 let link = &self.link;
                 let settled = link.change("settle", &link.inventory, filter, update, Some(shown()));
                 if let Some(counter) = settled.await? {
+                    desk.forget_carried_out(token);
                     desk.remember(&counter_of(Fields(&counter))?);
                     return Ok(());
                 }
@@ -136,6 +137,7 @@ impl Inner {
                 .await?
                 .is_none()
             {
+                desk.forget_carried_out(token);
                 return Ok(());
             }
         }

@@ -182,12 +182,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Gives back all leases of this instance.
+    /// Gives back all leases of this instance that have not ended by themselves: of those there may be any number.
     pub(super) async fn release_own(&self) -> Result<()> {
         let (first, last) = self.instance.tokens();
+        let now = self.now().0;
         let own = || doc! { "$gte": first.as_str(), "$lte": last.as_str() };
         for kind in Kind::ALL {
-            let filter = doc! { "outbox.until": { "$gt": 0_i64 }, "outbox.token": own() };
+            let filter = doc! { "outbox.until": { "$gt": now }, "outbox.token": own() };
             let free = doc! { "$set": { "outbox.$[m].until": 0_i64 }, "$unset": { "outbox.$[m].token": "" } };
             let every = vec![doc! { "m.token": own() }];
             self.link

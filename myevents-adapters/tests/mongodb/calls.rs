@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use myevents_adapters::mongodb::mongodb::bson::Document;
 use myevents_core::contract::{Envelope, MessageName};
 use myevents_core::dispatch::{Context, Dispatch};
 use myevents_core::domain::{EventId, Seats};
@@ -18,11 +19,11 @@ use myevents_core::testkit::fixture;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{Database, at_rest, book, bookable, server};
+use crate::common::{Database, at_rest, book, bookable, pending, server};
 use crate::watch::{Watch, watched};
 
 /// The calls before the answer: taking the entry off the list follows it.
-fn before_the_answer(commands: &[myevents_adapters::mongodb::mongodb::bson::Document]) -> Vec<String> {
+fn before_the_answer(commands: &[Document]) -> Vec<String> {
     let mut names = Watch::names(commands);
     if names.last().is_some_and(|last| last == "update inventory") {
         names.pop();
@@ -44,7 +45,7 @@ async fn one_booking_alone_costs_two_calls_and_three_for_an_event_not_known_yet(
         first,
         ["find inventory", "findAndModify inventory", "insert bookings"]
     );
-    store.recover(Duration::ZERO).await.unwrap();
+    at_rest(&store, &event, 1).await;
     watch.take();
     book(&store, &fixture::booking_request(&event, 1)).await.unwrap();
     let next = before_the_answer(&watch.take());
@@ -62,6 +63,52 @@ async fn one_booking_alone_costs_two_calls_and_three_for_an_event_not_known_yet(
         of_user,
         ["findAndModify inventory", "insert bookings", "find users"]
     );
+}
+
+/// Whether a command is a commit that takes the place of an entry.
+fn replaces(command: &Document) -> bool {
+    let update = command.get_document("update");
+    let set = update.and_then(|update| update.get_document("$set"));
+    set.is_ok_and(|set| set.contains_key("pending.$"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_takes_the_place_of_the_entry_before_it_and_a_quiet_list_empties() {
+    let Some(url) = server("a_commit_takes_the_place_of_the_entry_before_it_and_a_quiet_list_empties") else {
+        return;
+    };
+    let (store, watch) = watched(&Database::new(&url)).await;
+    let event = bookable(&store, 100).await;
+    book(&store, &fixture::booking_request(&event, 1)).await.unwrap();
+    let mut booked = 1;
+    // One after the other: where this thread loses its processor for longer than the entry waits, the next try shows it.
+    loop {
+        watch.take();
+        book(&store, &fixture::booking_request(&event, 1)).await.unwrap();
+        booked += 1;
+        let commands = watch.take();
+        assert!(
+            pending(&store, &event).await <= 1,
+            "{:?}",
+            Watch::names(&commands)
+        );
+        if commands.iter().any(replaces) {
+            let names = Watch::names(&commands);
+            assert!(!names.contains(&"update inventory".to_owned()), "{names:?}");
+            break;
+        }
+        assert!(booked < 50, "{:?}", Watch::names(&commands));
+    }
+    // Nobody looks, and it is too young for the task that finishes what others left.
+    let since = Instant::now();
+    while pending(&store, &event).await > 0 {
+        assert!(
+            since.elapsed() < Duration::from_secs(3),
+            "an entry stays on the list"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    at_rest(&store, &event, booked).await;
 }
 
 fn draft(event: &EventId) -> BookingDraft {

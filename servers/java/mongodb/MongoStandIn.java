@@ -7,31 +7,17 @@ import de.bwaldvogel.mongo.MongoVersion;
 import de.bwaldvogel.mongo.backend.CollectionOptions;
 import de.bwaldvogel.mongo.backend.Index;
 import de.bwaldvogel.mongo.backend.IndexKey;
-import de.bwaldvogel.mongo.backend.KeyValue;
-import de.bwaldvogel.mongo.backend.Missing;
 import de.bwaldvogel.mongo.backend.h2.H2Backend;
+import de.bwaldvogel.mongo.backend.h2.H2Collection;
 import de.bwaldvogel.mongo.backend.h2.H2Database;
-import de.bwaldvogel.mongo.bson.BinData;
 import de.bwaldvogel.mongo.bson.Document;
-import de.bwaldvogel.mongo.wire.bson.BsonDecoder;
-import de.bwaldvogel.mongo.wire.bson.BsonEncoder;
 import de.bwaldvogel.mongo.wire.message.MongoMessage;
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.ByteBufUtil;
-import io.netty.buffer.Unpooled;
-import java.nio.ByteBuffer;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
-import org.h2.mvstore.DataUtils;
 import org.h2.mvstore.MVMap;
 import org.h2.mvstore.MVStore;
-import org.h2.mvstore.WriteBuffer;
-import org.h2.mvstore.type.BasicDataType;
-import org.h2.mvstore.type.ObjectDataType;
 
 public final class MongoStandIn {
     /** With H2's own 16, of 20,000 bookings most are read from the file and decoded anew at each call. */
@@ -53,103 +39,6 @@ public final class MongoStandIn {
         }
     }
 
-    /**
-     * Keeps records and keys as BSON, as the real server does. By default H2 stores Java's own serialization and compares
-     * keys by it, which took most of the time of every command.
-     */
-    private static final class BsonType extends BasicDataType<Object> {
-        private static final byte RECORD = 0;
-        private static final byte VALUE = 1;
-        private static final byte KEY = 2;
-        private static final byte OTHER = 3;
-        private static final String FIELD = "v";
-
-        /** For what BSON can't hold: a key that is missing. */
-        private final ObjectDataType other = new ObjectDataType();
-
-        private byte[] bytes(Object object) {
-            ByteBuf out = Unpooled.buffer(64);
-            if (object instanceof Document) {
-                out.writeByte(RECORD);
-                BsonEncoder.encodeDocument((Document) object, out);
-            } else if (object instanceof KeyValue && !hasMissing((KeyValue) object)) {
-                List<Object> values = new ArrayList<>();
-                ((KeyValue) object).forEach(values::add);
-                out.writeByte(KEY);
-                BsonEncoder.encodeDocument(new Document(FIELD, values), out);
-            } else if (object instanceof KeyValue || object instanceof Missing) {
-                WriteBuffer buffer = new WriteBuffer();
-                other.write(buffer, object);
-                ByteBuffer written = buffer.getBuffer();
-                written.flip();
-                out.writeByte(OTHER);
-                out.writeBytes(written);
-            } else {
-                out.writeByte(VALUE);
-                BsonEncoder.encodeDocument(new Document(FIELD, object), out);
-            }
-            return ByteBufUtil.getBytes(out);
-        }
-
-        private static boolean hasMissing(KeyValue key) {
-            return key.stream().anyMatch(Missing.class::isInstance);
-        }
-
-        @Override
-        public int compare(Object one, Object other) {
-            return one == other ? 0 : Arrays.compareUnsigned(bytes(one), bytes(other));
-        }
-
-        /** As Java holds it: the cache is bounded by this, and a page is split by it. */
-        @Override
-        public int getMemory(Object object) {
-            int bytes = 32;
-            if (object instanceof Map) {
-                for (Map.Entry<?, ?> field : ((Map<?, ?>) object).entrySet()) {
-                    bytes += 96 + field.getKey().toString().length() + getMemory(field.getValue());
-                }
-            } else if (object instanceof Iterable) {
-                for (Object each : (Iterable<?>) object) {
-                    bytes += getMemory(each);
-                }
-            } else if (object instanceof CharSequence) {
-                bytes += ((CharSequence) object).length();
-            } else if (object instanceof BinData) {
-                bytes += ((BinData) object).getData().length;
-            }
-            return bytes;
-        }
-
-        @Override
-        public void write(WriteBuffer buffer, Object object) {
-            byte[] bytes = bytes(object);
-            buffer.putVarInt(bytes.length).put(bytes);
-        }
-
-        @Override
-        public Object read(ByteBuffer buffer) {
-            byte[] bytes = new byte[DataUtils.readVarInt(buffer)];
-            buffer.get(bytes);
-            if (bytes[0] == OTHER) {
-                return other.read(ByteBuffer.wrap(bytes, 1, bytes.length - 1));
-            }
-            Document document = BsonDecoder.decodeBson(Unpooled.wrappedBuffer(bytes, 1, bytes.length - 1));
-            switch (bytes[0]) {
-                case RECORD:
-                    return document;
-                case KEY:
-                    return new KeyValue((List<?>) document.get(FIELD));
-                default:
-                    return document.get(FIELD);
-            }
-        }
-
-        @Override
-        public Object[] createStorage(int size) {
-            return new Object[size];
-        }
-    }
-
     /** Commits before a write is answered; H2 by itself writes about once a second. */
     private static final class DurableBackend extends H2Backend {
         private static final Set<String> WRITES = Set.of(
@@ -161,7 +50,7 @@ public final class MongoStandIn {
 
         /** Opens the maps of records and keys before the library does: it takes what is open. */
         private void open(String map) {
-            BsonType type = new BsonType();
+            Records.BsonType type = new Records.BsonType();
             getMvStore().openMap(map, new MVMap.Builder<Object, Object>().keyType(type).valueType(type));
         }
 
@@ -170,15 +59,53 @@ public final class MongoStandIn {
             return new H2Database(name, getMvStore(), getCursorRegistry()) {
                 @Override
                 protected MongoCollection<Object> openOrCreateCollection(String collection, CollectionOptions options) {
-                    open("databases." + getFullCollectionNamespace(collection));
-                    return super.openOrCreateCollection(collection, options);
+                    String name = getFullCollectionNamespace(collection);
+                    open("databases." + name);
+                    MVMap<Object, Document> records = getMvStore().openMap("databases." + name);
+                    MVMap<String, Object> sizes = getMvStore().openMap("meta." + name);
+                    return new H2Collection(this, collection, options, records, sizes, getCursorRegistry()) {
+                        /** It would encode each record before and after a change only to know its length. */
+                        @Override
+                        protected boolean tracksDataSize() {
+                            return false;
+                        }
+
+                        /**
+                         * The library changes what it gets in place, also while another thread writes its page: here that is a
+                         * copy. What it finds without an index it still changes itself.
+                         */
+                        @Override
+                        protected Document getDocument(Object position) {
+                            Document record = super.getDocument(position);
+                            return record == null ? null : new Document(record);
+                        }
+
+                        @Override
+                        protected Object addDocumentInternal(Document record) {
+                            return super.addDocumentInternal(Records.STORED.copy(record));
+                        }
+
+                        @Override
+                        protected void handleUpdate(Object position, Document before, Document record) {
+                            super.handleUpdate(position, before, Records.STORED.copy(record));
+                        }
+                    };
                 }
 
                 @Override
                 protected Index<Object> openOrCreateUniqueIndex(
                         String collection, String index, List<IndexKey> keys, boolean sparse) {
                     open(getFullCollectionNamespace(collection) + "._index_" + index);
-                    return super.openOrCreateUniqueIndex(collection, index, keys, sparse);
+                    return new Indexes.ById(super.openOrCreateUniqueIndex(collection, index, keys, sparse), sparse);
+                }
+
+                @Override
+                protected Index<Object> openOrCreateSecondaryIndex(
+                        String collection, String index, List<IndexKey> keys, boolean sparse) {
+                    // A field of records in a list has many values a record, and is asked for by ranges.
+                    return keys.get(0).getKey().contains(".")
+                            ? super.openOrCreateSecondaryIndex(collection, index, keys, sparse)
+                            : new Indexes.ByFirstKey(index, keys);
                 }
             };
         }

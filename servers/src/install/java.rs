@@ -14,49 +14,54 @@ pub(super) struct Recipe {
     pub(super) name: &'static str,
     pub(super) version: &'static str,
     pom: &'static str,
-    /// A source file of ours: its name and its text.
-    main: Option<(&'static str, &'static str)>,
+    /// Source files of ours: their names and texts.
+    sources: &'static [(&'static str, &'static str)],
 }
 
 pub(super) const MONGODB: Recipe = Recipe {
     name: "mongo-java-server",
     version: "1.47.0",
     pom: include_str!("../../java/mongodb/pom.xml"),
-    main: Some((
-        "MongoStandIn.java",
-        include_str!("../../java/mongodb/MongoStandIn.java"),
-    )),
+    sources: &[
+        (
+            "MongoStandIn.java",
+            include_str!("../../java/mongodb/MongoStandIn.java"),
+        ),
+        ("Indexes.java", include_str!("../../java/mongodb/Indexes.java")),
+        ("Records.java", include_str!("../../java/mongodb/Records.java")),
+    ],
 };
 
 pub(super) const DYNAMODB: Recipe = Recipe {
     name: "DynamoDB Local",
     version: "3.3.1",
     pom: include_str!("../../java/dynamodb/pom.xml"),
-    main: None,
+    sources: &[],
 };
 
 pub(super) const KAFKA: Recipe = Recipe {
     name: "Kafka",
     version: "4.4.0",
     pom: include_str!("../../java/kafka/pom.xml"),
-    main: None,
+    sources: &[],
 };
 
 pub(super) const SQS: Recipe = Recipe {
     name: "ElasticMQ",
     version: "1.7.1",
     pom: include_str!("../../java/sqs/pom.xml"),
-    main: Some((
+    sources: &[(
         "RestoredQueues.java",
         include_str!("../../java/sqs/RestoredQueues.java"),
-    )),
+    )],
 };
 
 impl Recipe {
     /// Holds `lib`, the jars and native libraries, and `classes`, what was compiled here.
     pub(super) fn home(&self, kind: Kind) -> Result<PathBuf> {
-        let source = self.main.map_or("", |(_, text)| text);
-        folder(kind, self.version, &[self.pom, source])
+        let texts = self.sources.iter().map(|(_, text)| *text);
+        let ingredients: Vec<&str> = std::iter::once(self.pom).chain(texts).collect();
+        folder(kind, self.version, &ingredients)
     }
 
     pub(super) fn missing(&self, kind: Kind) -> Option<String> {
@@ -91,17 +96,15 @@ impl Recipe {
                 &jars,
                 "-DincludeScope=runtime",
             ]))?;
-            if let Some((name, text)) = self.main {
+            for (name, text) in self.sources {
                 fs::write(folder.join(name), text)?;
-                run(Command::new("javac").current_dir(folder).args([
-                    "--release",
-                    "17",
-                    "-cp",
-                    "lib/*",
-                    "-d",
-                    "classes",
-                    name,
-                ]))?;
+            }
+            if !self.sources.is_empty() {
+                let names = self.sources.iter().map(|(name, _)| name);
+                run(Command::new("javac")
+                    .current_dir(folder)
+                    .args(["--release", "17", "-cp", "lib/*", "-d", "classes"])
+                    .args(names))?;
             }
             Ok(())
         })

@@ -9,6 +9,6 @@ pub(super) fn command(site: &Site) -> Command {
     command
         .arg("MongoStandIn")
         .arg(site.port.to_string())
-        .arg(site.file("records.mv"));
+        .arg(site.file("bson.mv"));
     command
 }

@@ -196,6 +196,9 @@ impl Shared {
             {
                 tracing::error!(%event, "a batch of bookings panicked; its requests are answered as retryable");
             }
+            // Callers in this process who were answered and ask again at once may so be in the next batch. Else the few that
+            // came meanwhile would go by themselves, and a crowd would take turns with them.
+            tokio::task::yield_now().await;
         }
     }
 
