@@ -153,7 +153,7 @@ pub(crate) async fn order_holds_through_stops_and_kills(port: u16) {
             kills += 1;
         }
     }
-    let log = log.0.lock();
+    let log = log.0.lock().clone();
     let mut next: BTreeMap<&str, usize> = BTreeMap::new();
     for (key, number) in log.iter() {
         let next = next.entry(key).or_default();
