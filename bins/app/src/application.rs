@@ -13,7 +13,7 @@ use myevents_core::observe::{NoObserver, Observer};
 use myevents_core::ports::{EventListener, Outbox, RandomIds, StartFrom, SystemClock};
 use myevents_core::projection;
 use myevents_core::relay::{Handover, HandoverReceiver, Relay, RelayOptions, SHARED_LEASE, handover};
-use myevents_core::rest::Readiness;
+use myevents_core::rest::{Admission, Readiness};
 use myevents_core::runtime::config::{ListenAddress, ServiceName, ServiceSettings, Settings};
 use myevents_core::runtime::server::{Listener, ServerLimits, raise_open_files, serve};
 use myevents_core::runtime::tls;
@@ -317,13 +317,20 @@ fn services(
     let mut events = None;
     let mut bookings = None;
     let readiness = Readiness::new();
+    let admission = Arc::new(Admission::new(settings.admission.clone()));
     for (name, open) in stores {
         let service = settings.service(*name).context("a store without settings")?;
         let broker = brokers.iter().find(|(owner, _)| owner == name);
         let (_, broker) = broker.context("a service without broker")?;
         let (to_relay, offered) = handover(HANDOVER);
         relays.push((*name, relay(*name, open, broker, offered, observer)));
-        let rest = rest_settings(settings, service, sign_in.of(*name), Arc::clone(observer))?;
+        let rest = rest_settings(
+            settings,
+            service,
+            sign_in.of(*name),
+            &admission,
+            Arc::clone(observer),
+        )?;
         readiness.watch_store(name.as_str(), open.store.clone());
         readiness.set_broker(name.as_str(), true);
         match name {

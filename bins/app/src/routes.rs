@@ -10,8 +10,8 @@ use myevents_core::metrics;
 use myevents_core::observe::Observer;
 use myevents_core::rest::openapi::{booking_document, event_document, merged_document};
 use myevents_core::rest::{
-    Authenticator, BookingRest, CorsOrigins, EventRest, Readiness, RestSettings, booking_router, docs_router,
-    event_router, health_router, with_fallback,
+    Admission, Authenticator, BookingRest, CorsOrigins, EventRest, Readiness, RestSettings, booking_router,
+    docs_router, event_router, health_router, with_fallback,
 };
 use myevents_core::runtime::config::{ListenAddress, Program, ServiceSettings, Settings};
 use myevents_core::service::{BookingService, EventService};
@@ -35,11 +35,13 @@ pub(crate) fn rest_settings(
     settings: &Settings,
     service: &ServiceSettings,
     authenticator: Option<Arc<dyn Authenticator>>,
+    admission: &Arc<Admission>,
     observer: Arc<dyn Observer>,
 ) -> myevents_core::Result<RestSettings> {
     Ok(RestSettings {
         cors_origins: CorsOrigins::parse(service.cors_origins.iter().map(String::as_str))?,
         body_timeout: settings.body_timeout,
+        admission: Some(Arc::clone(admission)),
         authenticator,
         organiser_open: service.organiser_open || settings.listeners().all(ListenAddress::is_loopback),
         observer,

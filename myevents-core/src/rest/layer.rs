@@ -1,4 +1,4 @@
-//! The one layer around every route: request id, CORS, panics, problem bodies, and one observation a request.
+//! The one layer around every route: request id, CORS, panics, problem bodies, who is let in, and one observation a request.
 //!
 //! It is one layer and not several, so that a small answer costs one boxed future and no more.
 
@@ -17,6 +17,7 @@ use tower::{Layer, Service};
 
 use crate::observe::{Observation, Observer};
 use crate::rest::Authenticator;
+use crate::rest::admission::{Admission, Standing};
 use crate::rest::answer;
 use crate::rest::problem::Problem;
 use crate::rest::settings::{CorsOrigins, RestSettings};
@@ -26,14 +27,15 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ALLOWED_METHODS: &str = "GET, POST, PUT, DELETE";
 const ALLOWED_HEADERS: &str =
     "content-type, authorization, idempotency-key, if-match, if-none-match, traceparent";
-const EXPOSED_HEADERS: &str =
-    "Date, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, Idempotency-Replayed";
+const EXPOSED_HEADERS: &str = "Date, ETag, Link, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
+     WWW-Authenticate, X-Request-Id, Idempotency-Replayed";
 
 /// What the layer works with, shared by all routes.
 #[derive(Debug)]
 struct Shared {
     observer: Arc<dyn Observer>,
     origins: CorsOrigins,
+    admission: Option<Arc<Admission>>,
     authenticator: Option<Arc<dyn Authenticator>>,
 }
 
@@ -43,18 +45,32 @@ pub(super) struct RestLayer(Arc<Shared>);
 impl RestLayer {
     /// For routes that ask who is there: credentials that are no good are refused on each of them.
     pub(super) fn new(settings: &RestSettings) -> Self {
-        Self::with(settings, settings.authenticator.clone())
+        Self::with(
+            settings,
+            settings.admission.clone(),
+            settings.authenticator.clone(),
+        )
     }
 
-    /// For routes that answer everybody, whatever credentials came along: health, docs, unknown paths.
+    /// For routes that answer everybody, whatever credentials came along: docs, unknown paths.
     pub(super) fn open(settings: &RestSettings) -> Self {
-        Self::with(settings, None)
+        Self::with(settings, settings.admission.clone(), None)
     }
 
-    fn with(settings: &RestSettings, authenticator: Option<Arc<dyn Authenticator>>) -> Self {
+    /// For routes that answer whatever else is asked: health.
+    pub(super) fn exempt(settings: &RestSettings) -> Self {
+        Self::with(settings, None, None)
+    }
+
+    fn with(
+        settings: &RestSettings,
+        admission: Option<Arc<Admission>>,
+        authenticator: Option<Arc<dyn Authenticator>>,
+    ) -> Self {
         Self(Arc::new(Shared {
             observer: Arc::clone(&settings.observer),
             origins: settings.cors_origins.clone(),
+            admission,
             authenticator,
         }))
     }
@@ -102,15 +118,42 @@ where
             let request_id = request_id(request.headers());
             let origin = shared.origin(request.headers());
             let mut private = false;
+            let mut standing = None;
 
             let answered = if is_preflight(&request) {
                 Ok(Ok(preflight(request.headers())))
             } else {
                 AssertUnwindSafe(async {
+                    let mut _place = None;
+                    if let Some(admission) = &shared.admission {
+                        // Before sign-in, as checking signatures is work too.
+                        match admission.by_address(&request) {
+                            Ok(of_address) => standing = of_address,
+                            Err((refusal, of_address)) => {
+                                standing = Some(of_address);
+                                return Ok(refusal.into_response());
+                            }
+                        }
+                        match admission.enter() {
+                            Ok(entered) => _place = Some(entered),
+                            Err(refusal) => return Ok(refusal.into_response()),
+                        }
+                    }
                     if let Some(authenticator) = &shared.authenticator {
                         match sign_in(&**authenticator, &mut request).await {
                             Ok(signed_in) => private = signed_in,
                             Err(refusal) => return Ok(refusal.into_response()),
+                        }
+                    }
+                    if let (Some(admission), Some(caller)) =
+                        (&shared.admission, request.extensions().get::<Caller>())
+                    {
+                        match admission.by_caller(caller) {
+                            Ok(of_caller) => standing = Standing::tighter(standing, of_caller),
+                            Err((refusal, of_caller)) => {
+                                standing = Some(of_caller);
+                                return Ok(refusal.into_response());
+                            }
                         }
                     }
                     inner.call(request).await
@@ -125,6 +168,9 @@ where
             };
             let mut response = with_problem_body(response, &request_id);
             shared.finish(response.headers_mut(), request_id, origin);
+            if let Some(standing) = standing {
+                standing.write(response.headers_mut());
+            }
             if private {
                 keep_nowhere(response.headers_mut());
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::observe::{NoObserver, Observer};
-use crate::rest::Authenticator;
+use crate::rest::{Admission, Authenticator};
 
 /// Settings of the routers.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct RestSettings {
     pub max_body_bytes: usize,
     /// How long a client may take to send its body; longer is answered 408.
     pub body_timeout: Duration,
+    /// Who is let in, and how often; shared by the routers of a process. `None` = everybody, always.
+    pub admission: Option<Arc<Admission>>,
     /// Who finds out who asks; `None` = nobody signs in, and everybody who gets here may do everything.
     pub authenticator: Option<Arc<dyn Authenticator>>,
     /// Whether the organiser's list of bookings answers where nobody signs in: only where nobody but the organiser can
@@ -45,6 +47,7 @@ impl Default for RestSettings {
             cors_origins: CorsOrigins::Any,
             max_body_bytes: 1 << 20,
             body_timeout: Duration::from_secs(10),
+            admission: None,
             authenticator: None,
             organiser_open: false,
             observer: Arc::new(NoObserver),

@@ -8,11 +8,12 @@ use figment::Figment;
 use super::auth;
 use super::keys::{self, Key, Program, Scope, ServiceName};
 use super::layers::{ConfigFaults, Fault, Inputs, Layers};
+use super::limits;
 use super::value::{ListenAddress, Secret, redact};
 use super::values::{Values, as_text, check, origin};
 use crate::contract::MessageName;
 use crate::ports::UnknownCapacity;
-use crate::rest::JwtOptions;
+use crate::rest::{AdmissionOptions, JwtOptions};
 
 /// Certificate and key of HTTPS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +166,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Open connections a listener.
     pub max_connections: usize,
+    /// Who is let in, and how often.
+    pub admission: AdmissionOptions,
     /// Level or directives of the log.
     pub log: String,
     /// `auto`, `text` or `json`.
@@ -225,6 +228,7 @@ impl Settings {
             header_timeout: values.duration("header_timeout"),
             body_timeout: values.duration("body_timeout"),
             max_connections: values.number("max_connections"),
+            admission: limits::read(&mut values),
             log: values.text("log"),
             log_format: values.text("log_format"),
             worker_threads: values.number("worker_threads"),

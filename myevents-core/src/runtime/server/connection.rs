@@ -1,12 +1,14 @@
 //! One connection from its first byte to its last.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
@@ -30,6 +32,8 @@ const MAX_STREAMS: u32 = 200;
 pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
     // A small answer must not wait for the acknowledgement of the one before.
     let _best_effort = stream.set_nodelay(true);
+    // Gone already, if it can't be told.
+    let Ok(peer) = stream.peer_addr() else { return };
     let limits = &shared.limits;
     if let Some(tls) = &shared.tls {
         let handshake = timeout(limits.header_timeout, tls.accept(stream));
@@ -39,9 +43,9 @@ pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
         };
         let Ok(Ok(stream)) = accepted else { return };
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        serve(Patient::new(stream, limits.write_timeout), http2, shared).await;
+        serve(Patient::new(stream, limits.write_timeout), peer, http2, shared).await;
     } else if let Some(http2) = speaks_http2(&stream, shared).await {
-        serve(Patient::new(stream, limits.write_timeout), http2, shared).await;
+        serve(Patient::new(stream, limits.write_timeout), peer, http2, shared).await;
     }
 }
 
@@ -70,13 +74,13 @@ async fn speaks_http2(stream: &TcpStream, shared: &Shared) -> Option<bool> {
     }
 }
 
-async fn serve<S>(stream: S, http2: bool, shared: &Arc<Shared>)
+async fn serve<S>(stream: S, peer: SocketAddr, http2: bool, shared: &Arc<Shared>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request| {
         let shared = Arc::clone(shared);
-        async move { Ok::<_, Infallible>(answer(request, &shared).await) }
+        async move { Ok::<_, Infallible>(answer(request, peer, &shared).await) }
     });
     let io = TokioIo::new(stream);
     // The two builders have no trait in common, and the steps of a stop are the same.
@@ -119,7 +123,8 @@ where
     }
 }
 
-async fn answer(request: Request<Incoming>, shared: &Shared) -> Response {
+async fn answer(mut request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Response {
+    request.extensions_mut().insert(ConnectInfo(peer));
     let limits = &shared.limits;
     let http1 = request.version() < Version::HTTP_2;
     let (request, within) = if request.body().is_end_stream() {

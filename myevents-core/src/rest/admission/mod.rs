@@ -1,0 +1,242 @@
+//! Who is let in at all: so many requests at once, so often from one address, so often by one caller. What is over a bound
+//! is answered before anything is done for it.
+//!
+//! One [`Admission`] belongs to a process: its routers share it, so that a client can't have a budget of each.
+
+mod address;
+mod buckets;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use axum::extract::{ConnectInfo, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::rest::answer;
+use crate::rest::problem::Problem;
+use crate::service::Caller;
+
+pub use address::{ForwardedHeader, TrustedProxies};
+pub use buckets::Rate;
+use buckets::{Buckets, Taken};
+
+/// Addresses, and callers, that a budget is remembered of. Each takes some 20 bytes; past the bound those that used theirs
+/// least are forgotten, which gives them a full one.
+const REMEMBERED: usize = 131_072;
+
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
+/// The bounds. By default there are none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AdmissionOptions {
+    /// How often one address may ask: IPv6 by its first 64 bits, which is what one customer of a provider has.
+    pub per_address: Option<Rate>,
+    /// How often one signed-in caller may ask, from all their addresses together.
+    pub per_caller: Option<Rate>,
+    /// Whose word on a client's address is taken.
+    pub proxies: TrustedProxies,
+    /// Requests that are worked on at once; further ones are refused.
+    pub max_requests: Option<usize>,
+}
+
+/// Lets requests in, or refuses them. Costs one lock of a shard for each rate and one atomic number.
+///
+/// Addresses come from [`ConnectInfo`] in the request's extensions: `runtime::server` puts it there, and so does axum's
+/// `into_make_service_with_connect_info`. Requests without one are not bounded by address.
+#[derive(Debug)]
+pub struct Admission {
+    addresses: Option<Buckets>,
+    callers: Option<Buckets>,
+    proxies: TrustedProxies,
+    max_requests: usize,
+    requests: Arc<AtomicUsize>,
+    warned: AtomicBool,
+}
+
+/// A request that was let in; dropping it makes room for another.
+#[derive(Debug)]
+pub(super) struct Admitted(Arc<AtomicUsize>);
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What is left of the budget that is nearest to its end, for the answer's headers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing(Taken);
+
+impl Admission {
+    /// With these bounds.
+    #[must_use]
+    pub fn new(options: AdmissionOptions) -> Self {
+        Self {
+            addresses: options.per_address.map(|rate| Buckets::new(rate, REMEMBERED)),
+            callers: options.per_caller.map(|rate| Buckets::new(rate, REMEMBERED)),
+            proxies: options.proxies,
+            max_requests: options.max_requests.unwrap_or(usize::MAX),
+            requests: Arc::default(),
+            warned: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the request's address may ask again.
+    pub(super) fn by_address(&self, request: &Request) -> Result<Option<Standing>, (Problem, Standing)> {
+        let Some(buckets) = &self.addresses else {
+            return Ok(None);
+        };
+        let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() else {
+            return Ok(None);
+        };
+        let peer = peer.ip().to_canonical();
+        let client = self.proxies.client(peer, request.headers());
+        let taken = match client {
+            IpAddr::V4(address) => buckets.take(&address.octets()),
+            IpAddr::V6(address) => buckets.take(&address.octets()[..8]),
+        };
+        if !taken.allowed && client == peer && self.proxies.names_a_client(request.headers()) {
+            self.warn_of_proxy();
+        }
+        admitted(
+            taken,
+            "too many requests came from this address; wait as Retry-After says",
+        )
+    }
+
+    /// Whether the caller may ask again; for nobody there is no bound.
+    pub(super) fn by_caller(&self, caller: &Caller) -> Result<Option<Standing>, (Problem, Standing)> {
+        match (&self.callers, caller) {
+            (Some(buckets), Caller::Subject { issuer, subject, .. }) => admitted(
+                buckets.take(&(issuer, subject)),
+                "too many requests came in this caller's name; wait as Retry-After says",
+            ),
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes a place among the requests that are worked on. None waits for one: who is refused knows it at once, and what
+    /// was let in has the machine to itself.
+    pub(super) fn enter(&self) -> Result<Admitted, Problem> {
+        let before = self.requests.fetch_add(1, Ordering::Relaxed);
+        // From here on leaving gives the place back, also on the way out with a refusal.
+        let place = Admitted(Arc::clone(&self.requests));
+        if before >= self.max_requests {
+            return Err(Problem::of(
+                "overloaded",
+                "too many requests are worked on; nothing was changed: send the same request again after Retry-After",
+            ));
+        }
+        Ok(place)
+    }
+
+    /// Behind a proxy that is not trusted all its clients are one address, which nobody wants.
+    fn warn_of_proxy(&self) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "requests are refused that a proxy seems to have passed on: its clients share one budget until \
+                 trusted_proxies names it"
+            );
+        }
+    }
+}
+
+fn admitted(taken: Taken, refusal: &'static str) -> Result<Option<Standing>, (Problem, Standing)> {
+    if taken.allowed {
+        return Ok(Some(Standing(taken)));
+    }
+    let wait = HeaderValue::from(taken.retry_after);
+    let problem = Problem::of("rate-limited", refusal).with_header(header::RETRY_AFTER, wait);
+    Err((problem, Standing(taken)))
+}
+
+impl Standing {
+    /// The one of two that is nearer to its end.
+    pub(super) fn tighter(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) if other.0.remaining < one.0.remaining => Some(other),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Writes the fields of [draft 06](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06), which
+    /// clients know; later drafts put them into one of another form that has changed since.
+    pub(super) fn write(self, headers: &mut HeaderMap) {
+        headers.insert(LIMIT, HeaderValue::from(self.0.limit));
+        headers.insert(REMAINING, HeaderValue::from(self.0.remaining));
+        headers.insert(RESET, HeaderValue::from(self.0.reset));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_given_back_and_not_more_than_there_are() {
+        let admission = Admission::new(AdmissionOptions {
+            max_requests: Some(2),
+            ..AdmissionOptions::default()
+        });
+        let first = admission.enter().ok();
+        let second = admission.enter().ok();
+        for _ in 0..3 {
+            let refused = admission.enter().unwrap_err();
+            assert_eq!((refused.word(), refused.status().as_u16()), ("overloaded", 503));
+        }
+        drop(first);
+        let third = admission.enter().ok();
+        assert!(third.is_some() && admission.enter().is_err());
+        drop((second, third));
+        assert_eq!(admission.requests.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn an_address_of_ipv6_is_its_network_and_a_mapped_one_is_the_ipv4_it_stands_for() {
+        let admission = Admission::new(AdmissionOptions {
+            per_address: Some(Rate::new(1, 2)),
+            ..AdmissionOptions::default()
+        });
+        let ask = |peer: &str| {
+            let mut request = Request::new(axum::body::Body::empty());
+            let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            admission.by_address(&request).is_ok()
+        };
+        assert!(ask("2001:db8:1:2::1") && ask("2001:db8:1:2:ffff::9"));
+        assert!(!ask("2001:db8:1:2:3:4:5:6"));
+        assert!(ask("2001:db8:1:3::1"));
+        assert!(ask("192.0.2.1") && ask("::ffff:192.0.2.1"));
+        assert!(!ask("192.0.2.1"));
+        // Without an address nothing is bounded by it.
+        assert!(
+            admission
+                .by_address(&Request::new(axum::body::Body::empty()))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn callers_of_two_issuers_are_two_and_nobody_is_not_bounded() {
+        let admission = Admission::new(AdmissionOptions {
+            per_caller: Some(Rate::new(1, 1)),
+            ..AdmissionOptions::default()
+        });
+        let ask = |issuer: &str, subject: &str| {
+            let caller = Caller::Subject {
+                issuer: issuer.to_owned(),
+                subject: subject.to_owned(),
+                scopes: crate::service::Scopes::NONE,
+            };
+            admission.by_caller(&caller).is_ok()
+        };
+        assert!(ask("a", "ann") && !ask("a", "ann"));
+        assert!(ask("b", "ann") && ask("a", "bob"));
+        for _ in 0..3 {
+            assert!(admission.by_caller(&Caller::Anonymous).is_ok());
+        }
+    }
+}
