@@ -13,7 +13,7 @@ use myevents_core::observe::{NoObserver, Observer};
 use myevents_core::ports::{EventListener, Outbox, RandomIds, StartFrom, SystemClock};
 use myevents_core::projection;
 use myevents_core::relay::{Handover, HandoverReceiver, Relay, RelayOptions, SHARED_LEASE, handover};
-use myevents_core::rest::{Admission, Readiness};
+use myevents_core::rest::{Admission, ApiKeyAuthenticator, Authenticator, Readiness};
 use myevents_core::runtime::config::{ListenAddress, ServiceName, ServiceSettings, Settings};
 use myevents_core::runtime::server::{Listener, ServerLimits, raise_open_files, serve};
 use myevents_core::runtime::tls;
@@ -324,13 +324,11 @@ fn services(
         let (_, broker) = broker.context("a service without broker")?;
         let (to_relay, offered) = handover(HANDOVER);
         relays.push((*name, relay(*name, open, broker, offered, observer)));
-        let rest = rest_settings(
-            settings,
-            service,
-            sign_in.of(*name),
-            &admission,
-            Arc::clone(observer),
-        )?;
+        let authenticator = sign_in.of(*name).map(|tokens| {
+            let keys = Arc::clone(&open.api_keys);
+            Arc::new(ApiKeyAuthenticator::new(keys, tokens, Arc::new(SystemClock))) as Arc<dyn Authenticator>
+        });
+        let rest = rest_settings(settings, service, authenticator, &admission, Arc::clone(observer))?;
         readiness.watch_store(name.as_str(), open.store.clone());
         readiness.set_broker(name.as_str(), true);
         match name {

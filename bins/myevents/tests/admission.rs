@@ -39,7 +39,13 @@ fn number(answer: &Answer, header: &str) -> u64 {
 
 fn problem(answer: &Answer) -> String {
     let body = answer.json().unwrap();
-    body["type"].as_str().unwrap().rsplit(':').next().unwrap().to_owned()
+    body["type"]
+        .as_str()
+        .unwrap()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .to_owned()
 }
 
 /// Asks until it is refused, which has to come after the burst and what a second more gives: how often it was let in.
@@ -97,13 +103,23 @@ async fn an_address_has_one_budget_for_both_services_and_health_answers_past_it(
         assert_eq!(get(&program, "/locations", other).await.status, 200, "{other}");
     }
     // Every route but those of health is bounded, also where there is none.
-    for path in ["/openapi.json", "/docs", "/no/such/path", "/bookings/00", "/users/00"] {
+    for path in [
+        "/openapi.json",
+        "/docs",
+        "/no/such/path",
+        "/bookings/00",
+        "/users/00",
+    ] {
         assert_eq!(get(&program, path, "198.51.100.1").await.status, 429, "{path}");
     }
     for path in ["/healthz", "/readyz"] {
         for _ in 0..2 * BURST {
             let answer = get(&program, path, "198.51.100.1").await;
-            assert_eq!((answer.status, answer.header("ratelimit-limit")), (200, None), "{path}");
+            assert_eq!(
+                (answer.status, answer.header("ratelimit-limit")),
+                (200, None),
+                "{path}"
+            );
         }
     }
     let mut metrics = Connection::open(program.service.metrics.unwrap()).await.unwrap();

@@ -308,7 +308,7 @@ async fn a_list_that_waits_too_long_is_refused_unread_and_point_reads_go_on() {
     let folder = folder();
     let store = open(config(&folder).list_wait(Duration::from_millis(20)));
     let event = record(&event_id(), "e", 1);
-    store.add_event(&event, &[]).await.unwrap();
+    store.add_event(&event, Attached::nothing()).await.unwrap();
     // As many long reads as there may be at once.
     let mut busy = Vec::new();
     for _ in 0..2 {

@@ -13,6 +13,7 @@
 mod access;
 mod admission;
 mod answer;
+mod api_keys;
 mod body;
 mod bookings;
 mod events;
@@ -37,6 +38,7 @@ use axum::routing::{any, delete, get, post};
 use crate::service::{BookingService, EventService};
 pub use admission::{Admission, AdmissionOptions, ForwardedHeader, Rate, TrustedProxies};
 use answer::Answer;
+pub use api_keys::{ApiKeyAuthenticator, ApiKeySecret};
 pub use health::{Readiness, health_router};
 use layer::RestLayer;
 #[cfg(feature = "openapi")]

@@ -31,25 +31,40 @@ async fn a_caller_has_a_budget_and_nobody_elses_is_touched() {
     let mut turns = 0;
     let refused = loop {
         // Public routes of one service, own ones of the other: one budget.
-        let path = if turns % 2 == 0 { "/events" } else { "/users/me/bookings" };
+        let path = if turns % 2 == 0 {
+            "/events"
+        } else {
+            "/users/me/bookings"
+        };
         let answer = ask(&program, Some(&ann), "GET", path, &Value::Null).await;
         assert_eq!(answer.header("ratelimit-limit"), Some("6"));
         if answer.status == 429 {
             break answer;
         }
         turns += 1;
-        assert!(turns <= BURST + begun.elapsed().as_secs() + 1, "let in {turns} times");
+        assert!(
+            turns <= BURST + begun.elapsed().as_secs() + 1,
+            "let in {turns} times"
+        );
     };
     assert!(turns >= BURST, "refused after {turns}");
     assert_eq!(problem(&refused), "rate-limited");
     assert!(refused.header("retry-after").is_some());
     // Another token of hers is hers too.
     let again = issuer.token("ann", "events:write");
-    assert_eq!(ask(&program, Some(&again), "GET", "/events", &Value::Null).await.status, 429);
+    assert_eq!(
+        ask(&program, Some(&again), "GET", "/events", &Value::Null)
+            .await
+            .status,
+        429
+    );
     // Others have their own, nobody has none, and a bad token is told to be bad.
     let bob = issuer.token("bob", "bookings:write");
     let of_bob = ask(&program, Some(&bob), "GET", "/users/me/bookings", &Value::Null).await;
-    assert_eq!((of_bob.status, of_bob.header("ratelimit-remaining")), (200, Some("5")));
+    assert_eq!(
+        (of_bob.status, of_bob.header("ratelimit-remaining")),
+        (200, Some("5"))
+    );
     for _ in 0..3 * BURST {
         let open = ask(&program, None, "GET", "/events", &Value::Null).await;
         assert_eq!((open.status, open.header("ratelimit-limit")), (200, None));
