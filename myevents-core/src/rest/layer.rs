@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 
 use crate::observe::{Observation, Observer};
 use crate::rest::Authenticator;
-use crate::rest::admission::{Admission, Standing};
+use crate::rest::admission::{Admission, Admitted, Standing};
 use crate::rest::answer;
 use crate::rest::problem::Problem;
 use crate::rest::settings::{CorsOrigins, RestSettings};
@@ -124,39 +124,11 @@ where
                 Ok(Ok(preflight(request.headers())))
             } else {
                 AssertUnwindSafe(async {
-                    let mut _place = None;
-                    if let Some(admission) = &shared.admission {
-                        // Before sign-in, as checking signatures is work too.
-                        match admission.by_address(&request) {
-                            Ok(of_address) => standing = of_address,
-                            Err((refusal, of_address)) => {
-                                standing = Some(of_address);
-                                return Ok(refusal.into_response());
-                            }
-                        }
-                        match admission.enter() {
-                            Ok(entered) => _place = Some(entered),
-                            Err(refusal) => return Ok(refusal.into_response()),
-                        }
+                    match shared.let_in(&mut request, &mut private, &mut standing).await {
+                        // The place is kept until the answer is there.
+                        Ok(_place) => inner.call(request).await,
+                        Err(refusal) => Ok(refusal.into_response()),
                     }
-                    if let Some(authenticator) = &shared.authenticator {
-                        match sign_in(&**authenticator, &mut request).await {
-                            Ok(signed_in) => private = signed_in,
-                            Err(refusal) => return Ok(refusal.into_response()),
-                        }
-                    }
-                    if let (Some(admission), Some(caller)) =
-                        (&shared.admission, request.extensions().get::<Caller>())
-                    {
-                        match admission.by_caller(caller) {
-                            Ok(of_caller) => standing = Standing::tighter(standing, of_caller),
-                            Err((refusal, of_caller)) => {
-                                standing = Some(of_caller);
-                                return Ok(refusal.into_response());
-                            }
-                        }
-                    }
-                    inner.call(request).await
                 })
                 .catch_unwind()
                 .await
@@ -186,6 +158,32 @@ where
 }
 
 impl Shared {
+    /// Whether the request may go on: how often its address asked, whether there is room, who asks, and how often they
+    /// did. The address comes first, as checking signatures is work too. Says besides whether it is somebody who asks,
+    /// and what is left of their budget.
+    async fn let_in(
+        &self,
+        request: &mut Request,
+        signed_in: &mut bool,
+        standing: &mut Option<Standing>,
+    ) -> Result<Option<Admitted>, Problem> {
+        let mut place = None;
+        if let Some(admission) = &self.admission {
+            admission.by_address(request, standing)?;
+            place = Some(admission.enter()?);
+        }
+        if let Some(authenticator) = &self.authenticator {
+            let caller = authenticator.authenticate(request.headers()).await?;
+            *signed_in = caller != Caller::Anonymous;
+            if let Some(admission) = &self.admission {
+                admission.by_caller(&caller, standing)?;
+            }
+            // For the routes to find.
+            request.extensions_mut().insert(caller);
+        }
+        Ok(place)
+    }
+
     /// The value of `Access-Control-Allow-Origin`, if the page may read the answer.
     fn origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         match &self.origins {
@@ -210,14 +208,6 @@ impl Shared {
             headers.append(header::VARY, HeaderValue::from_static("origin"));
         }
     }
-}
-
-/// Leaves who asks in the request, for the routes to find, and answers whether it is somebody.
-async fn sign_in(authenticator: &dyn Authenticator, request: &mut Request) -> Result<bool, Problem> {
-    let caller = authenticator.authenticate(request.headers()).await?;
-    let signed_in = caller != Caller::Anonymous;
-    request.extensions_mut().insert(caller);
-    Ok(signed_in)
 }
 
 /// What is answered to somebody stays with them. Records with an entity tag are public.

@@ -17,7 +17,7 @@ use myevents_core::rest::{
     Admission, AdmissionOptions, BookingRest, Readiness, RestSettings, booking_router, health_router,
 };
 use myevents_core::service::{BookingService, BookingSettings};
-use myevents_core::testkit::store::is_full_scale;
+use myevents_core::testkit::is_full_scale;
 use tokio::time::Instant;
 
 use crate::app::App;

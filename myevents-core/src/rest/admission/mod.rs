@@ -85,12 +85,16 @@ impl Admission {
     }
 
     /// Whether the request's address may ask again.
-    pub(super) fn by_address(&self, request: &Request) -> Result<Option<Standing>, (Problem, Standing)> {
+    pub(super) fn by_address(
+        &self,
+        request: &Request,
+        standing: &mut Option<Standing>,
+    ) -> Result<(), Problem> {
         let Some(buckets) = &self.addresses else {
-            return Ok(None);
+            return Ok(());
         };
         let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() else {
-            return Ok(None);
+            return Ok(());
         };
         let peer = peer.ip().to_canonical();
         let client = self.proxies.client(peer, request.headers());
@@ -101,21 +105,17 @@ impl Admission {
         if !taken.allowed && client == peer && self.proxies.names_a_client(request.headers()) {
             self.warn_of_proxy();
         }
-        admitted(
-            taken,
-            "too many requests came from this address; wait as Retry-After says",
-        )
+        let refusal = "too many requests came from this address; wait as Retry-After says";
+        admit(taken, standing, refusal)
     }
 
     /// Whether the caller may ask again; for nobody there is no bound.
-    pub(super) fn by_caller(&self, caller: &Caller) -> Result<Option<Standing>, (Problem, Standing)> {
-        match (&self.callers, caller) {
-            (Some(buckets), Caller::Subject { issuer, subject, .. }) => admitted(
-                buckets.take(&(issuer, subject)),
-                "too many requests came in this caller's name; wait as Retry-After says",
-            ),
-            _ => Ok(None),
-        }
+    pub(super) fn by_caller(&self, caller: &Caller, standing: &mut Option<Standing>) -> Result<(), Problem> {
+        let (Some(buckets), Caller::Subject { issuer, subject, .. }) = (&self.callers, caller) else {
+            return Ok(());
+        };
+        let refusal = "too many requests came in this caller's name; wait as Retry-After says";
+        admit(buckets.take(&(issuer, subject)), standing, refusal)
     }
 
     /// Takes a place among the requests that are worked on. None waits for one: who is refused knows it at once, and what
@@ -144,24 +144,20 @@ impl Admission {
     }
 }
 
-fn admitted(taken: Taken, refusal: &'static str) -> Result<Option<Standing>, (Problem, Standing)> {
+/// Keeps the standing of what refuses, else of the budget that is nearer to its end.
+fn admit(taken: Taken, standing: &mut Option<Standing>, refusal: &'static str) -> Result<(), Problem> {
+    let tighter = standing.is_none_or(|before| taken.remaining < before.0.remaining);
+    if tighter || !taken.allowed {
+        *standing = Some(Standing(taken));
+    }
     if taken.allowed {
-        return Ok(Some(Standing(taken)));
+        return Ok(());
     }
     let wait = HeaderValue::from(taken.retry_after);
-    let problem = Problem::of("rate-limited", refusal).with_header(header::RETRY_AFTER, wait);
-    Err((problem, Standing(taken)))
+    Err(Problem::of("rate-limited", refusal).with_header(header::RETRY_AFTER, wait))
 }
 
 impl Standing {
-    /// The one of two that is nearer to its end.
-    pub(super) fn tighter(one: Option<Self>, other: Option<Self>) -> Option<Self> {
-        match (one, other) {
-            (Some(one), Some(other)) if other.0.remaining < one.0.remaining => Some(other),
-            (one, other) => one.or(other),
-        }
-    }
-
     /// Writes the fields of [draft 06](https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06), which
     /// clients know; later drafts put them into one of another form that has changed since.
     pub(super) fn write(self, headers: &mut HeaderMap) {
@@ -204,7 +200,7 @@ mod tests {
             let mut request = Request::new(axum::body::Body::empty());
             let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
             request.extensions_mut().insert(ConnectInfo(peer));
-            admission.by_address(&request).is_ok()
+            admission.by_address(&request, &mut None).is_ok()
         };
         assert!(ask("2001:db8:1:2::1") && ask("2001:db8:1:2:ffff::9"));
         assert!(!ask("2001:db8:1:2:3:4:5:6"));
@@ -231,12 +227,12 @@ mod tests {
                 subject: subject.to_owned(),
                 scopes: crate::service::Scopes::NONE,
             };
-            admission.by_caller(&caller).is_ok()
+            admission.by_caller(&caller, &mut None).is_ok()
         };
         assert!(ask("a", "ann") && !ask("a", "ann"));
         assert!(ask("b", "ann") && ask("a", "bob"));
         for _ in 0..3 {
-            assert!(admission.by_caller(&Caller::Anonymous).is_ok());
+            assert!(admission.by_caller(&Caller::Anonymous, &mut None).is_ok());
         }
     }
 }
