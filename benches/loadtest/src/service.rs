@@ -66,7 +66,7 @@ impl Service {
     /// Makes an event of this capacity and waits until seats of it can be booked. Answers its id.
     ///
     /// # Errors
-    /// When it is refused, or not bookable within ten seconds.
+    /// When it is refused, or not bookable within half a minute.
     pub async fn new_event(&self, name: &str, capacity: u64) -> Result<String> {
         let answer = ask(self.events, "POST", "/events", Some(&event_body(name, capacity))).await?;
         ensure!(
@@ -86,7 +86,7 @@ impl Service {
     /// Waits until the booking service has heard of the event with this capacity.
     ///
     /// # Errors
-    /// When that takes more than ten seconds.
+    /// When that takes more than half a minute: a group of Kafka's is without its dead members only when their session is over.
     pub async fn wait_bookable(&self, event: &str, capacity: u64) -> Result<()> {
         let start = Instant::now();
         let path = format!("/events/{event}/availability");
@@ -101,7 +101,7 @@ impl Service {
                     return Ok(());
                 }
             }
-            if start.elapsed() > Duration::from_secs(10) {
+            if start.elapsed() > Duration::from_secs(30) {
                 bail!(
                     "event {event} is not bookable: {} {}",
                     answer.status,

@@ -12,7 +12,6 @@ use myevents_core::{Error, Result};
 use tokio::runtime::Handle;
 
 use super::client::blocking;
-use super::group;
 use super::{KafkaBroker, KafkaConfig};
 use crate::connect::{BrokerOptions, BrokerTools, OpenBroker, Replay};
 
@@ -51,7 +50,9 @@ impl BrokerTools for KafkaBroker {
                 let (group, handle) = (group.clone(), handle.clone());
                 let declared = blocking("declare group", move || {
                     topology.group_there(&handle, &group)?;
-                    group::establish(&config, &group, StartFrom::Beginning, &|| false)
+                    topology
+                        .beginnings
+                        .establish(&config, &group, StartFrom::Beginning, &|| false)
                 });
                 match declared.await {
                     Ok(()) => return,

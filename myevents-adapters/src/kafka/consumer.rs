@@ -176,7 +176,9 @@ impl Membership {
         // Set once, as the context is new.
         let _ = consumer.context().consumer.set(Arc::downgrade(&consumer));
         if !group::is_known(&consumer, config)? {
-            group::establish(config, group, self.from, &|| !self.is_open())?;
+            self.topology
+                .beginnings
+                .establish(config, group, self.from, &|| !self.is_open())?;
         }
         let retry = config.retry_topic(group)?;
         consumer

@@ -1,6 +1,8 @@
 //! Where a consumer group that is new begins: fixed before it reads, so that a crash before its first commit skips nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -129,22 +131,40 @@ pub(super) fn is_known<C: ConsumerContext>(consumer: &BaseConsumer<C>, config: &
     Ok(missing.len() < partitions.len())
 }
 
-/// Fixes where a new group begins. Only members may say it, and only for partitions that are theirs, as two processes may
-/// do this at once: whoever comes second must not move the group past what was published in between. Blocks.
-///
-/// `gives_up` is asked again and again; the group may then be left half fixed, and its other partitions begin at their start.
-pub(super) fn establish(
-    config: &KafkaConfig,
-    group: &str,
-    from: StartFrom,
-    gives_up: &dyn Fn() -> bool,
-) -> Result<()> {
+/// The groups whose beginnings are being fixed, so that one process joins each but once: the second of two members
+/// would leave in the midst of joining, and the cluster would wait for it until its session is over.
+#[derive(Debug, Default)]
+pub(super) struct Beginnings(Mutex<HashMap<String, Arc<Mutex<()>>>>);
+
+impl Beginnings {
+    /// Fixes where a new group begins. Only members may say it, and only for partitions that are theirs, as two processes may
+    /// do this at once: whoever comes second must not move the group past what was published in between. Blocks.
+    ///
+    /// `gives_up` is asked again and again; the group may then be left half fixed, and its other partitions begin at their start.
+    pub(super) fn establish(
+        &self,
+        config: &KafkaConfig,
+        group: &str,
+        from: StartFrom,
+        gives_up: &dyn Fn() -> bool,
+    ) -> Result<()> {
+        let turn = Arc::clone(self.0.lock().entry(group.to_owned()).or_default());
+        while !gives_up() {
+            if let Some(_turn) = turn.try_lock_for(LOOK) {
+                return establish(config, group, from, gives_up);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn establish(config: &KafkaConfig, group: &str, from: StartFrom, gives_up: &dyn Fn() -> bool) -> Result<()> {
     let within = config.request_timeout;
     let mut client = config.consumer(config.consumer_group(group));
     client.set("enable.auto.commit", "false");
-    let assigned: Arc<Mutex<Vec<i32>>> = Arc::default();
+    let place = Arc::<Place>::default();
     let member: BaseConsumer<Member> = client
-        .create_with_context(Member(Arc::clone(&assigned)))
+        .create_with_context(Member(Arc::clone(&place)))
         .map_err(|error| error::call("open kafka", error))?;
     let topic = config.topic.as_str();
     let all = partitions(&member, topic, within)?;
@@ -155,45 +175,85 @@ pub(super) fn establish(
         .subscribe(&[topic])
         .map_err(|error| error::call("join group", error))?;
     let (end, mut look, mut had) = (Instant::now() + JOINING, Instant::now() + LOOK, 0);
+    let mut failure = None;
     while !gives_up() {
         // What comes is not for us: nothing is stored.
         if let Some(Err(error)) = member.poll(POLL) {
             tracing::debug!(group, %error, "joining the group");
         }
-        let ours = assigned.lock().clone();
-        if ours.len() != had || Instant::now() > look {
+        let late = Instant::now() > end;
+        let ours = place.partitions.lock().clone();
+        if late || ours.len() != had || Instant::now() > look {
             had = ours.len();
             look = Instant::now() + LOOK;
-            let missing = uncommitted(&member, topic, &all, within)?;
-            if missing.is_empty() {
-                tracing::info!(group, ?from, "the group is new; where it begins is fixed");
-                return Ok(());
-            }
-            // Another member's are for that one to fix, and what is fixed stays.
-            let ours: Vec<i32> = ours.into_iter().filter(|ours| missing.contains(ours)).collect();
-            if !ours.is_empty() {
-                let begin = offsets(&member, topic, &ours, from, within)
-                    .map_err(|error| error::call("read offsets", error))?;
-                if let Err(error) = member.commit(&begin, CommitMode::Sync) {
-                    tracing::debug!(group, %error, "the group moved on meanwhile");
+            match fix(&member, topic, &all, &ours, from, within) {
+                // Whoever leaves before it has joined is waited for by all others until its session is over.
+                Ok(0) if late || place.joined.load(Ordering::Acquire) => {
+                    tracing::info!(group, ?from, "the group is new; where it begins is fixed");
+                    return Ok(());
                 }
-                look = Instant::now();
+                Ok(_) => {}
+                Err(error) if error.is_retryable() => failure = Some(error),
+                Err(error) => return Err(error),
             }
         }
-        if Instant::now() > end {
-            return Err(Error::new(
+        if late {
+            let error = Error::new(
                 ErrorKind::Unavailable,
                 "join group",
                 "where the group begins could not be fixed in time",
             )
-            .with("group", group));
+            .with("group", group);
+            return Err(match failure {
+                Some(failure) => error.caused_by(failure),
+                None => error,
+            });
         }
     }
     Ok(())
 }
 
-/// Knows which partitions were assigned and whose beginning is not committed.
-struct Member(Arc<Mutex<Vec<i32>>>);
+/// Commits the beginnings of those of our partitions that have none, and answers how many of all still have none.
+fn fix(
+    member: &BaseConsumer<Member>,
+    topic: &str,
+    all: &[i32],
+    ours: &[i32],
+    from: StartFrom,
+    within: Duration,
+) -> Result<usize> {
+    let missing = uncommitted(member, topic, all, within)?;
+    // Another member's are for that one to fix, and what is fixed stays.
+    let ours: Vec<i32> = ours
+        .iter()
+        .copied()
+        .filter(|ours| missing.contains(ours))
+        .collect();
+    if ours.is_empty() {
+        return Ok(missing.len());
+    }
+    let begin =
+        offsets(member, topic, &ours, from, within).map_err(|error| error::call("read offsets", error))?;
+    match member.commit(&begin, CommitMode::Sync) {
+        Ok(()) => Ok(missing.len() - ours.len()),
+        Err(error) => {
+            tracing::debug!(%error, "the group moved on meanwhile");
+            Ok(missing.len())
+        }
+    }
+}
+
+/// Where a member stands in its group.
+#[derive(Default)]
+struct Place {
+    /// It has taken part in a whole rebalance, with or without partitions.
+    joined: AtomicBool,
+    /// What it has now.
+    partitions: Mutex<Vec<i32>>,
+}
+
+/// Notes what its rebalances give and take.
+struct Member(Arc<Place>);
 
 impl ClientContext for Member {
     fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
@@ -207,9 +267,10 @@ impl ClientContext for Member {
 
 impl ConsumerContext for Member {
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let mut assigned = self.0.lock();
+        let mut assigned = self.0.partitions.lock();
         match rebalance {
             Rebalance::Assign(list) => {
+                self.0.joined.store(true, Ordering::Release);
                 assigned.extend(list.elements().iter().map(|element| element.partition()));
             }
             Rebalance::Revoke(list) => {

@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use super::client::{Logs, blocking};
 use super::config::KafkaConfig;
 use super::error;
+use super::group::Beginnings;
 use myevents_core::{Error, ErrorKind, Result};
 
 /// A topic as it is made if it is missing.
@@ -39,11 +40,13 @@ const LARGEST_LETTER_TEXT: &str = "67108864";
 /// Between two looks for a topic.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The topics of one configuration. Shared by all that use it, so that each is made once.
+/// The topics and groups of one configuration. Shared by all that use it, so that each is made once.
 #[derive(Debug)]
 pub(super) struct Topology {
     config: Arc<KafkaConfig>,
     events: OnceCell<()>,
+    /// Where its groups begin.
+    pub(super) beginnings: Beginnings,
 }
 
 impl Topology {
@@ -51,6 +54,7 @@ impl Topology {
         Self {
             config,
             events: OnceCell::new(),
+            beginnings: Beginnings::default(),
         }
     }
 

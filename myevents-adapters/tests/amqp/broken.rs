@@ -15,7 +15,7 @@ use myevents_core::{ErrorKind, projection};
 use tokio_util::sync::CancellationToken;
 
 use crate::beside::{Beside, named};
-use crate::common::{config, eventually};
+use crate::common::{eventually, patient};
 
 /// A sound body for this event.
 fn event(id: &str) -> String {
@@ -135,7 +135,7 @@ fn cases() -> Vec<Case> {
 }
 
 pub(crate) async fn broken_messages_stop_nothing(port: u16) {
-    let settings = config(port, QueueType::Quorum);
+    let settings = patient(port, QueueType::Quorum);
     let beside = Beside::new(port, &settings).await;
     let broker = AmqpBroker::connect(settings).unwrap();
     let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
@@ -215,7 +215,7 @@ pub(crate) async fn broken_messages_stop_nothing(port: u16) {
 
 /// Names and headers that AMQP has no room for are refused as such, and the next message goes.
 pub(crate) async fn what_amqp_cannot_carry_is_refused(port: u16) {
-    let broker = AmqpBroker::connect(config(port, QueueType::Quorum)).unwrap();
+    let broker = AmqpBroker::connect(patient(port, QueueType::Quorum)).unwrap();
     let emitter = broker.emitter();
     let long = "x".repeat(300);
     let message = |name: &str| {

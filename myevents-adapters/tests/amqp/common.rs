@@ -47,6 +47,15 @@ pub(crate) fn config(port: u16, queue_type: QueueType) -> AmqpConfig {
     config
 }
 
+/// The same with the patience of a service, for tests that take nothing away: the machine may be busy.
+pub(crate) fn patient(port: u16, queue_type: QueueType) -> AmqpConfig {
+    let mut config = config(port, queue_type);
+    config.heartbeat = Duration::from_secs(30);
+    config.publish_wait = Duration::from_secs(20);
+    config.confirm_timeout = Duration::from_secs(30);
+    config
+}
+
 /// A connection of the raw client.
 pub(crate) async fn raw(port: u16) -> Arc<Connection> {
     let url = format!("amqp://guest:guest@127.0.0.1:{port}");

@@ -9,7 +9,7 @@ use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{DeadLetter, DeadLetterId, DeadLetters, EventEmitter as _, EventListener as _};
 
 use crate::beside::{next, wanting};
-use crate::common::{config, eventually};
+use crate::common::{eventually, patient};
 
 fn letter(number: usize) -> DeadLetter {
     DeadLetter {
@@ -45,7 +45,7 @@ async fn all(letters: &dyn DeadLetters, limit: usize) -> Vec<(DeadLetterId, Dead
 
 pub(crate) async fn are_kept_listed_sent_back_and_dropped(port: u16) {
     for queue_type in [QueueType::Quorum, QueueType::Classic] {
-        let broker = AmqpBroker::connect(config(port, queue_type)).unwrap();
+        let broker = AmqpBroker::connect(patient(port, queue_type)).unwrap();
         let letters = broker.dead_letters("first");
         assert_eq!(letters.count().await.unwrap(), 0, "there is no queue yet");
         assert!(letters.list(None, 10).await.unwrap().items.is_empty());
@@ -127,7 +127,7 @@ pub(crate) async fn are_kept_listed_sent_back_and_dropped(port: u16) {
 
 /// A consumer that gives a message back again and again: the broker's own limit makes it a dead letter, readable as one.
 pub(crate) async fn the_brokers_own_limit_loses_nothing(port: u16) {
-    let mut settings = config(port, QueueType::Quorum);
+    let mut settings = patient(port, QueueType::Quorum);
     settings.delivery_limit = 100;
     let broker = AmqpBroker::connect(settings).unwrap();
     let letters = broker.dead_letters("stubborn");

@@ -12,14 +12,14 @@ use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{DeadLetters as _, EventEmitter as _, EventListener as _};
 
 use crate::beside::{Beside, named, next, wanting};
-use crate::common::{config, raw, unique};
+use crate::common::{patient, raw, unique};
 
 /// The body as the original event service's encoder writes it: no spaces, dates with a zone, an id that Go printed from
 /// raw bytes, so that it is no hex and holds U+FFFD.
 const ORIGINAL_BODY: &str = "{\"id\":\"5a4a2d8b0000000000000001\",\"name\":\"opera aida\",\"location_id\":\"ZJ-\u{fffd}\\u0000\u{fffd}\",\"start_date\":\"1994-05-08T01:33:04Z\",\"end_date\":\"1994-05-08T03:32:24+02:00\"}";
 
 pub(crate) async fn messages_of_the_original_are_read(port: u16) {
-    let settings = config(port, QueueType::Quorum);
+    let settings = patient(port, QueueType::Quorum);
     let beside = Beside::new(port, &settings).await;
     let broker = AmqpBroker::connect(settings).unwrap();
     let listener = broker.listener();
@@ -77,7 +77,7 @@ pub(crate) async fn messages_of_the_original_are_read(port: u16) {
 
 /// The whole of what the original's consumer looks at, and what CloudEvents' and RabbitMQ's own tools look at.
 pub(crate) async fn legacy_names_send_what_the_original_needs(port: u16) {
-    let mut settings = config(port, QueueType::Quorum);
+    let mut settings = patient(port, QueueType::Quorum);
     settings.legacy_names = true;
     settings.required_names.clear();
     let beside = Beside::new(port, &settings).await;
@@ -134,7 +134,7 @@ fn header_of(got: &message::Delivery, name: &str) -> String {
 }
 
 pub(crate) async fn our_messages_are_as_the_contract_says(port: u16) {
-    let settings = config(port, QueueType::Quorum);
+    let settings = patient(port, QueueType::Quorum);
     let beside = Beside::new(port, &settings).await;
     let queue = unique("looking");
     beside.queue(&queue, "#").await;
@@ -198,7 +198,7 @@ pub(crate) async fn our_messages_are_as_the_contract_says(port: u16) {
 }
 
 pub(crate) async fn the_originals_queue_is_taken_as_it_is(port: u16) {
-    let mut settings = config(port, QueueType::Quorum);
+    let mut settings = patient(port, QueueType::Quorum);
     settings.queue = unique("booking");
     settings.service = "bookingservice".to_owned();
     let queue = settings.queue.clone();
@@ -230,7 +230,7 @@ pub(crate) async fn the_originals_queue_is_taken_as_it_is(port: u16) {
 
 pub(crate) async fn a_callers_own_connection_serves(port: u16) {
     let connection = raw(port).await;
-    let settings = config(port, QueueType::Quorum);
+    let settings = patient(port, QueueType::Quorum);
     let broker =
         AmqpBroker::from_connections(Arc::clone(&connection), Arc::clone(&connection), settings).unwrap();
     let (emitter, listener) = (broker.emitter(), broker.listener());
@@ -256,7 +256,7 @@ pub(crate) async fn a_callers_own_connection_serves(port: u16) {
     let broker = AmqpBroker::from_connections(
         Arc::clone(&connection),
         Arc::clone(&connection),
-        config(port, QueueType::Quorum),
+        patient(port, QueueType::Quorum),
     );
     let emitter = broker.unwrap().emitter();
     connection.close(200, "OK".into()).await.unwrap();

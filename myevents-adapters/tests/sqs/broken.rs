@@ -15,7 +15,7 @@ use myevents_core::ports::{DatabaseHandler, DeadLetters, EventEmitter as _, Syst
 use myevents_core::projection;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{broker, client, eventually, options};
+use crate::common::{broker, client, eventually, patient};
 use crate::raw::{put, text};
 
 /// A sound body for this event.
@@ -137,7 +137,7 @@ fn cases() -> Vec<Case> {
 }
 
 pub(crate) async fn broken_messages_stop_nothing(endpoint: &str) {
-    let config = options("");
+    let config = patient("");
     let queue = config.queue.clone();
     let broker = broker(endpoint, config);
     let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));

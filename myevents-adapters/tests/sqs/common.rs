@@ -85,6 +85,16 @@ pub(crate) fn options(end: &str) -> SqsConfig {
     config
 }
 
+/// The same with the patience of a service, for tests that take nothing away: the machine may be busy.
+pub(crate) fn patient(end: &str) -> SqsConfig {
+    let mut config = options(end);
+    config.visibility_timeout = Duration::from_secs(30);
+    config.request_timeout = Duration::from_secs(20);
+    config.connect_timeout = Duration::from_secs(10);
+    config.letters_hidden = Duration::from_secs(60);
+    config
+}
+
 pub(crate) fn broker(endpoint: &str, config: SqsConfig) -> SqsBroker {
     SqsBroker::with_client(&client(endpoint), config).expect("good settings")
 }

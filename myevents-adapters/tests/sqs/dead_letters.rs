@@ -8,7 +8,7 @@ use myevents_core::contract::{Envelope, MessageId, MessageName};
 use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{DeadLetter, DeadLetterId, DeadLetters, EventEmitter as _, EventListener as _};
 
-use crate::common::{broker, client, eventually, options, queue_of};
+use crate::common::{broker, client, eventually, patient, queue_of};
 use crate::format::{next, wanting};
 use crate::raw::url;
 
@@ -45,7 +45,7 @@ async fn all(letters: &dyn DeadLetters, limit: usize) -> Vec<(DeadLetterId, Dead
 }
 
 pub(crate) async fn are_kept_listed_sent_back_and_dropped(endpoint: &str, end: &str) {
-    let mut config = options(end);
+    let mut config = patient(end);
     config.destinations = vec![queue_of(&config, "first"), queue_of(&config, "second")];
     let broker = broker(endpoint, config);
     let letters = broker.dead_letters("first").unwrap();
@@ -148,7 +148,7 @@ pub(crate) async fn are_kept_listed_sent_back_and_dropped(endpoint: &str, end: &
 
 /// A message that kills every consumer is moved by SQS itself, far later; it is listed and can be sent back.
 pub(crate) async fn the_limit_of_receives_loses_nothing(endpoint: &str, end: &str) {
-    let mut config = options(end);
+    let mut config = patient(end);
     config.max_receives = 100;
     let queue = config.queue.clone();
     let broker = broker(endpoint, config);

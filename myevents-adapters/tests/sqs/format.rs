@@ -13,7 +13,7 @@ use myevents_core::ports::{
 };
 use serde_json::{Value, json};
 
-use crate::common::{broker, client, options, queue_of};
+use crate::common::{broker, client, patient, queue_of};
 use crate::raw::{put, take, text, url};
 
 pub(crate) fn wanting(group: &str, names: &[&'static str]) -> Subscription {
@@ -26,7 +26,7 @@ pub(crate) fn wanting(group: &str, names: &[&'static str]) -> Subscription {
 }
 
 pub(crate) async fn next(stream: &mut DeliveryStream) -> Delivery {
-    tokio::time::timeout(Duration::from_secs(20), stream.next())
+    tokio::time::timeout(Duration::from_secs(60), stream.next())
         .await
         .expect("a delivery comes")
         .expect("the stream goes on")
@@ -52,7 +52,7 @@ fn created() -> Envelope {
 pub(crate) async fn our_messages_are_as_the_contract_says(endpoint: &str) {
     for (end, legacy) in [("", false), (".fifo", true)] {
         let raw = client(endpoint);
-        let mut config = options(end);
+        let mut config = patient(end);
         config.legacy_names = legacy;
         let queue = config.queue.clone();
         let emitter = broker(endpoint, config).emitter();
@@ -105,7 +105,7 @@ pub(crate) async fn our_messages_are_as_the_contract_says(endpoint: &str) {
 
 pub(crate) async fn messages_of_the_original_are_read(endpoint: &str) {
     let raw = client(endpoint);
-    let config = options("");
+    let config = patient("");
     let queue = config.queue.clone();
     let listener = broker(endpoint, config).listener();
     // The group of the service's own name has the queue itself.
@@ -137,7 +137,7 @@ pub(crate) async fn messages_of_the_original_are_read(endpoint: &str) {
 pub(crate) async fn queues_are_made_as_documented(endpoint: &str) {
     for end in ["", ".fifo"] {
         let raw = client(endpoint);
-        let config = options(end);
+        let config = patient(end);
         let queue = config.queue.clone();
         let emitter = broker(endpoint, config).emitter();
         emitter.emit(&[created()]).await.pop().unwrap().unwrap();
@@ -157,13 +157,13 @@ pub(crate) async fn queues_are_made_as_documented(endpoint: &str) {
             None => format!("{queue}-dead"),
         };
         assert!(redrive["deadLetterTargetArn"].as_str().unwrap().ends_with(&dead));
-        assert_eq!(attributes[&QueueAttributeName::VisibilityTimeout], "3");
+        assert_eq!(attributes[&QueueAttributeName::VisibilityTimeout], "30");
         url(&raw, &dead).await;
     }
 }
 
 pub(crate) async fn a_missing_queue_is_told_and_not_made(endpoint: &str) {
-    let mut config = options(".fifo");
+    let mut config = patient(".fifo");
     config.create_queues = false;
     let queue = config.queue.clone();
     let broker = broker(endpoint, config);
@@ -195,7 +195,7 @@ pub(crate) async fn a_missing_queue_is_told_and_not_made(endpoint: &str) {
 }
 
 pub(crate) async fn what_a_group_does_not_want_is_deleted(endpoint: &str) {
-    let mut config = options("");
+    let mut config = patient("");
     config.destinations = vec![queue_of(&config, "picky"), queue_of(&config, "other")];
     let broker = broker(endpoint, config.clone());
     let listener = broker.listener();
