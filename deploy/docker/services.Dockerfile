@@ -4,6 +4,8 @@
 # The images hold a program, the C library it needs, the certificates of the public authorities, and nothing else: no shell, no
 # package manager. They run as user 65532 and write nowhere but, with SQLite, in /data.
 
+# Further features of the programs: `otel` for traces, see docs/observability.md.
+ARG FEATURES=""
 ARG RUST=docker.io/library/rust:1.95-bookworm
 ARG NODE=docker.io/library/node:22-bookworm-slim
 
@@ -16,13 +18,14 @@ COPY frontend ./
 RUN npm run build
 
 FROM ${RUST} AS build
+ARG FEATURES
 WORKDIR /source
 COPY . .
 COPY --from=page /source/frontend/dist/site frontend/dist/site
 # What was built before is kept from one build to the next. Without a network: `cargo vendor` first, see docs/deploy/images.md.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --release --locked -p myevents -p eventservice -p bookingservice \
+    cargo build --release --locked --features "$FEATURES" -p myevents -p eventservice -p bookingservice \
     && mkdir /programs \
     && cp target/release/myevents target/release/eventservice target/release/bookingservice /programs/
 

@@ -38,5 +38,6 @@ pub mod runtime;
 pub mod service;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod trace;
 
 pub use error::{Error, ErrorKind, Result};

@@ -19,12 +19,13 @@ use myevents_core::runtime::server::{Listener, ServerLimits, raise_open_files, s
 use myevents_core::runtime::tls;
 use myevents_core::service::{BookingService, BookingSettings, EventService, SalesRules};
 use prometheus::Registry;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::page::Page;
-use crate::routes::{Parts, metrics_app, rest_settings};
+use crate::routes::{Guards, Parts, metrics_app, rest_settings};
 use crate::sign_in::SignIn;
 use crate::{background, brokers, demo, stores};
 
@@ -318,6 +319,7 @@ fn services(
     let mut bookings = None;
     let readiness = Readiness::new();
     let admission = Arc::new(Admission::new(settings.admission.clone()));
+    let requests = Arc::new(Semaphore::new(settings.max_requests));
     for (name, open) in stores {
         let service = settings.service(*name).context("a store without settings")?;
         let broker = brokers.iter().find(|(owner, _)| owner == name);
@@ -328,7 +330,16 @@ fn services(
             let keys = Arc::clone(&open.api_keys);
             Arc::new(ApiKeyAuthenticator::new(keys, tokens, Arc::new(SystemClock))) as Arc<dyn Authenticator>
         });
-        let rest = rest_settings(settings, service, authenticator, &admission, Arc::clone(observer))?;
+        let rest = rest_settings(
+            settings,
+            service,
+            authenticator,
+            Arc::clone(observer),
+            Guards {
+                admission: Arc::clone(&admission),
+                requests: Arc::clone(&requests),
+            },
+        )?;
         readiness.watch_store(name.as_str(), open.store.clone());
         readiness.set_broker(name.as_str(), true);
         match name {

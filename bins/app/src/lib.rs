@@ -6,6 +6,11 @@ mod brokers;
 mod cli;
 mod commands;
 mod demo;
+#[cfg(not(feature = "otel"))]
+#[path = "no_otel.rs"]
+mod otel;
+#[cfg(feature = "otel")]
+mod otel;
 #[cfg(feature = "page")]
 mod page;
 #[cfg(not(feature = "page"))]
@@ -56,7 +61,7 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
         Command::Health { url: Some(url) } => return commands::health::run(url),
         _ => {}
     }
-    let settings = Settings::load(&invocation.inputs)?;
+    let mut settings = Settings::load(&invocation.inputs)?;
     match invocation.command {
         Command::CheckConfig => return commands::check_config::run(&settings),
         Command::Openapi => return commands::openapi::run(program),
@@ -67,12 +72,6 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
     let serving = matches!(invocation.command, Command::Serve);
     // Commands print their answer; their log would only stand between its lines.
     let log = if serving { settings.log.as_str() } else { "warn" };
-    // The AMQP client calls what is expected an error and prints whole messages; the adapter says what matters in lines of its
-    // own. A directive for it in the settings wins.
-    telemetry::start(&format!("lapin=off,{log}"), &settings.log_format)?;
-    for warning in &settings.warnings {
-        tracing::warn!("{warning}");
-    }
     let threads = match settings.worker_threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),
         threads => threads,
@@ -82,6 +81,24 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("can't start the runtime")?;
+    // Commands answer and end; only a service is worth following.
+    let (layer, export) = match serving {
+        true => otel::start(&settings.otel, program.name(), runtime.handle())?,
+        false => Default::default(),
+    };
+    let last = export.last(settings.shutdown_timeout);
+    settings.shutdown_timeout -= last;
+    // The AMQP client calls what is expected an error and prints whole messages; the adapter says what matters in lines of its
+    // own. A directive for it in the settings wins.
+    telemetry::start(&format!("lapin=off,{log}"), &settings.log_format, layer)?;
+    for warning in settings
+        .warnings
+        .iter()
+        .map(String::as_str)
+        .chain(export.warning())
+    {
+        tracing::warn!("{warning}");
+    }
     let status = runtime.block_on(async {
         if serving {
             let stop = shutdown::on_signals()?;
@@ -91,6 +108,7 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
         }
         commands::run(&settings, invocation.command).await
     });
+    export.finish(last);
     // What still blocks a thread (a check of a large file) must not hold up the exit.
     runtime.shutdown_background();
     status

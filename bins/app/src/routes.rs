@@ -10,12 +10,13 @@ use myevents_core::metrics;
 use myevents_core::observe::Observer;
 use myevents_core::rest::openapi::{booking_document, event_document, merged_document};
 use myevents_core::rest::{
-    Admission, Authenticator, BookingRest, CorsOrigins, EventRest, Readiness, RestSettings, booking_router,
-    docs_router, event_router, health_router, with_fallback,
+    Admission, Authenticator, BookingRest, CorsOrigins, EventRest, OrganiserList, Readiness, RestSettings,
+    booking_router, docs_router, event_router, health_router, with_fallback,
 };
 use myevents_core::runtime::config::{ListenAddress, Program, ServiceSettings, Settings};
 use myevents_core::service::{BookingService, EventService};
 use prometheus::Registry;
+use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
 
 use crate::page::Page;
@@ -30,20 +31,32 @@ pub(crate) struct Parts {
     pub(crate) page: Page,
 }
 
+/// What all services of a process share, so that a client finds one bound and not two.
+#[derive(Debug)]
+pub(crate) struct Guards {
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) requests: Arc<Semaphore>,
+}
+
 /// How the routes of a service behave.
 pub(crate) fn rest_settings(
     settings: &Settings,
     service: &ServiceSettings,
     authenticator: Option<Arc<dyn Authenticator>>,
-    admission: &Arc<Admission>,
     observer: Arc<dyn Observer>,
+    guards: Guards,
 ) -> myevents_core::Result<RestSettings> {
     Ok(RestSettings {
         cors_origins: CorsOrigins::parse(service.cors_origins.iter().map(String::as_str))?,
         body_timeout: settings.body_timeout,
-        admission: Some(Arc::clone(admission)),
+        admission: Some(guards.admission),
         authenticator,
-        organiser_open: service.organiser_open || settings.listeners().all(ListenAddress::is_loopback),
+        organiser_list: match service.organiser_open {
+            true => OrganiserList::Open,
+            false if settings.listeners().all(ListenAddress::is_loopback) => OrganiserList::ThisMachine,
+            false => OrganiserList::Closed,
+        },
+        requests: guards.requests,
         observer,
         ..RestSettings::default()
     })
@@ -102,7 +115,13 @@ impl Parts {
 /// `GET /metrics`, for a port of its own.
 pub(crate) fn metrics_app(registry: Registry) -> Router {
     let show = async move || match metrics::render(&registry) {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Ok(text) => {
+            let headers = [
+                (header::CONTENT_TYPE, metrics::CONTENT_TYPE),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            ];
+            (headers, text).into_response()
+        }
         Err(error) => {
             tracing::error!(%error, "metrics can't be shown");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

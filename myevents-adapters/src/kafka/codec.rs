@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use jiff::Timestamp;
-use myevents_core::contract::{CONTENT_TYPE_JSON, Envelope, MessageId, MessageName, header};
+use myevents_core::contract::{CONTENT_TYPE_JSON, Envelope, MessageId, MessageName, header, why_unreadable};
 use myevents_core::domain::UnixMillis;
 use myevents_core::{Error, ErrorKind, Result};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
@@ -154,7 +154,10 @@ pub(super) fn decode(record: &impl Message, key: Option<&str>) -> std::result::R
     };
     let value: Value<'_> = match serde_json::from_slice(value) {
         Ok(value) => value,
-        Err(error) => return Err(Unreadable(format!("the value is no message: {error}").into())),
+        Err(error) => {
+            let why = why_unreadable(&error);
+            return Err(Unreadable(format!("the value is no message: {why}").into()));
+        }
     };
     if value.event_name.is_empty() {
         return unreadable("the value has no eventName");

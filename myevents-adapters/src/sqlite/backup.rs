@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::config::SqliteConfig;
 use super::error::{during, fault, malformed};
 use super::store::{SqliteStore, service_lock};
-use super::{check, schema};
+use super::{check, private, schema};
 
 impl SqliteStore {
     /// Copies the database, as it is at one moment, into `folder` under its own file name; answers the copy's path. The
@@ -59,7 +59,7 @@ impl SqliteStore {
         let _lock = service_lock(target)?;
         let partial = with_suffix(target, ".partial");
         remove(&partial).map_err(&io)?;
-        fs::copy(&source, &partial).map_err(&io)?;
+        private::copy(&source, &partial).map_err(&io)?;
         examine(&partial, config)?;
         if target.exists() {
             fold_in_wal(config);
@@ -69,7 +69,7 @@ impl SqliteStore {
             // The old file keeps its name until the backup takes it: a crash in between must not leave none, which the
             // next start would take for a new store.
             fs::hard_link(target, &kept)
-                .or_else(|_| fs::copy(target, &kept).map(drop))
+                .or_else(|_| private::copy(target, &kept))
                 .map_err(&io)?;
             // What could not be folded in belongs to the file that is kept, and must not meet the backup.
             match fs::rename(with_suffix(target, "-wal"), with_suffix(&kept, "-wal")) {
@@ -107,6 +107,7 @@ fn remove(path: &Path) -> std::io::Result<()> {
 /// One step takes all pages under one read transaction: the copy is the state of one moment, and writers go on.
 fn copy(source: &Connection, partial: &Path) -> Result<()> {
     let op = during("back up database");
+    private::make(partial).map_err(file_fault("back up database", partial))?;
     let mut target = Connection::open(partial).map_err(op)?;
     {
         let backup = Backup::new(source, &mut target).map_err(op)?;

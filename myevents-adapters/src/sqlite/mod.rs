@@ -17,6 +17,7 @@ mod inventory;
 mod job;
 mod locations;
 mod outbox;
+mod private;
 mod projection;
 mod reader;
 mod schema;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, pa
 
 use super::config::SqliteConfig;
 use super::error::{during, fault};
+use super::private;
 
 /// Step `n` brings a file from version `n` to `n + 1`. Steps are never edited once released: a new one is added.
 const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
@@ -167,6 +168,8 @@ pub(super) struct Identity {
 
 /// Opens a connection that may write, with our settings.
 pub(super) fn open_writer(config: &SqliteConfig) -> Result<Connection> {
+    // Why it can't be made SQLite tells itself, in the next step.
+    let _made = private::make(&config.path);
     open_to_write(config, OpenFlags::SQLITE_OPEN_CREATE)
 }
 

@@ -1,7 +1,7 @@
 //! `SqliteStore`: opening, closing, and the user's own state in our transactions.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use rusqlite::Connection;
 
 use super::config::{SqliteConfig, SqliteMode};
 use super::job::Durability;
+use super::private;
 use super::reader::Readers;
 use super::schema;
 use super::tx::Tx;
@@ -233,17 +234,12 @@ pub(super) fn service_lock(database: &Path) -> Result<File> {
             .with("file", path.display())
             .caused_by(source)
     };
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|source| {
-            unavailable(
-                "the lock file can't be written; check the folder's permissions",
-                source,
-            )
-        })?;
+    let file = private::open(&path).map_err(|source| {
+        unavailable(
+            "the lock file can't be written; check the folder's permissions",
+            source,
+        )
+    })?;
     match patiently(|| file.try_lock()) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::new(

@@ -65,7 +65,7 @@ impl fmt::Debug for MessageId {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Envelope(Arc<Parts>);
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Parts {
     id: MessageId,
     name: MessageName,
@@ -131,6 +131,11 @@ impl Envelope {
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.0.body
+    }
+
+    /// The same message with one header set anew.
+    pub(crate) fn with_header(&self, name: &str, value: String) -> Self {
+        EnvelopeBuilder((*self.0).clone()).header(name, value).build()
     }
 }
 

@@ -17,6 +17,6 @@ pub use announcements::{
 pub use bookings::{BookingAnnouncement, BookingCancelled, EventBooked};
 pub use envelope::{CONTENT_TYPE_JSON, Envelope, EnvelopeBuilder, MessageId, header};
 pub use names::{MessageName, legacy_spelling};
-pub use registry::{Message, MessageDescription, Registry};
+pub use registry::{Message, MessageDescription, Registry, why_unreadable};
 pub use schema::BodySchema;
 pub use wire::{BookingWire, EventWire, HallWire, LocationWire, UserWire};

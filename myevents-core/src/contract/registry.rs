@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use crate::contract::{BodySchema, Envelope, MessageName, legacy_spelling};
 use crate::error::{Error, ErrorKind, Result};
@@ -39,11 +40,28 @@ pub trait Message: Serialize + DeserializeOwned + Debug + Send + Sync + 'static 
             Error::new(
                 ErrorKind::Malformed,
                 "decode message",
-                format!("the body is not a {}: {error}", Self::NAME),
+                format!("the body is not a {}: {}", Self::NAME, why_unreadable(&error)),
             )
             .with("message", envelope.id())
         })
     }
+}
+
+/// Why JSON can't be read, without a piece of it: serde quotes what it found, and that may be somebody's.
+#[must_use]
+pub fn why_unreadable(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let what = match error.classify() {
+        // The names of fields are ours.
+        Category::Data if said.starts_with("missing field `") => {
+            said.split(" at line ").next().unwrap_or_default().to_owned()
+        }
+        Category::Data => "a value has another form".to_owned(),
+        Category::Syntax => "it is not JSON".to_owned(),
+        Category::Eof => "it ends too early".to_owned(),
+        Category::Io => "it can't be had".to_owned(),
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
 /// What is known of a message.

@@ -1,5 +1,6 @@
 //! One delivery from its turn to its settlement: inbox, handler, retries, dead letter, acknowledgement.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -177,6 +178,7 @@ async fn handle(
     let core = &run.core;
     let envelope = held.delivery().envelope.clone();
     let span = trace::span(&core.group, &envelope, attempt);
+    let exported = crate::trace::process(&core.group, &envelope, attempt);
     let cancelled = run.deadline.child_token();
     let context = Context {
         envelope: envelope.clone(),
@@ -197,30 +199,35 @@ async fn handle(
         cancelled.cancel();
         work.await
     };
-    let result = held.during(bounded.instrument(span)).await;
-    match result {
-        Ok(Ok(())) => {
+    let bounded = bounded.instrument(span).instrument(exported.clone());
+    let result = match held.during(bounded).await {
+        Ok(result) => result,
+        Err(panic) => Err(panicked(&*panic)),
+    };
+    match &result {
+        Ok(()) => {
             core.observer.observe(&Observation::MessageHandled {
                 consumer: &core.group,
                 name: envelope.name(),
                 elapsed: started.elapsed(),
             });
-            Ok(())
         }
-        Ok(Err(error)) => Err(error),
-        Err(panic) => {
-            let said = panic
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_default();
-            Err(Error::new(
-                ErrorKind::Internal,
-                "handle message",
-                format!("the handler panicked: {said}"),
-            ))
-        }
+        Err(error) => crate::trace::failed(&exported, error),
     }
+    result
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let said = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Error::new(
+        ErrorKind::Internal,
+        "handle message",
+        format!("the handler panicked: {said}"),
+    )
 }
 
 /// Marks the message done; until that is stored it is not acknowledged.

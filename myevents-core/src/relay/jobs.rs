@@ -10,6 +10,7 @@ use crate::crash;
 use crate::error::{Error, Result};
 use crate::ports::{Claim, EventEmitter, Outbox, OutboxDepth, OutboxRow, RowId};
 use crate::relay::lanes::OpenRow;
+use crate::trace;
 
 pub(super) type Job = BoxFuture<'static, Answer>;
 
@@ -31,7 +32,18 @@ pub(super) enum Answer {
 
 pub(super) fn emit(emitter: Arc<dyn EventEmitter>, open: Vec<OpenRow>) -> Job {
     Box::pin(async move {
-        let messages: Vec<_> = open.iter().map(|open| open.held.row.envelope.clone()).collect();
+        let stored = open.iter().map(|open| &open.held.row.envelope);
+        let (spans, messages): (Vec<_>, Vec<_>) = match trace::is_wanted() {
+            true => stored
+                .map(|envelope| {
+                    let span = trace::publish(envelope);
+                    let carried = trace::carried(&span, envelope);
+                    (span, carried)
+                })
+                .unzip(),
+            false => (Vec::new(), stored.cloned().collect()),
+        };
+        let mut spans = spans.into_iter();
         let mut results = emitter.emit(&messages).await.into_iter();
         let answered = open
             .into_iter()
@@ -43,6 +55,9 @@ pub(super) fn emit(emitter: Arc<dyn EventEmitter>, open: Vec<OpenRow>) -> Job {
                         "the emitter answered fewer results than messages",
                     ))
                 });
+                if let (Some(span), Err(error)) = (spans.next(), &result) {
+                    trace::failed(&span, error);
+                }
                 (open, result)
             })
             .collect();

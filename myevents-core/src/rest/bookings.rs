@@ -14,8 +14,9 @@ use crate::rest::answer::{self, Answer, ResponseExt};
 use crate::rest::events::carried_through;
 use crate::rest::head::{self, PathText};
 use crate::rest::list::{self, Query};
+use crate::rest::nearby::is_of_this_machine;
 use crate::rest::problem::Problem;
-use crate::rest::{BookingRest, access, body, lenient};
+use crate::rest::{BookingRest, OrganiserList, access, body, lenient};
 use crate::service::{Caller, Scope};
 
 type Bookings = State<Arc<BookingRest>>;
@@ -106,10 +107,17 @@ pub(super) async fn cancel(State(rest): Bookings, path: PathText, request: Reque
 pub(super) async fn list_of_event(State(rest): Bookings, path: PathText, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
     access::allowed(&parts, &rest.settings, Scope::BookingsAdmin)?;
-    if rest.settings.authenticator.is_none() && !rest.settings.organiser_open {
+    let open = match rest.settings.organiser_list {
+        _ if rest.settings.authenticator.is_some() => true,
+        OrganiserList::Open => true,
+        OrganiserList::ThisMachine => is_of_this_machine(&parts),
+        OrganiserList::Closed => false,
+    };
+    if !open {
         return Err(Problem::of(
             "forbidden",
-            "the list of an event's bookings is open only while the service listens on loopback, or with organiser_open",
+            "the list of an event's bookings answers only requests of this machine while the service listens on loopback, \
+             everybody with organiser_open, and admins with sign-in",
         ));
     }
     let unknown = || Problem::unknown("event");

@@ -13,22 +13,41 @@ use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::{Layer, Service};
+use tracing::{Instrument as _, Span};
 
 use crate::observe::{Observation, Observer};
 use crate::rest::Authenticator;
-use crate::rest::admission::{Admission, Admitted, Standing};
+use crate::rest::admission::{Admission, Standing};
 use crate::rest::answer;
+use crate::rest::head::traceparent;
 use crate::rest::problem::Problem;
 use crate::rest::settings::{CorsOrigins, RestSettings};
 use crate::service::Caller;
+use crate::trace;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const ALLOWED_METHODS: &str = "GET, POST, PUT, DELETE";
 const ALLOWED_HEADERS: &str =
     "content-type, authorization, idempotency-key, if-match, if-none-match, traceparent";
 const EXPOSED_HEADERS: &str = "Date, ETag, Link, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
      WWW-Authenticate, X-Request-Id, Idempotency-Replayed";
+
+/// What keeps a browser from taking an answer for something else, and from telling others where it has been: an answer is no
+/// page, nothing is run or loaded out of it, and it is shown in no frame. A route that is a page says so itself.
+const GUARDS: [(HeaderName, HeaderValue); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+];
 
 /// What the layer works with, shared by all routes.
 #[derive(Debug)]
@@ -37,6 +56,8 @@ struct Shared {
     origins: CorsOrigins,
     admission: Option<Arc<Admission>>,
     authenticator: Option<Arc<dyn Authenticator>>,
+    /// Room for requests in flight; without it they are not counted.
+    requests: Option<Arc<Semaphore>>,
 }
 
 #[derive(Debug, Clone)]
@@ -45,33 +66,23 @@ pub(super) struct RestLayer(Arc<Shared>);
 impl RestLayer {
     /// For routes that ask who is there: credentials that are no good are refused on each of them.
     pub(super) fn new(settings: &RestSettings) -> Self {
-        Self::with(
-            settings,
-            settings.admission.clone(),
-            settings.authenticator.clone(),
-        )
+        Self(Arc::new(Shared {
+            requests: Some(Arc::clone(&settings.requests)),
+            authenticator: settings.authenticator.clone(),
+            ..Shared::open(settings)
+        }))
     }
 
     /// For routes that answer everybody, whatever credentials came along: docs, unknown paths.
     pub(super) fn open(settings: &RestSettings) -> Self {
-        Self::with(settings, settings.admission.clone(), None)
+        Self(Arc::new(Shared::open(settings)))
     }
 
-    /// For routes that answer whatever else is asked: health.
+    /// For routes that answer however much and often is asked: health.
     pub(super) fn exempt(settings: &RestSettings) -> Self {
-        Self::with(settings, None, None)
-    }
-
-    fn with(
-        settings: &RestSettings,
-        admission: Option<Arc<Admission>>,
-        authenticator: Option<Arc<dyn Authenticator>>,
-    ) -> Self {
         Self(Arc::new(Shared {
-            observer: Arc::clone(&settings.observer),
-            origins: settings.cors_origins.clone(),
-            admission,
-            authenticator,
+            admission: None,
+            ..Shared::open(settings)
         }))
     }
 }
@@ -114,24 +125,30 @@ where
         Box::pin(async move {
             let begun = Instant::now();
             let method = request.method().clone();
-            let route = request.extensions().get::<MatchedPath>().cloned();
+            let matched = request.extensions().get::<MatchedPath>().cloned();
+            let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
             let request_id = request_id(request.headers());
             let origin = shared.origin(request.headers());
             let mut private = false;
             let mut standing = None;
+            let span = match trace::is_wanted() {
+                true => traced(&mut request, route),
+                false => Span::none(),
+            };
 
             let answered = if is_preflight(&request) {
                 Ok(Ok(preflight(request.headers())))
             } else {
-                AssertUnwindSafe(async {
+                let answering = async {
                     match shared.let_in(&mut request, &mut private, &mut standing).await {
-                        // The place is kept until the answer is there.
-                        Ok(_place) => inner.call(request).await,
+                        // The room is kept until the answer is there.
+                        Ok(_room) => inner.call(request).await,
                         Err(refusal) => Ok(refusal.into_response()),
                     }
-                })
-                .catch_unwind()
-                .await
+                };
+                AssertUnwindSafe(answering.instrument(span.clone()))
+                    .catch_unwind()
+                    .await
             };
             let response = match answered {
                 Ok(Ok(response)) => response,
@@ -146,9 +163,10 @@ where
             if private {
                 keep_nowhere(response.headers_mut());
             }
+            trace::answered(&span, response.status().as_u16());
             shared.observer.observe(&Observation::HttpRequest {
                 method: known_method(&method),
-                route: route.as_ref().map_or("unmatched", MatchedPath::as_str),
+                route,
                 status: response.status().as_u16(),
                 elapsed: begun.elapsed(),
             });
@@ -158,6 +176,16 @@ where
 }
 
 impl Shared {
+    fn open(settings: &RestSettings) -> Self {
+        Self {
+            observer: Arc::clone(&settings.observer),
+            origins: settings.cors_origins.clone(),
+            admission: settings.admission.clone(),
+            authenticator: None,
+            requests: None,
+        }
+    }
+
     /// Whether the request may go on: how often its address asked, whether there is room, who asks, and how often they
     /// did. The address comes first, as checking signatures is work too. Says besides whether it is somebody who asks,
     /// and what is left of their budget.
@@ -166,12 +194,14 @@ impl Shared {
         request: &mut Request,
         signed_in: &mut bool,
         standing: &mut Option<Standing>,
-    ) -> Result<Option<Admitted>, Problem> {
-        let mut place = None;
+    ) -> Result<Option<SemaphorePermit<'_>>, Problem> {
         if let Some(admission) = &self.admission {
             admission.by_address(request, standing)?;
-            place = Some(admission.enter()?);
         }
+        let room = match &self.requests {
+            Some(requests) => Some(requests.try_acquire().map_err(|_| too_many())?),
+            None => None,
+        };
         if let Some(authenticator) = &self.authenticator {
             let caller = authenticator.authenticate(request.headers()).await?;
             *signed_in = caller != Caller::Anonymous;
@@ -181,7 +211,7 @@ impl Shared {
             // For the routes to find.
             request.extensions_mut().insert(caller);
         }
-        Ok(place)
+        Ok(room)
     }
 
     /// The value of `Access-Control-Allow-Origin`, if the page may read the answer.
@@ -197,6 +227,9 @@ impl Shared {
 
     fn finish(&self, headers: &mut HeaderMap, request_id: HeaderValue, origin: Option<HeaderValue>) {
         headers.insert(REQUEST_ID, request_id);
+        for (name, value) in GUARDS {
+            headers.entry(name).or_insert(value);
+        }
         if let Some(origin) = origin {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.insert(
@@ -210,11 +243,31 @@ impl Shared {
     }
 }
 
+fn too_many() -> Problem {
+    Problem::of(
+        "overloaded",
+        "as many requests are open as the service takes at once; repeat it with the same Idempotency-Key",
+    )
+}
+
 /// What is answered to somebody stays with them. Records with an entity tag are public.
 fn keep_nowhere(headers: &mut HeaderMap) {
     if !headers.contains_key(header::ETAG) && !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+}
+
+/// The request's own span, which what comes of it continues instead of the caller's. Probes and preflights have none.
+fn traced(request: &mut Request, route: &str) -> Span {
+    if matches!(route, "/healthz" | "/readyz") || is_preflight(request) {
+        return Span::none();
+    }
+    let caller = traceparent(request.headers());
+    let span = trace::request(known_method(request.method()), route, caller.as_deref());
+    if let Some(own) = trace::context(&span) {
+        request.headers_mut().insert(TRACEPARENT, answer::text(own));
+    }
+    span
 }
 
 fn is_preflight(request: &Request) -> bool {

@@ -23,6 +23,7 @@ mod layer;
 mod lenient;
 mod list;
 mod locations;
+mod nearby;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 mod problem;
@@ -44,7 +45,7 @@ use layer::RestLayer;
 #[cfg(feature = "openapi")]
 pub use openapi::docs_router;
 pub use problem::Problem;
-pub use settings::{CorsOrigins, RestSettings};
+pub use settings::{CorsOrigins, OrganiserList, RestSettings};
 pub use sign_in::{Authenticator, JwtOptions, KeySource, key_url};
 
 /// What the routes of the event service work with.

@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use tokio::sync::Semaphore;
 
 use crate::observe::{NoObserver, Observer};
 use crate::rest::{Admission, Authenticator};
+
+/// Requests in flight where nothing is said.
+const MAX_REQUESTS: usize = 10_000;
 
 /// Settings of the routers.
 #[derive(Debug, Clone)]
@@ -24,11 +28,25 @@ pub struct RestSettings {
     pub admission: Option<Arc<Admission>>,
     /// Who finds out who asks; `None` = nobody signs in, and everybody who gets here may do everything.
     pub authenticator: Option<Arc<dyn Authenticator>>,
-    /// Whether the organiser's list of bookings answers where nobody signs in: only where nobody but the organiser can
-    /// reach it.
-    pub organiser_open: bool,
+    /// Whom the organiser's list of bookings answers where nobody signs in.
+    pub organiser_list: OrganiserList,
+    /// Room for requests in flight, for all routers that share it; one that finds none is answered 503. Health and
+    /// documents take none of it.
+    pub requests: Arc<Semaphore>,
     /// Who counts the requests.
     pub observer: Arc<dyn Observer>,
+}
+
+/// Whom the organiser's list of an event's bookings, with names and addresses, answers where nobody signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrganiserList {
+    /// Nobody.
+    Closed,
+    /// Whoever is on this machine, for services that listen on loopback only. A proxy on this machine comes over loopback
+    /// too: a request that names another host, that another site's page sends, or that was forwarded is refused.
+    ThisMachine,
+    /// Everybody.
+    Open,
 }
 
 /// Which pages of other origins may read answers.
@@ -49,7 +67,8 @@ impl Default for RestSettings {
             body_timeout: Duration::from_secs(10),
             admission: None,
             authenticator: None,
-            organiser_open: false,
+            organiser_list: OrganiserList::Closed,
+            requests: Arc::new(Semaphore::new(MAX_REQUESTS)),
             observer: Arc::new(NoObserver),
         }
     }

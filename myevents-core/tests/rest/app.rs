@@ -11,8 +11,8 @@ use myevents_core::memory::MemoryStore;
 use myevents_core::ports::{DatabaseHandler, SystemClock};
 use myevents_core::relay::handover;
 use myevents_core::rest::{
-    BookingRest, EventRest, Readiness, RestSettings, booking_router, docs_router, event_router,
-    health_router, openapi, with_fallback,
+    BookingRest, EventRest, OrganiserList, Readiness, RestSettings, booking_router, docs_router,
+    event_router, health_router, openapi, with_fallback,
 };
 use myevents_core::service::{BookingService, BookingSettings, EventService};
 use myevents_core::testkit::fixture;
@@ -75,7 +75,7 @@ impl Answered {
 impl App {
     pub(crate) fn new() -> Self {
         Self::with(RestSettings {
-            organiser_open: true,
+            organiser_list: OrganiserList::Open,
             ..RestSettings::default()
         })
     }

@@ -13,11 +13,10 @@ use myevents_core::memory::MemoryStore;
 use myevents_core::observe::NoObserver;
 use myevents_core::ports::{DatabaseHandler, RandomIds, SystemClock};
 use myevents_core::relay::handover;
-use myevents_core::rest::{
-    Admission, AdmissionOptions, BookingRest, Readiness, RestSettings, booking_router, health_router,
-};
+use myevents_core::rest::{BookingRest, Readiness, RestSettings, booking_router, health_router};
 use myevents_core::service::{BookingService, BookingSettings};
 use myevents_core::testkit::is_full_scale;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -100,10 +99,7 @@ impl Rush {
             BookingSettings::default(),
         );
         let settings = RestSettings {
-            admission: Some(Arc::new(Admission::new(AdmissionOptions {
-                max_requests: Some(max_requests),
-                ..AdmissionOptions::default()
-            }))),
+            requests: Arc::new(Semaphore::new(max_requests)),
             ..RestSettings::default()
         };
         app.router = booking_router(BookingRest {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{HeaderMap, StatusCode};
-use myevents_core::rest::{Authenticator, RestSettings, openapi};
+use myevents_core::rest::{Authenticator, OrganiserList, RestSettings, openapi};
 use myevents_core::service::{Caller, Scopes};
 use myevents_core::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ fn app() -> App {
     App::with(RestSettings {
         authenticator: Some(Arc::new(ByProxy)),
         // Without effect where callers sign in.
-        organiser_open: true,
+        organiser_list: OrganiserList::Open,
         ..RestSettings::default()
     })
 }

@@ -104,7 +104,7 @@ async fn dead_letters(pair: &Pair) {
         MessageName::from_static("event.created"),
         "",
     )
-    .body("no JSON")
+    .body(r#"{"id": "00ff", "version": "private@example.org"}"#)
     .build();
     sender.emitter().emit(&[broken]).await.pop().unwrap().unwrap();
     until("the dead letter", Duration::from_secs(20), || async {
@@ -114,6 +114,15 @@ async fn dead_letters(pair: &Pair) {
     let said = told(&pair.bookings[0].single, &["dead-letters", "list"]);
     assert!(
         said.contains("event.created  1 tries  broken-1") && said.contains("bookingservice/"),
+        "{said}"
+    );
+    // Why it can't be read is told without a piece of it.
+    assert!(
+        said.contains("a value has another form (line 1, column"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("private@") && !pair.logs().contains("private@"),
         "{said}"
     );
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Who is let in at all: so many requests at once, so often from one address, so often by one caller. What is over a bound
-//! is answered before anything is done for it.
+//! How often is asked: by one address, and by one caller. What is over a bound is answered before anything is done for it.
+//! How many are worked on at once is bounded by `RestSettings::requests`.
 //!
 //! One [`Admission`] belongs to a process: its routers share it, so that a client can't have a budget of each.
 
@@ -7,13 +7,11 @@ mod address;
 mod buckets;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{ConnectInfo, Request};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::rest::answer;
 use crate::rest::problem::Problem;
 use crate::service::Caller;
 
@@ -38,11 +36,9 @@ pub struct AdmissionOptions {
     pub per_caller: Option<Rate>,
     /// Whose word on a client's address is taken.
     pub proxies: TrustedProxies,
-    /// Requests that are worked on at once; further ones are refused.
-    pub max_requests: Option<usize>,
 }
 
-/// Lets requests in, or refuses them. Costs one lock of a shard for each rate and one atomic number.
+/// Lets requests in, or refuses them. Costs one lock of a shard for each rate.
 ///
 /// Addresses come from [`ConnectInfo`] in the request's extensions: `runtime::server` puts it there, and so does axum's
 /// `into_make_service_with_connect_info`. Requests without one are not bounded by address.
@@ -51,19 +47,7 @@ pub struct Admission {
     addresses: Option<Buckets>,
     callers: Option<Buckets>,
     proxies: TrustedProxies,
-    max_requests: usize,
-    requests: Arc<AtomicUsize>,
     warned: AtomicBool,
-}
-
-/// A request that was let in; dropping it makes room for another.
-#[derive(Debug)]
-pub(super) struct Admitted(Arc<AtomicUsize>);
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// What is left of the budget that is nearest to its end, for the answer's headers.
@@ -78,8 +62,6 @@ impl Admission {
             addresses: options.per_address.map(|rate| Buckets::new(rate, REMEMBERED)),
             callers: options.per_caller.map(|rate| Buckets::new(rate, REMEMBERED)),
             proxies: options.proxies,
-            max_requests: options.max_requests.unwrap_or(usize::MAX),
-            requests: Arc::default(),
             warned: AtomicBool::new(false),
         }
     }
@@ -116,21 +98,6 @@ impl Admission {
         };
         let refusal = "too many requests came in this caller's name; wait as Retry-After says";
         admit(buckets.take(&(issuer, subject)), standing, refusal)
-    }
-
-    /// Takes a place among the requests that are worked on. None waits for one: who is refused knows it at once, and what
-    /// was let in has the machine to itself.
-    pub(super) fn enter(&self) -> Result<Admitted, Problem> {
-        let before = self.requests.fetch_add(1, Ordering::Relaxed);
-        // From here on leaving gives the place back, also on the way out with a refusal.
-        let place = Admitted(Arc::clone(&self.requests));
-        if before >= self.max_requests {
-            return Err(Problem::of(
-                "overloaded",
-                "too many requests are worked on; nothing was changed: send the same request again after Retry-After",
-            ));
-        }
-        Ok(place)
     }
 
     /// Behind a proxy that is not trusted all its clients are one address, which nobody wants.
@@ -170,25 +137,6 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_are_given_back_and_not_more_than_there_are() {
-        let admission = Admission::new(AdmissionOptions {
-            max_requests: Some(2),
-            ..AdmissionOptions::default()
-        });
-        let first = admission.enter().ok();
-        let second = admission.enter().ok();
-        for _ in 0..3 {
-            let refused = admission.enter().unwrap_err();
-            assert_eq!((refused.word(), refused.status().as_u16()), ("overloaded", 503));
-        }
-        drop(first);
-        let third = admission.enter().ok();
-        assert!(third.is_some() && admission.enter().is_err());
-        drop((second, third));
-        assert_eq!(admission.requests.load(Ordering::Relaxed), 0);
-    }
 
     #[test]
     fn an_address_of_ipv6_is_its_network_and_a_mapped_one_is_the_ipv4_it_stands_for() {

@@ -224,11 +224,22 @@ const BOOKING: &str = "Booking";
 const LIMITS: &str = "Limits";
 const ACCESS: &str = "Access";
 const PROCESS: &str = "Process";
+const TRACES: &str = "Traces";
 
 /// The words for stores.
 pub(super) const DATABASE_TYPES: &[&str] = &["sqlite", "memory", "mongodb", "dynamodb"];
 /// The words for brokers.
 pub(super) const BROKER_TYPES: &[&str] = &["local", "amqp", "kafka", "sqs"];
+
+/// The words for samplers, those of OpenTelemetry's `OTEL_TRACES_SAMPLER`.
+pub(super) const SAMPLERS: &[&str] = &[
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+    "always_on",
+    "always_off",
+    "traceidratio",
+];
 
 /// Every setting, in the order of the docs.
 pub static KEYS: &[Key] = &[
@@ -275,7 +286,7 @@ pub static KEYS: &[Key] = &[
     key(LIMITS, "header_timeout", Duration, Same("20s"), "How long a client may take to send a request's head, and how long a connection may be idle.").process(),
     key(LIMITS, "body_timeout", Duration, Same("15s"), "How long a client may take to send a request's body.").process(),
     key(LIMITS, "max_connections", Number(10_000_000), Same("20000"), "Open connections a listener; further ones wait. Bounded by the limit of open files.").process(),
-    key(LIMITS, "max_requests", Number(10_000_000), Same("10000"), "Requests of all listeners that are worked on at once; further ones are answered 503. See [limits.md](limits.md).").process(),
+    key(LIMITS, "max_requests", Number(1_000_000), Same("10000"), "Requests in flight, of all connections of the process; a further one is answered 503 at once. Health, documents and the page are not counted.").process(),
     key(LIMITS, "rate_limit_address", Number(1_000_000), Same("0"), "How many requests a second one address may send in the long run; 0 = no bound. Behind a proxy set `trusted_proxies` too.").process(),
     key(LIMITS, "rate_limit_address_burst", Number(1_000_000), Same("0"), "How many of them at once after a rest; 0 = those of ten seconds.").process(),
     key(LIMITS, "rate_limit_caller", Number(1_000_000), Same("100"), "How many requests a second one signed-in caller may send in the long run; 0 = no bound. Without effect with `auth` = `none`.").process(),
@@ -292,8 +303,12 @@ pub static KEYS: &[Key] = &[
     key(ACCESS, "auth_leeway", Duration, Same("60s"), "By how much the clocks of issuer and service may differ; at most 10 minutes."),
     key(ACCESS, "auth_scope_claim", List, Same("scope,scp"), "The claims that hold scopes: text with spaces between words, or a list."),
     key(ACCESS, "allow_anonymous", Flag, Same("false"), "Listen on other than loopback addresses with `auth` = `none`: everybody who reaches the port may write.").aliased(&["ALLOW_ANONYMOUS"]),
-    key(ACCESS, "organiser_open", Flag, Same("false"), "Show the organiser's lists, with names and addresses, to everybody who reaches the port. Without effect with `auth` = `jwt`."),
+    key(ACCESS, "organiser_open", Flag, Same("false"), "Show the organiser's lists, with names and addresses, to everybody who reaches the port. Without it they are shown on loopback addresses only, and not through a proxy: see [threat-model.md](threat-model.md#without-sign-in-auth--none). Without effect with `auth` = `jwt`."),
     key(PROCESS, "log", Text, Same("info"), "What is logged: a level, or directives such as `info,myevents_core=debug`.").aliased(&["RUST_LOG"]).process(),
     key(PROCESS, "log_format", Choice(&["auto", "text", "json"]), Same("auto"), "`auto` writes text on a terminal and JSON elsewhere.").process(),
     key(PROCESS, "worker_threads", Number(1_024), Same("0"), "Threads for requests; 0 = one a core, four at most.").process(),
+    key(TRACES, "otel_endpoint", Text, Unset, "The collector that spans are sent to, as OTLP over HTTP: a URL such as `http://collector:4318`, to which `/v1/traces` is added. Nothing is sent without it, nor by a program without feature `otel`. See [observability.md](observability.md).").aliased(&["OTEL_EXPORTER_OTLP_ENDPOINT"]).process().secret(),
+    key(TRACES, "otel_service_name", Text, Unset, "What the collector calls this process; the program's name where nothing is said.").aliased(&["OTEL_SERVICE_NAME"]).process(),
+    key(TRACES, "otel_traces_sampler", Choice(SAMPLERS), Same("parentbased_always_on"), "Which traces are sent. `parentbased_…` goes by what the caller decided and decides itself only where no trace came along.").aliased(&["OTEL_TRACES_SAMPLER"]).process(),
+    key(TRACES, "otel_traces_sampler_arg", Text, Same("1"), "The share of traces for the samplers with `traceidratio`, 0 to 1.").aliased(&["OTEL_TRACES_SAMPLER_ARG"]).process(),
 ];

@@ -1,4 +1,4 @@
-//! The settings of who is let in, and how often.
+//! The settings of how often is asked.
 
 use super::values::Values;
 use crate::rest::{AdmissionOptions, ForwardedHeader, Rate, TrustedProxies};
@@ -21,7 +21,6 @@ pub(super) fn read(values: &mut Values<'_>) -> AdmissionOptions {
         per_address: rate(values, "rate_limit_address", "rate_limit_address_burst"),
         per_caller: rate(values, "rate_limit_caller", "rate_limit_caller_burst"),
         proxies,
-        max_requests: Some(usize::try_from(values.count("max_requests")).unwrap_or(usize::MAX)),
     }
 }
 

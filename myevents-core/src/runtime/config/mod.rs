@@ -4,15 +4,18 @@ mod auth;
 mod keys;
 mod layers;
 mod limits;
+mod otel;
 mod reference;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod value;
 mod values;
+mod warnings;
 
 pub use keys::{Fallback, KEYS, Key, Kind, Program, Scope, ServiceName, find};
 pub use layers::{ConfigFaults, Fault, FlagValue, Inputs};
+pub use otel::OtelSettings;
 pub use reference::reference;
 pub use settings::{InForce, ServiceSettings, Settings, TlsFiles};
 pub use value::{ListenAddress, Secret, redact};

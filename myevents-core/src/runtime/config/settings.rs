@@ -9,8 +9,10 @@ use super::auth;
 use super::keys::{self, Key, Program, Scope, ServiceName};
 use super::layers::{ConfigFaults, Fault, Inputs, Layers};
 use super::limits;
+use super::otel::{self, OtelSettings};
 use super::value::{ListenAddress, Secret, redact};
 use super::values::{Values, as_text, check, origin};
+use super::warnings;
 use crate::contract::MessageName;
 use crate::ports::UnknownCapacity;
 use crate::rest::{AdmissionOptions, JwtOptions};
@@ -168,12 +170,16 @@ pub struct Settings {
     pub max_connections: usize,
     /// Who is let in, and how often.
     pub admission: AdmissionOptions,
+    /// Requests in flight in all.
+    pub max_requests: usize,
     /// Level or directives of the log.
     pub log: String,
     /// `auto`, `text` or `json`.
     pub log_format: String,
     /// Threads for requests; 0 = by the machine.
     pub worker_threads: usize,
+    /// Where spans are sent.
+    pub otel: OtelSettings,
     /// What is odd, but no fault.
     pub warnings: Vec<String>,
     /// Every key in force: service (`None` = all), key, value with passwords hidden, origin.
@@ -229,19 +235,16 @@ impl Settings {
             body_timeout: values.duration("body_timeout"),
             max_connections: values.number("max_connections"),
             admission: limits::read(&mut values),
+            max_requests: values.count("max_requests").try_into().unwrap_or(usize::MAX),
             log: values.text("log"),
             log_format: values.text("log_format"),
             worker_threads: values.number("worker_threads"),
+            otel: otel::read(&mut values),
             warnings: layers.warnings,
             in_force: in_force(&layers.merged, program),
         };
         settings.check(&layers.merged, &mut faults);
-        for service in settings.services.iter().filter(|service| service.organiser_open) {
-            if service.auth.is_some() {
-                let warning = format!("{}: organiser_open has no effect with auth jwt", service.service);
-                settings.warnings.push(warning);
-            }
-        }
+        warnings::add(&mut settings);
         if faults.is_empty() {
             return Ok(settings);
         }

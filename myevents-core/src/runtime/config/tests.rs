@@ -254,6 +254,67 @@ fn names_that_other_systems_set() {
 }
 
 #[test]
+fn traces_are_sent_as_the_standard_variables_say() {
+    let settings = Settings::load(&inputs(Program::MyEvents, &[])).unwrap();
+    assert!(settings.otel.endpoint.is_none() && settings.otel.service_name.is_none());
+    assert_eq!(settings.otel.sampler, "parentbased_always_on");
+    let settings = Settings::load(&inputs(
+        Program::MyEvents,
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://me:hidden@collector:4318"),
+            ("OTEL_SERVICE_NAME", "tickets"),
+            ("OTEL_TRACES_SAMPLER", "traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ],
+    ))
+    .unwrap();
+    let otel = &settings.otel;
+    assert_eq!(
+        otel.endpoint.as_ref().unwrap().reveal(),
+        "https://me:hidden@collector:4318"
+    );
+    assert_eq!(otel.service_name.as_deref(), Some("tickets"));
+    assert_eq!((otel.sampler.as_str(), otel.share), ("traceidratio", 0.25));
+    assert!(!format!("{settings:?}").contains("hidden"));
+
+    let told = faults(&inputs(
+        Program::EventService,
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "me:hidden@collector:4317"),
+            ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+            ("MYEVENTS_OTEL_TRACES_SAMPLER_ARG", "2"),
+        ],
+    ));
+    for line in [
+        "otel_endpoint (environment OTEL_EXPORTER_OTLP_ENDPOINT): is no URL",
+        "otel_traces_sampler (environment OTEL_TRACES_SAMPLER): `jaeger_remote` is none of",
+        "otel_traces_sampler_arg (environment MYEVENTS_OTEL_TRACES_SAMPLER_ARG): `2` is no number from 0 to 1",
+    ] {
+        assert!(told.contains(line), "{line}\nis not in\n{told}");
+    }
+    assert!(!told.contains("hidden"), "{told}");
+}
+
+#[test]
+fn what_is_open_to_others_is_warned_of() {
+    let quiet = [
+        ("METRICS_URL", "127.0.0.1:9100"),
+        ("MONGO_URL", "mongodb://u:pw@db/tlsInsecure=true?tls=true"),
+    ];
+    let settings = Settings::load(&inputs(Program::EventService, &quiet)).unwrap();
+    assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
+    let loud = [
+        ("METRICS_URL", "0.0.0.0:9100"),
+        ("MONGO_URL", "mongodb://u:pw@db/?tls=true&tlsInsecure=true"),
+    ];
+    let settings = Settings::load(&inputs(Program::EventService, &loud)).unwrap();
+    let warnings = settings.warnings;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("dbconnection says tlsinsecure=true") && !warnings[0].contains("pw"));
+    assert!(warnings[1].contains("metrics_endpoint 0.0.0.0:9100"));
+}
+
+#[test]
 fn local_is_refused_where_it_can_join_nothing() {
     let told = faults(&inputs(
         Program::EventService,

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tower::Service;
 
@@ -78,27 +79,47 @@ async fn serve<S>(stream: S, peer: SocketAddr, http2: bool, shared: &Arc<Shared>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let open = Open::default();
     let service = service_fn(|request| {
         let shared = Arc::clone(shared);
-        async move { Ok::<_, Infallible>(answer(request, peer, &shared).await) }
+        let counted = http2.then(|| open.one_more());
+        async move {
+            let answered = answer(request, peer, &shared).await;
+            drop(counted);
+            Ok::<_, Infallible>(answered)
+        }
     });
     let io = TokioIo::new(stream);
+    // HTTP/1 has its own timer for the next head. HTTP/2 has none: not for the rest of its preface, and a client that answers
+    // pings would never be idle.
+    let idle = async {
+        match http2 {
+            true => open.idle_for(shared.limits.header_timeout).await,
+            false => std::future::pending().await,
+        }
+    };
     // The two builders have no trait in common, and the steps of a stop are the same.
     macro_rules! drive {
         ($connection:expr) => {{
             let mut connection = pin!($connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = shared.close.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::select! {
-                        ended = connection.as_mut() => ended,
-                        () = shared.cut.cancelled() => return,
-                    }
+            let patience = tokio::select! {
+                ended = connection.as_mut() => return log_end(ended),
+                () = shared.close.cancelled() => None,
+                // Answers that are not taken yet have as long as a write has; who never asked takes none.
+                () = idle => Some(if open.ever() { shared.limits.write_timeout } else { Duration::ZERO }),
+            };
+            connection.as_mut().graceful_shutdown();
+            let too_long = async {
+                match patience {
+                    Some(patience) => tokio::time::sleep(patience).await,
+                    None => std::future::pending().await,
                 }
             };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended early");
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => log_end(ended),
+                () = shared.cut.cancelled() => {}
+                () = too_long => tracing::debug!("an idle connection was cut"),
             }
         }};
     }
@@ -120,6 +141,53 @@ where
                 .max_buf_size(MAX_HEAD)
                 .serve_connection(io, service)
         );
+    }
+}
+
+fn log_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// How many requests of a connection are open.
+#[derive(Default)]
+struct Open {
+    now: watch::Sender<usize>,
+    ever: AtomicBool,
+}
+
+/// An open request.
+struct Counted(watch::Sender<usize>);
+
+impl Open {
+    fn one_more(&self) -> Counted {
+        self.ever.store(true, Ordering::Relaxed);
+        self.now.send_modify(|open| *open += 1);
+        Counted(self.now.clone())
+    }
+
+    /// Whether there ever was one.
+    fn ever(&self) -> bool {
+        self.ever.load(Ordering::Relaxed)
+    }
+
+    /// Ends once no request was open for as long as this.
+    async fn idle_for(&self, patience: Duration) {
+        let mut open = self.now.subscribe();
+        loop {
+            // The sender is here, so neither ends for want of it.
+            drop(open.wait_for(|open| *open == 0).await);
+            if timeout(patience, open.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
     }
 }
 

@@ -1,0 +1,176 @@
+//! What is made in one service and heard of in the other is one trace, over each way between them.
+
+use loadtest::program::Program;
+use loadtest::service::{Service, event_body};
+use loadtest::single::Single;
+use myevents_servers::{Kind, Server};
+use serde_json::json;
+
+use crate::collector::Collector;
+use crate::{CALLER, is_one_chain, post, post_as};
+
+const CREATED: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const BOOKED: &str = "5bf92f3577b34da6a3ce929d0e0e4736";
+const REFUSED: &str = "6bf92f3577b34da6a3ce929d0e0e4736";
+const UNWANTED: &str = "7bf92f3577b34da6a3ce929d0e0e4736";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabbitmq() {
+    const TEST: &str = "a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabbitmq";
+    let server = tokio::task::spawn_blocking(|| Server::start_or_skip(TEST, Kind::Amqp));
+    let Some(server) = server.await.unwrap().unwrap() else {
+        return;
+    };
+    let (collector, endpoint) = Collector::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let own = env!("CARGO_BIN_EXE_bookingservice");
+    let mut events = Single::beside(own, "eventservice", folder.path()).unwrap();
+    let mut bookings = Single::beside(own, "bookingservice", folder.path()).unwrap();
+    for single in [&mut events, &mut bookings] {
+        for (name, value) in [
+            ("AMQP_BROKER_URL", server.url()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "authorization=Bearer%20of-the-collector",
+            ),
+            ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+        ] {
+            single.environment.push((name.into(), value.into()));
+        }
+    }
+    let named = ("OTEL_SERVICE_NAME".to_owned(), "organising".to_owned());
+    events.environment.push(named);
+    let running = [
+        events.start_ready().await.unwrap(),
+        bookings.start_ready().await.unwrap(),
+    ];
+    let service = Service {
+        events: events.address,
+        bookings: bookings.address,
+        metrics: None,
+    };
+
+    // The caller's trace goes on, through the broker into the other service.
+    let body = event_body("traced", 10);
+    let answer = post(service.events, "/events", &body, Some(CREATED)).await;
+    assert_eq!(answer.status, 201);
+    let event = answer.json().unwrap()["ID"].as_str().unwrap().to_owned();
+    let act = ["POST /events", "event.created"];
+    is_one_chain(&collector, CREATED, CALLER, act, ["organising", "bookingservice"]).await;
+
+    // A booking's announcement has nobody to handle it here.
+    service.wait_bookable(&event, 10).await.unwrap();
+    let path = format!("/events/{event}/bookings");
+    let body = json!({"seats": 2, "name": "Somebody Private", "email": "private@example.org"});
+    let answer = post(service.bookings, &path, &body, Some(BOOKED)).await;
+    assert_eq!(answer.status, 201);
+    let booking = answer.json().unwrap()["ID"].as_str().unwrap().to_owned();
+    let act = ["POST /events/{id}/bookings", "event.booked"];
+    is_one_chain(&collector, BOOKED, CALLER, act, ["bookingservice", ""]).await;
+
+    // A caller that does not want its trace gets none. What comes after it is exported, so it would have been.
+    let unwanted = format!("00-{UNWANTED}-{CALLER}-00");
+    let answer = post_as(
+        service.bookings,
+        "/users",
+        &json!({"First": "A"}),
+        Some(&unwanted),
+    )
+    .await;
+    assert_eq!(answer.status, 201);
+    // What is the client's fault is no error of ours.
+    let answer = post(service.bookings, &path, &json!({"seats": 1_000}), Some(REFUSED)).await;
+    assert_eq!(answer.status, 422);
+    let refused = collector.wait(REFUSED, "POST /events/{id}/bookings").await;
+    assert_eq!(refused.number("http.response.status_code"), Some(422));
+    assert_eq!(refused.span.status.clone().unwrap_or_default().code, 0);
+    assert!(collector.of(UNWANTED).is_empty());
+
+    // Without a caller's trace the request begins one, and its message carries it.
+    let place = json!({"Name": "Hall", "Address": "1 Street", "Country": "X", "Halls": [{"name": "A", "capacity": 5}]});
+    let answer = post(service.events, "/locations", &place, None).await;
+    assert_eq!(answer.status, 201);
+    let begun = loop {
+        let all = collector.all();
+        let found = all.into_iter().find(|seen| seen.span.name == "POST /locations");
+        if let Some(seen) = found {
+            break seen.trace();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    let act = ["POST /locations", "location.created"];
+    is_one_chain(&collector, &begun, "", act, ["organising", "bookingservice"]).await;
+
+    let logs: Vec<String> = running.iter().map(|running| running.log()).collect();
+    for running in running {
+        running.stop().await.unwrap();
+    }
+    // Nothing that is a key or private leaves by a span, and the collector's key is in no log.
+    let keys = collector.keys();
+    assert!(
+        keys.iter().all(|key| key == "Bearer of-the-collector") && !keys.is_empty(),
+        "{keys:?}"
+    );
+    assert!(!logs.concat().contains("of-the-collector"));
+    let told = format!("{:?}", collector.all());
+    assert!(told.contains("/events/{id}/bookings"), "{told}");
+    let password = server
+        .url()
+        .split_once("://")
+        .unwrap()
+        .1
+        .split_once('@')
+        .unwrap()
+        .0;
+    for secret in [
+        booking.as_str(),
+        "Somebody Private",
+        "private@example.org",
+        "a-key-nobody-may-see",
+        "of-the-collector",
+        password,
+    ] {
+        assert!(!told.contains(secret), "{secret} is in a span");
+    }
+}
+
+/// In one process too, and what is left is sent at the stop: the time between two exports is far longer than the test. Only
+/// traces that a caller began are taken, as the sampler says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_and_what_comes_of_it_are_one_trace_over_local_and_sent_at_the_stop() {
+    let (collector, endpoint) = Collector::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let own = env!("CARGO_BIN_EXE_bookingservice");
+    let single = Single::beside(own, "myevents", folder.path()).unwrap();
+    let mut program = Program::new(single.binary, folder.path());
+    for (name, value) in [
+        ("MYEVENTS_OTEL_ENDPOINT", endpoint.as_str()),
+        ("MYEVENTS_OTEL_TRACES_SAMPLER", "parentbased_always_off"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "600000"),
+    ] {
+        program.environment.push((name.into(), value.into()));
+    }
+    let running = program.start_ready().await.unwrap();
+    let service = program.service;
+    let body = event_body("traced", 10);
+    let answer = post(service.events, "/events", &body, Some(CREATED)).await;
+    assert_eq!(answer.status, 201);
+    let event = answer.json().unwrap()["ID"].as_str().unwrap().to_owned();
+    // Requests of its own, which nobody wants traced.
+    service.wait_bookable(&event, 10).await.unwrap();
+    let path = format!("/events/{event}/bookings");
+    let answer = post(service.bookings, &path, &json!({"seats": 2}), Some(BOOKED)).await;
+    assert_eq!(answer.status, 201);
+    assert!(
+        collector.all().is_empty(),
+        "nothing is exported before it is time to"
+    );
+    running.stop().await.unwrap();
+
+    let act = ["POST /events", "event.created"];
+    is_one_chain(&collector, CREATED, CALLER, act, ["myevents", "myevents"]).await;
+    let act = ["POST /events/{id}/bookings", "event.booked"];
+    is_one_chain(&collector, BOOKED, CALLER, act, ["myevents", ""]).await;
+    assert_eq!(collector.all().len(), 5);
+}

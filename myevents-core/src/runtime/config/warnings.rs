@@ -1,0 +1,43 @@
+//! What is taken as it is set, but should be known to whoever set it.
+
+use super::settings::{ServiceSettings, Settings};
+
+/// Parts of a URL that leave a store unproven, in lower case: whoever is between may be it.
+const UNPROVEN: &[&str] = &[
+    "tlsinsecure=true",
+    "tlsallowinvalidcertificates=true",
+    "tlsallowinvalidhostnames=true",
+    "sslinsecure=true",
+];
+
+pub(super) fn add(settings: &mut Settings) {
+    let mut warnings = Vec::new();
+    for service in &settings.services {
+        let name = service.service;
+        if service.organiser_open && service.auth.is_some() {
+            warnings.push(format!("{name}: organiser_open has no effect with auth jwt"));
+        }
+        if let Some(part) = unproven(service) {
+            warnings.push(format!(
+                "{name}: dbconnection says {part}: whoever is on the way to the store can read and change everything; name its \
+                 authority by tlsCAFile instead"
+            ));
+        }
+    }
+    if let Some(address) = settings.metrics.as_ref().filter(|address| !address.is_loopback()) {
+        warnings.push(format!(
+            "metrics_endpoint {address} is not of this machine alone: whoever reaches it reads names of events and how many \
+             seats are sold"
+        ));
+    }
+    settings.warnings.append(&mut warnings);
+}
+
+/// The first part of the store's URL that turns off the proof of who the store is.
+fn unproven(service: &ServiceSettings) -> Option<&'static str> {
+    let url = service.connection.as_ref()?.reveal().to_ascii_lowercase();
+    let (_, query) = url.split_once('?')?;
+    query
+        .split(['&', ';'])
+        .find_map(|part| UNPROVEN.iter().find(|name| **name == part).copied())
+}
