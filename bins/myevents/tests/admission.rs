@@ -67,6 +67,21 @@ async fn drain(program: &Program, paths: &[&str], forwarded: &str) -> Answer {
     unreachable!("turns don't end")
 }
 
+/// Whether an address or route is held back that had its burst: refused before a new one would be.
+async fn is_held_back(program: &Program, path: &str, forwarded: &str) -> bool {
+    let begun = Instant::now();
+    for turn in 0.. {
+        if get(program, path, forwarded).await.status == 429 {
+            return true;
+        }
+        // At most the token of each second since the burst.
+        if turn > begun.elapsed().as_secs() + 1 {
+            return false;
+        }
+    }
+    unreachable!("turns don't end")
+}
+
 async fn started(folder: &tempfile::TempDir, more: &[(&str, &str)]) -> (Program, Running) {
     let mut settings = vec![
         ("MYEVENTS_RATE_LIMIT_ADDRESS", "1"),
@@ -97,7 +112,7 @@ async fn an_address_has_one_budget_for_both_services_and_health_answers_past_it(
         "198.51.100.1, 10.2.3.4",
         "198.51.100.1, 127.0.0.1",
     ] {
-        assert_eq!(get(&program, "/locations", same).await.status, 429, "{same}");
+        assert!(is_held_back(&program, "/locations", same).await, "{same}");
     }
     for other in ["198.51.100.2", "198.51.100.1, 198.51.100.3", ""] {
         assert_eq!(get(&program, "/locations", other).await.status, 200, "{other}");
@@ -110,7 +125,7 @@ async fn an_address_has_one_budget_for_both_services_and_health_answers_past_it(
         "/bookings/00",
         "/users/00",
     ] {
-        assert_eq!(get(&program, path, "198.51.100.1").await.status, 429, "{path}");
+        assert!(is_held_back(&program, path, "198.51.100.1").await, "{path}");
     }
     for path in ["/healthz", "/readyz"] {
         for _ in 0..2 * BURST {
@@ -142,7 +157,7 @@ async fn an_address_has_one_budget_for_both_services_and_health_answers_past_it(
 
     // A network of IPv6 is one client.
     drain(&program, &both, "2001:db8:1:2::1").await;
-    assert_eq!(get(&program, "/events", "2001:db8:1:2:3::4").await.status, 429);
+    assert!(is_held_back(&program, "/events", "2001:db8:1:2:3::4").await);
     assert_eq!(get(&program, "/events", "2001:db8:1:3::1").await.status, 200);
 
     // The wait that was named is enough.
@@ -158,7 +173,7 @@ async fn nobody_is_believed_who_is_not_trusted_and_the_log_says_what_to_set() {
     let (program, running) = started(&folder, &[("MYEVENTS_TRUSTED_PROXIES", "192.0.2.0/24")]).await;
     drain(&program, &["/events"], "198.51.100.1").await;
     for other in ["198.51.100.2", "127.0.0.9", "192.0.2.1"] {
-        assert_eq!(get(&program, "/events", other).await.status, 429, "{other}");
+        assert!(is_held_back(&program, "/events", other).await, "{other}");
     }
     let log = running.log();
     assert_eq!(log.matches("trusted_proxies").count(), 1, "{log}");

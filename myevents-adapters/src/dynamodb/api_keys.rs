@@ -53,16 +53,6 @@ impl ApiKeys for DynamoStore {
         .await
     }
 
-    async fn find_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>> {
-        const OPERATION: &str = "find API key";
-        let store = self.open_for(OPERATION)?;
-        let found = store
-            .clients
-            .get(OPERATION, &store.tables.state, key_of(id))
-            .await?;
-        found.as_ref().map(key_from_item).transpose()
-    }
-
     async fn list_keys(&self) -> Result<Vec<ApiKey>> {
         const OPERATION: &str = "list API keys";
         let store = self.open_for(OPERATION)?;

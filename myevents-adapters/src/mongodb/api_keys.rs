@@ -43,14 +43,6 @@ impl ApiKeys for MongoStore {
         }
     }
 
-    async fn find_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>> {
-        const OPERATION: &str = "find API key";
-        let link = &self.inner(OPERATION)?.link;
-        let filter = doc! { "_id": binary(id.as_bytes()) };
-        let found = link.find_one(OPERATION, &link.api_keys, filter, None).await?;
-        found.map(|document| key_of(Fields(&document))).transpose()
-    }
-
     async fn list_keys(&self) -> Result<Vec<ApiKey>> {
         const OPERATION: &str = "list API keys";
         let link = &self.inner(OPERATION)?.link;

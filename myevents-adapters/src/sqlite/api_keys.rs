@@ -9,7 +9,7 @@ use rusqlite::{Row, params};
 use super::codec;
 use super::error::during;
 use super::job::Durability;
-use super::reader::{all, change, one};
+use super::reader::{all, change};
 use super::store::SqliteStore;
 
 const COLUMNS: &str = "hash, name, scopes, created, used";
@@ -52,18 +52,6 @@ impl ApiKeys for SqliteStore {
             Ok(())
         })
         .await
-    }
-
-    async fn find_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>> {
-        self.reads().point(|connection| {
-            one(
-                connection,
-                "find API key",
-                &format!("SELECT {COLUMNS} FROM api_keys WHERE id = ?1"),
-                [id.as_bytes()],
-                key_from_row,
-            )
-        })
     }
 
     async fn list_keys(&self) -> Result<Vec<ApiKey>> {

@@ -21,10 +21,6 @@ impl ApiKeys for MemoryStore {
         .await
     }
 
-    async fn find_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>> {
-        self.read("find API key", |state| state.api_keys.get(id).cloned())
-    }
-
     async fn list_keys(&self) -> Result<Vec<ApiKey>> {
         self.read("list API keys", |state| {
             state.api_keys.values().cloned().collect()

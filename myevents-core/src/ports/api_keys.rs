@@ -96,16 +96,10 @@ pub trait ApiKeys: Debug + Send + Sync + 'static {
     /// `Conflict` when its id is there; `Unavailable`, `OutcomeUnknown`.
     async fn add_key(&self, key: &ApiKey) -> Result<()>;
 
-    /// The key of this id, as it is now: a removed one is never found again.
+    /// All keys as they are now, by id: a removed one never comes back.
     ///
     /// # Errors
     /// `Unavailable`; `Malformed` for one that can't be read.
-    async fn find_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>>;
-
-    /// All keys, by id.
-    ///
-    /// # Errors
-    /// As [`find_key`](Self::find_key).
     async fn list_keys(&self) -> Result<Vec<ApiKey>>;
 
     /// Removes a key; answers whether it was there.

@@ -1,8 +1,9 @@
 //! Sign-in by keys for machines, beside whatever other sign-in there is.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -10,15 +11,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
+use crate::domain::UnixSeconds;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::{ApiKey, ApiKeyHash, ApiKeys, Clock};
+use crate::ports::{ApiKey, ApiKeyHash, ApiKeyId, ApiKeys, Clock};
 use crate::rest::Authenticator;
 use crate::service::{Caller, Scopes};
 
-/// How long a key that was found is not asked for again: a revoked one works for so long still.
-const KNOWN_FOR: Duration = Duration::from_secs(5);
-/// Keys that are remembered.
-const KNOWN: u64 = 1_024;
+/// How long what the store said is believed: a new key works, and a revoked one no more, within it.
+const BELIEVED: Duration = Duration::from_secs(5);
 /// The last use is written at most so often, in seconds.
 const NOTED_EVERY: i64 = 60;
 
@@ -63,12 +63,36 @@ impl ApiKeySecret {
 }
 
 /// Signs machines in by `Authorization: Bearer mye_…`, and leaves all others to another [`Authenticator`].
-#[derive(Debug)]
+///
+/// There are few keys: all of them are kept in memory and read again every 5 s while they are asked for, once for all who
+/// wait. So neither many requests of one key nor many made-up keys cost the store anything.
 pub struct ApiKeyAuthenticator {
     keys: Arc<dyn ApiKeys>,
     others: Arc<dyn Authenticator>,
     clock: Arc<dyn Clock>,
-    known: moka::sync::Cache<[u8; 32], Caller>,
+    known: parking_lot::Mutex<Known>,
+    reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Known {
+    read: Option<Instant>,
+    by_hash: HashMap<[u8; 32], Machine>,
+}
+
+/// A key's caller, and when its use was noted last.
+struct Machine {
+    id: ApiKeyId,
+    caller: Caller,
+    noted: Option<UnixSeconds>,
+}
+
+impl fmt::Debug for ApiKeyAuthenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeyAuthenticator")
+            .field("others", &self.others)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ApiKeyAuthenticator {
@@ -78,15 +102,12 @@ impl ApiKeyAuthenticator {
     /// Looks for keys in `keys`; whoever brings none is asked by `others`.
     #[must_use]
     pub fn new(keys: Arc<dyn ApiKeys>, others: Arc<dyn Authenticator>, clock: Arc<dyn Clock>) -> Self {
-        let known = moka::sync::Cache::builder()
-            .max_capacity(KNOWN)
-            .time_to_live(KNOWN_FOR)
-            .build();
         Self {
             keys,
             others,
             clock,
-            known,
+            known: parking_lot::Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
         }
     }
 
@@ -96,34 +117,66 @@ impl ApiKeyAuthenticator {
             Error::new(ErrorKind::Unauthenticated, "sign in", reason)
         };
         let hash = ApiKeySecret::parse(text).ok_or_else(refused)?.hash();
-        if let Some(caller) = self.known.get(&hash.0) {
-            return Ok(caller);
-        }
+        self.keep_up().await?;
+        let now = self.clock.now().seconds();
+        let mut known = self.known.lock();
         // It is found by its hash, so how long that takes says nothing of the keys there are.
-        let found = self.keys.find_key(&hash.id()).await?;
-        let key = found.filter(|key| key.hash == hash).ok_or_else(refused)?;
-        let caller = Caller::Subject {
-            issuer: Self::ISSUER.to_owned(),
-            subject: key.id().to_string(),
-            scopes: Scopes::of_words(key.scopes.split_whitespace()),
+        let machine = known.by_hash.get_mut(&hash.0).ok_or_else(refused)?;
+        if machine
+            .noted
+            .is_none_or(|noted| now.get() - noted.get() >= NOTED_EVERY)
+        {
+            machine.noted = Some(now);
+            self.note_use(machine.id, now);
+        }
+        Ok(machine.caller.clone())
+    }
+
+    fn is_fresh(&self) -> bool {
+        let read = self.known.lock().read;
+        read.is_some_and(|read| read.elapsed() < BELIEVED)
+    }
+
+    /// Reads all keys where what is known of them is too old; one reads, the others wait for it.
+    async fn keep_up(&self) -> Result<()> {
+        if self.is_fresh() {
+            return Ok(());
+        }
+        let _reading = self.reading.lock().await;
+        if self.is_fresh() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let keys = self.keys.list_keys().await?;
+        let mut known = self.known.lock();
+        // What is being noted just now is not stored yet.
+        let before = std::mem::take(&mut known.by_hash);
+        let machine = |key: ApiKey| {
+            let noted = before.get(&key.hash.0).and_then(|machine| machine.noted);
+            let machine = Machine {
+                id: key.id(),
+                caller: Caller::Subject {
+                    issuer: Self::ISSUER.to_owned(),
+                    subject: key.id().to_string(),
+                    scopes: Scopes::of_words(key.scopes.split_whitespace()),
+                },
+                noted: noted.max(key.last_used),
+            };
+            (key.hash.0, machine)
         };
-        self.known.insert(hash.0, caller.clone());
-        self.note_use(&key);
-        Ok(caller)
+        known.by_hash = keys.into_iter().map(machine).collect();
+        known.read = Some(begun);
+        Ok(())
     }
 
     /// Nobody waits for it.
-    fn note_use(&self, key: &ApiKey) {
-        let now = self.clock.now().seconds();
-        let due = |last: crate::domain::UnixSeconds| now.get() - last.get() >= NOTED_EVERY;
-        if key.last_used.is_none_or(due) {
-            let (keys, id) = (Arc::clone(&self.keys), key.id());
-            tokio::spawn(async move {
-                if let Err(error) = keys.note_use(&id, now).await {
-                    tracing::debug!(%error, "the use of an API key was not noted");
-                }
-            });
-        }
+    fn note_use(&self, id: ApiKeyId, at: UnixSeconds) {
+        let keys = Arc::clone(&self.keys);
+        tokio::spawn(async move {
+            if let Err(error) = keys.note_use(&id, at).await {
+                tracing::debug!(%error, "the use of an API key was not noted");
+            }
+        });
     }
 }
 

@@ -49,11 +49,17 @@ impl TrustedProxies {
             };
             for word in words {
                 let network = word.parse().or_else(|_| word.parse::<IpAddr>().map(IpNet::from));
-                all.push(network.map_err(|_| {
+                // Peers are told by their IPv4 address where they have one, and nobody's proxies are everywhere.
+                let usable = |network: &IpNet| {
+                    let mapped =
+                        matches!(network.addr(), IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
+                    network.prefix_len() > 0 && !mapped
+                };
+                all.push(network.ok().filter(usable).ok_or_else(|| {
                     Error::new(
                         ErrorKind::Config,
                         "read trusted_proxies",
-                        "is no address, no network such as 10.0.0.0/8, and neither loopback nor private",
+                        "is no address (IPv4 as such), no network such as 10.0.0.0/8, and neither loopback nor private",
                     )
                     .with("value", word)
                 })?);
@@ -76,10 +82,12 @@ impl TrustedProxies {
         let hops = values
             .iter()
             .rev()
-            .flat_map(|value| value.to_str().unwrap_or("?").rsplit(','));
+            .flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
         for hop in hops.take(MAX_HOPS) {
-            // What can't be read hides who asked: then it was whoever told us so.
-            let Some(address) = self.read(hop.trim()) else {
+            // What can't be read hides who asked: then it was whoever told us so. Each piece is read by itself, so that what
+            // the client wrote can't make the proxies' part unreadable.
+            let hop = std::str::from_utf8(hop).ok();
+            let Some(address) = hop.and_then(|hop| self.read(hop.trim())) else {
                 break;
             };
             client = address;
@@ -88,6 +96,11 @@ impl TrustedProxies {
             }
         }
         client
+    }
+
+    /// Whether `peer` is none of the proxies.
+    pub(super) fn is_unknown(&self, peer: IpAddr) -> bool {
+        !self.trusts(peer)
     }
 
     /// Whether somebody says that the request is another's.
@@ -109,16 +122,32 @@ impl TrustedProxies {
     fn read(&self, hop: &str) -> Option<IpAddr> {
         let node = match self.header {
             ForwardedHeader::XForwardedFor => hop,
-            ForwardedHeader::Forwarded => hop.split(';').find_map(|pair| {
-                let (name, value) = pair.trim().split_once('=')?;
-                name.eq_ignore_ascii_case("for").then(|| value.trim_matches('"'))
-            })?,
+            ForwardedHeader::Forwarded => only_for(hop)?,
         };
         let bare = || node.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
         let address: Option<IpAddr> = node.parse().ok().or_else(bare);
         let with_port = || Some(node.parse::<SocketAddr>().ok()?.ip());
         address.or_else(with_port).map(|address| address.to_canonical())
     }
+}
+
+/// The one `for` of an element. A proxy that copies what a client wrote into another parameter, such as the host, must not let
+/// it write this one: quotes that are not closed in their own pair, and a second `for`, make all of it unreadable.
+fn only_for(hop: &str) -> Option<&str> {
+    let mut found = None;
+    for pair in hop.split(';') {
+        if pair.matches('"').count() % 2 == 1 {
+            return None;
+        }
+        let (name, value) = pair.trim().split_once('=')?;
+        if name.eq_ignore_ascii_case("for") {
+            if found.is_some() {
+                return None;
+            }
+            found = Some(value.trim_matches('"'));
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -173,6 +202,7 @@ mod tests {
             ("10.0.0.1", &["198.51.100.1, 1.2.3, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", &[""], "10.0.0.1"),
             ("10.0.0.1", &["198.51.100.1 , caf\u{e9}"], "10.0.0.1"),
+            ("10.0.0.1", &["caf\u{e9}, 198.51.100.1"], "198.51.100.1"),
             ("10.0.0.1", &[&forged], "10.1.1.1"),
         ] {
             let found = client(ForwardedHeader::XForwardedFor, peer, lines);
@@ -191,6 +221,9 @@ mod tests {
             ("for=198.51.100.1, for=_hidden", "10.0.0.1"),
             ("for=198.51.100.1, for=10.0.0.9", "198.51.100.1"),
             ("198.51.100.1", "10.0.0.1"),
+            ("for=198.51.100.1;host=\"x;for=1.2.3.4\"", "10.0.0.1"),
+            ("for=198.51.100.1;host=x;for=1.2.3.4", "10.0.0.1"),
+            ("for=198.51.100.1;host=\"x, for=1.2.3.4\"", "10.0.0.1"),
             ("proto=https", "10.0.0.1"),
         ] {
             let found = client(ForwardedHeader::Forwarded, "10.0.0.1", &[line]);
@@ -215,7 +248,17 @@ mod tests {
             assert!(proxies.trusts(inside.parse().unwrap()), "{text} {inside}");
             assert!(!proxies.trusts(outside.parse().unwrap()), "{text} {outside}");
         }
-        for bad in ["", "all", "10.0.0.0/33", "proxy.example", "10.0.0", "*"] {
+        for bad in [
+            "",
+            "all",
+            "10.0.0.0/33",
+            "proxy.example",
+            "10.0.0",
+            "*",
+            "0.0.0.0/0",
+            "::/0",
+            "::ffff:10.0.0.0/104",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

@@ -120,16 +120,18 @@ impl Buckets {
     }
 }
 
-/// Forgets buckets that are full, and where that is not enough an eighth of the others, the fullest.
+/// Forgets buckets that are full, and of the others the fullest until an eighth is free: the next newcomers then need no look
+/// at all of them.
 fn make_room(shard: &mut Shard, now: u64, most: usize) {
     shard.retain(|_, full_at| *full_at > now);
-    if shard.len() < most {
+    let keep = most - most / 8 - 1;
+    let mut left = shard.len().saturating_sub(keep);
+    if left == 0 {
         return;
     }
     let mut times: Vec<u64> = shard.values().copied().collect();
-    let (_, last, _) = times.select_nth_unstable(most / 8);
+    let (_, last, _) = times.select_nth_unstable(left - 1);
     let last = *last;
-    let mut left = most / 8 + 1;
     // Many may be equally full, and only so many have to go.
     shard.retain(|_, full_at| {
         let go = *full_at <= last && left > 0;

@@ -30,7 +30,7 @@ const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 /// The bounds. By default there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AdmissionOptions {
-    /// How often one address may ask: IPv6 by its first 64 bits, which is what one customer of a provider has.
+    /// How often one address may ask: IPv6 by its first 64 bits, a network; a customer of a provider may have many of these.
     pub per_address: Option<Rate>,
     /// How often one signed-in caller may ask, from all their addresses together.
     pub per_caller: Option<Rate>,
@@ -84,7 +84,7 @@ impl Admission {
             IpAddr::V4(address) => buckets.take(&address.octets()),
             IpAddr::V6(address) => buckets.take(&address.octets()[..8]),
         };
-        if !taken.allowed && client == peer && self.proxies.names_a_client(request.headers()) {
+        if !taken.allowed && self.proxies.is_unknown(peer) && self.proxies.names_a_client(request.headers()) {
             self.warn_of_proxy();
         }
         let refusal = "too many requests came from this address; wait as Retry-After says";

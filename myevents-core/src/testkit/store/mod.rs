@@ -161,7 +161,7 @@ pub async fn run_store_suite(fixture: &dyn StoreFixture) -> SuiteReport {
         "S16" "away, then back" s16_away_and_back;
         "S17" "hostile text is data" s17_hostile_text;
         "S18" "reconcile finds a planted drift and nothing else" s18_reconcile;
-        "S20" "keys for machines: added, found, listed, used, removed" s20_api_keys;
+        "S20" "keys for machines: added, listed, used, removed" s20_api_keys;
     }
     let own_tests = async {
         CaseResult::Ok(Finding::not_applicable(
