@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use async_trait::async_trait;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -83,17 +83,19 @@ pub(crate) fn start(
         .with_endpoint(endpoint)
         .with_http_client(Sender::new(runtime.clone())?)
         .build()
-        // The address itself may hold a password.
-        .context("spans can't be sent to otel_endpoint")?;
+        // The error quotes the address, which may hold a password.
+        .map_err(|_| {
+            anyhow!(
+                "spans can't be sent to otel_endpoint (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT): it is no URL"
+            )
+        })?;
     let provider = SdkTracerProvider::builder()
         .with_resource(resource(settings, program))
         .with_sampler(sampler(settings))
         .with_batch_exporter(exporter)
         .build();
-    // The spans of the trace, and what is warned of while they are open.
-    let wanted = Targets::new()
-        .with_target("myevents", LevelFilter::WARN)
-        .with_target(trace::TARGET, LevelFilter::TRACE);
+    // The spans of the trace and no events: those have ids and places in their fields, and belong to the log.
+    let wanted = Targets::new().with_target(trace::TARGET, LevelFilter::TRACE);
     let layer = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("myevents"))
         .with_location(false)

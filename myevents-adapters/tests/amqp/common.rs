@@ -51,7 +51,7 @@ pub(crate) fn config(port: u16, queue_type: QueueType) -> AmqpConfig {
 pub(crate) fn patient(port: u16, queue_type: QueueType) -> AmqpConfig {
     let mut config = config(port, queue_type);
     config.heartbeat = Duration::from_secs(30);
-    config.publish_wait = Duration::from_secs(20);
+    config.publish_wait = Duration::from_secs(6);
     config.confirm_timeout = Duration::from_secs(30);
     config
 }

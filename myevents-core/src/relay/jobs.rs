@@ -33,16 +33,13 @@ pub(super) enum Answer {
 pub(super) fn emit(emitter: Arc<dyn EventEmitter>, open: Vec<OpenRow>) -> Job {
     Box::pin(async move {
         let stored = open.iter().map(|open| &open.held.row.envelope);
-        let (spans, messages): (Vec<_>, Vec<_>) = match trace::is_wanted() {
-            true => stored
-                .map(|envelope| {
-                    let span = trace::publish(envelope);
-                    let carried = trace::carried(&span, envelope);
-                    (span, carried)
-                })
-                .unzip(),
-            false => (Vec::new(), stored.cloned().collect()),
-        };
+        let (spans, messages): (Vec<_>, Vec<_>) = stored
+            .map(|envelope| {
+                let span = trace::publish(envelope);
+                let carried = trace::carried(&span, envelope);
+                (span, carried)
+            })
+            .unzip();
         let mut spans = spans.into_iter();
         let mut results = emitter.emit(&messages).await.into_iter();
         let answered = open

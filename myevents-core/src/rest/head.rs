@@ -57,7 +57,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathPair {
 }
 
 /// The [W3C trace context](https://www.w3.org/TR/trace-context/), if it is well-formed; what is not is dropped.
-pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let mut parts = text.split('-');
     let hex = |part: Option<&str>, length: usize| {

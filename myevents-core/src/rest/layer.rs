@@ -21,7 +21,6 @@ use crate::observe::{Observation, Observer};
 use crate::rest::Authenticator;
 use crate::rest::admission::{Admission, Standing};
 use crate::rest::answer;
-use crate::rest::head::traceparent;
 use crate::rest::problem::Problem;
 use crate::rest::settings::{CorsOrigins, RestSettings};
 use crate::service::Caller;
@@ -131,10 +130,7 @@ where
             let origin = shared.origin(request.headers());
             let mut private = false;
             let mut standing = None;
-            let span = match trace::is_wanted() {
-                true => traced(&mut request, route),
-                false => Span::none(),
-            };
+            let span = traced(&mut request, route);
 
             let answered = if is_preflight(&request) {
                 Ok(Ok(preflight(request.headers())))
@@ -262,8 +258,10 @@ fn traced(request: &mut Request, route: &str) -> Span {
     if matches!(route, "/healthz" | "/readyz") || is_preflight(request) {
         return Span::none();
     }
-    let caller = traceparent(request.headers());
-    let span = trace::request(known_method(request.method()), route, caller.as_deref());
+    let span = trace::request(known_method(request.method()), route, request.headers());
+    if span.is_disabled() {
+        return span;
+    }
     if let Some(own) = trace::context(&span) {
         request.headers_mut().insert(TRACEPARENT, answer::text(own));
     }

@@ -40,6 +40,7 @@ use crate::service::{BookingService, EventService};
 pub use admission::{Admission, AdmissionOptions, ForwardedHeader, Rate, TrustedProxies};
 use answer::Answer;
 pub use api_keys::{ApiKeyAuthenticator, ApiKeySecret};
+pub(crate) use head::traceparent;
 pub use health::{Readiness, health_router};
 use layer::RestLayer;
 #[cfg(feature = "openapi")]

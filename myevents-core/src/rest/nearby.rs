@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::request::Parts;
 use http::{HeaderMap, header};
 
-/// What proxies add. One that adds none of these and names a loopback host to us can't be told from a person here.
+/// What proxies add. One that adds none of these can't be told from a person here: the host is what its client says.
 const FORWARDED: &[&str] = &[
     "forwarded",
     "via",
@@ -24,10 +24,15 @@ const FORWARDED: &[&str] = &[
 /// another host.
 pub(super) fn is_of_this_machine(parts: &Parts) -> bool {
     let headers = &parts.headers;
-    // HTTP/2 has the host in the address.
-    let named = match parts.uri.host() {
-        Some(host) => is_loopback(host),
-        None => only(headers, header::HOST).is_some_and(|host| is_loopback(without_port(host))),
+    // HTTP/2 has the host in the address; where both are there, neither may be another's.
+    let in_header = only(headers, header::HOST).map(|host| is_loopback(without_port(host)));
+    let named = match (
+        parts.uri.host().map(is_loopback),
+        headers.contains_key(header::HOST),
+    ) {
+        (Some(in_uri), true) => in_uri && in_header == Some(true),
+        (Some(in_uri), false) => in_uri,
+        (None, _) => in_header == Some(true),
     };
     let page = !headers.contains_key(header::ORIGIN)
         || only(headers, header::ORIGIN)
@@ -104,5 +109,7 @@ mod tests {
             assert!(!of("/", &other), "{other:?}");
         }
         assert!(!of("http://tickets.example.com/", &[here]));
+        assert!(!of("http://localhost/", &[("host", "tickets.example.com")]));
+        assert!(of("http://localhost/", &[here]));
     }
 }

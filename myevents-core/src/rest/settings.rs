@@ -43,7 +43,8 @@ pub enum OrganiserList {
     /// Nobody.
     Closed,
     /// Whoever is on this machine, for services that listen on loopback only. A proxy on this machine comes over loopback
-    /// too: a request that names another host, that another site's page sends, or that was forwarded is refused.
+    /// too: a request with a header of forwarding, which the proxy has to add, is refused; so is one that names another host,
+    /// as a name that was pointed here does, or that another site's page sends.
     ThisMachine,
     /// Everybody.
     Open,

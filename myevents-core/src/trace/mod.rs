@@ -15,7 +15,7 @@ mod link;
 #[path = "no_link.rs"]
 mod link;
 
-use tracing::{Level, Span, field};
+use tracing::{Span, field};
 
 use crate::contract::{Envelope, header};
 use crate::error::Error;
@@ -23,14 +23,9 @@ use crate::error::Error;
 /// The target of these spans, all of level `TRACE`.
 pub const TARGET: &str = "myevents_core::trace";
 
-/// Whether somebody wants them.
-pub(crate) fn is_wanted() -> bool {
-    tracing::enabled!(target: TARGET, Level::TRACE)
-}
-
 /// The span of a request to a route, below the caller's trace context.
 #[cfg(feature = "rest")]
-pub(crate) fn request(method: &str, route: &str, traceparent: Option<&str>) -> Span {
+pub(crate) fn request(method: &str, route: &str, headers: &http::HeaderMap) -> Span {
     let span = tracing::trace_span!(
         target: TARGET,
         parent: None,
@@ -43,7 +38,9 @@ pub(crate) fn request(method: &str, route: &str, traceparent: Option<&str>) -> S
         http.response.status_code = field::Empty,
         error.type = field::Empty,
     );
-    link::follow(&span, traceparent);
+    if !span.is_disabled() {
+        link::follow(&span, crate::rest::traceparent(headers).as_deref());
+    }
     span
 }
 
@@ -85,6 +82,11 @@ pub(crate) fn publish(envelope: &Envelope) -> Span {
 
 /// The message as it goes out: what comes of it continues the span of its publish.
 pub(crate) fn carried(span: &Span, envelope: &Envelope) -> Envelope {
+    // Whether it is wanted is never asked beforehand: `enabled!` leaves its answer behind for the next event of the thread where
+    // layers filter for themselves (tokio-rs/tracing#2519), and that one would be missing in the log.
+    if span.is_disabled() {
+        return envelope.clone();
+    }
     match context(span) {
         Some(own) => envelope.with_header(header::TRACEPARENT, own),
         None => envelope.clone(),

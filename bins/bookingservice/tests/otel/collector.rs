@@ -136,16 +136,26 @@ impl Collector {
 
     /// The span of a trace with this name, waited for.
     pub(crate) async fn wait(&self, trace: &str, name: &str) -> Seen {
+        self.wait_for(name, |seen| seen.trace() == trace).await
+    }
+
+    /// The first span with this name, of whatever trace, waited for.
+    pub(crate) async fn wait_any(&self, name: &str) -> Seen {
+        self.wait_for(name, |_| true).await
+    }
+
+    async fn wait_for(&self, name: &str, wanted: impl Fn(&Seen) -> bool) -> Seen {
         let start = Instant::now();
         loop {
-            let found = self.of(trace).into_iter().find(|seen| seen.span.name == name);
+            let all = self.all();
+            let found = all.iter().find(|seen| seen.span.name == name && wanted(seen));
             if let Some(seen) = found {
-                return seen;
+                return seen.clone();
             }
-            let names: Vec<_> = self.all().into_iter().map(|seen| seen.span.name).collect();
+            let names: Vec<_> = all.iter().map(|seen| (seen.trace(), &seen.span.name)).collect();
             assert!(
                 start.elapsed() < Duration::from_secs(30),
-                "no span `{name}` of {trace} in {names:?}; were all programs built with feature otel?"
+                "no span `{name}` in {names:?}; were all programs built with feature otel?"
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

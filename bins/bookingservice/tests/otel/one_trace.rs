@@ -3,7 +3,11 @@
 use loadtest::program::Program;
 use loadtest::service::{Service, event_body};
 use loadtest::single::Single;
+use myevents_adapters::amqp::{AmqpBroker, AmqpConfig, AmqpUrl};
+use myevents_core::contract::{Envelope, MessageId, MessageName, header};
+use myevents_core::ports::EventEmitter as _;
 use myevents_servers::{Kind, Server};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::json;
 
 use crate::collector::Collector;
@@ -12,6 +16,7 @@ use crate::{CALLER, is_one_chain, post, post_as};
 const CREATED: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const BOOKED: &str = "5bf92f3577b34da6a3ce929d0e0e4736";
 const REFUSED: &str = "6bf92f3577b34da6a3ce929d0e0e4736";
+const BROKEN: &str = "9bf92f3577b34da6a3ce929d0e0e4736";
 const UNWANTED: &str = "7bf92f3577b34da6a3ce929d0e0e4736";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,6 +55,13 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
         bookings: bookings.address,
         metrics: None,
     };
+
+    // Until queue and connections are there a publish may be refused and tried again, which would be in the trace.
+    let event = service.new_event("before", 10).await.unwrap();
+    let path = format!("/events/{event}/bookings");
+    let answer = post(service.bookings, &path, &json!({"seats": 1}), None).await;
+    assert_eq!(answer.status, 201);
+    collector.wait_any("publish event.booked").await;
 
     // The caller's trace goes on, through the broker into the other service.
     let body = event_body("traced", 10);
@@ -91,16 +103,25 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
     let place = json!({"Name": "Hall", "Address": "1 Street", "Country": "X", "Halls": [{"name": "A", "capacity": 5}]});
     let answer = post(service.events, "/locations", &place, None).await;
     assert_eq!(answer.status, 201);
-    let begun = loop {
-        let all = collector.all();
-        let found = all.into_iter().find(|seen| seen.span.name == "POST /locations");
-        if let Some(seen) = found {
-            break seen.trace();
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
+    let begun = collector.wait_any("POST /locations").await.trace();
     let act = ["POST /locations", "location.created"];
     is_one_chain(&collector, &begun, "", act, ["organising", "bookingservice"]).await;
+
+    // What can't be handled is an error of the try, told without a piece of it.
+    let urls = vec![AmqpUrl::parse(server.url()).unwrap()];
+    let sender = AmqpBroker::connect(AmqpConfig::new(urls, "sender", "sender")).unwrap();
+    let name = MessageName::from_static("event.created");
+    let broken = Envelope::builder(MessageId::new("broken-1"), name, "")
+        .header(header::TRACEPARENT, format!("00-{BROKEN}-{CALLER}-01"))
+        .body(r#"{"id": "00ff", "version": "private@example.org"}"#)
+        .build();
+    sender.emitter().emit(&[broken]).await.pop().unwrap().unwrap();
+    let failed = collector.wait(BROKEN, "process event.created").await;
+    assert_eq!(failed.parent(), CALLER);
+    assert_eq!(failed.attribute("error.type").as_deref(), Some("malformed"));
+    let status = failed.span.status.clone().unwrap();
+    assert_eq!(status.code, StatusCode::Error as i32);
+    assert!(status.message.contains("another form"), "{}", status.message);
 
     let logs: Vec<String> = running.iter().map(|running| running.log()).collect();
     for running in running {

@@ -19,7 +19,11 @@ pub struct OtelSettings {
 
 pub(super) fn read(values: &mut Values<'_>) -> OtelSettings {
     let endpoint = values.optional("otel_endpoint").filter(|text| !text.is_empty());
-    let is_url = |text: &String| text.starts_with("http://") || text.starts_with("https://");
+    let is_url = |text: &String| {
+        let parsed = text.parse::<http::Uri>().ok();
+        let scheme = parsed.as_ref().and_then(http::Uri::scheme_str);
+        matches!(scheme, Some("http" | "https"))
+    };
     if endpoint.as_ref().is_some_and(|text| !is_url(text)) {
         // What it is instead may hold a password.
         values.fault(

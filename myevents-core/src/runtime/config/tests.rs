@@ -293,6 +293,9 @@ fn traces_are_sent_as_the_standard_variables_say() {
         assert!(told.contains(line), "{line}\nis not in\n{told}");
     }
     assert!(!told.contains("hidden"), "{told}");
+    let broken = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://me:hid den@collector");
+    let told = faults(&inputs(Program::EventService, &[broken]));
+    assert!(told.contains("is no URL") && !told.contains("hid den"), "{told}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A request's body with a deadline: who sends it too slowly gets an error instead of holding a place.
+//! Bodies: a request's with a deadline, as who sends it too slowly gets an error instead of holding a place; an answer's that
+//! counts as open until it was handed on.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,9 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::BoxError;
+use axum::body::Body as AnyBody;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::connection::Counted;
 
 /// A body that ends in an error at its deadline.
 pub(super) struct TimedBody {
@@ -45,6 +49,41 @@ impl Body for TimedBody {
             Poll::Ready(()) => Poll::Ready(Some(Err("the body was sent too slowly".into()))),
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// An answer's body, with which its request stays open.
+pub(super) struct CountedBody {
+    inner: AnyBody,
+    _counted: Counted,
+}
+
+impl CountedBody {
+    pub(super) fn new(inner: AnyBody, counted: Counted) -> Self {
+        Self {
+            inner,
+            _counted: counted,
+        }
+    }
+}
+
+impl Body for CountedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -22,13 +22,16 @@ use tokio::time::timeout;
 use tower::Service;
 
 use super::Shared;
-use super::body::TimedBody;
+use super::body::{CountedBody, TimedBody};
 use super::patient::Patient;
 
 /// A head is no larger than this.
 const MAX_HEAD: usize = 64 * 1024;
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 200;
+
+/// What a connection that asked for nothing gets to hear that it is over, and to ask after all.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
     // A small answer must not wait for the acknowledgement of the one before.
@@ -85,8 +88,10 @@ where
         let counted = http2.then(|| open.one_more());
         async move {
             let answered = answer(request, peer, &shared).await;
-            drop(counted);
-            Ok::<_, Infallible>(answered)
+            Ok::<_, Infallible>(match counted {
+                Some(counted) => answered.map(|body| Body::new(CountedBody::new(body, counted))),
+                None => answered,
+            })
         }
     });
     let io = TokioIo::new(stream);
@@ -106,12 +111,13 @@ where
                 ended = connection.as_mut() => return log_end(ended),
                 () = shared.close.cancelled() => None,
                 // Answers that are not taken yet have as long as a write has; who never asked takes none.
-                () = idle => Some(if open.ever() { shared.limits.write_timeout } else { Duration::ZERO }),
+                () = idle => Some(if open.ever() { shared.limits.write_timeout } else { LAST_WORD }),
             };
             connection.as_mut().graceful_shutdown();
             let too_long = async {
                 match patience {
-                    Some(patience) => tokio::time::sleep(patience).await,
+                    // What came in meanwhile is answered.
+                    Some(patience) => open.idle_for(patience).await,
                     None => std::future::pending().await,
                 }
             };
@@ -150,15 +156,15 @@ fn log_end(ended: hyper::Result<()>) {
     }
 }
 
-/// How many requests of a connection are open.
+/// How many requests of a connection are open, their answers with them.
 #[derive(Default)]
 struct Open {
     now: watch::Sender<usize>,
     ever: AtomicBool,
 }
 
-/// An open request.
-struct Counted(watch::Sender<usize>);
+/// An open request, until its answer was handed on.
+pub(super) struct Counted(watch::Sender<usize>);
 
 impl Open {
     fn one_more(&self) -> Counted {
