@@ -9,6 +9,7 @@ mod collector;
 mod one_trace;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use collector::Collector;
 use loadtest::http::{Answer, Connection, request};
@@ -25,9 +26,11 @@ async fn post(address: SocketAddr, path: &str, body: &Value, trace: Option<&str>
 }
 
 async fn post_as(address: SocketAddr, path: &str, body: &Value, traceparent: Option<&str>) -> Answer {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let key = format!("a-key-nobody-may-see-{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut headers = vec![
         ("content-type", "application/json"),
-        ("idempotency-key", "a-key-nobody-may-see"),
+        ("idempotency-key", key.as_str()),
     ];
     headers.extend(traceparent.map(|value| ("traceparent", value)));
     let bytes = request("POST", path, &headers, body.to_string().as_bytes());
