@@ -177,6 +177,12 @@ async fn nobody_is_believed_who_is_not_trusted_and_the_log_says_what_to_set() {
     for other in ["198.51.100.2", "127.0.0.9", "192.0.2.1"] {
         assert!(is_held_back(&program, "/events", other).await, "{other}");
     }
+    // What it printed comes a little later.
+    let begun = Instant::now();
+    while !running.log().contains("trusted_proxies") {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}", running.log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let log = running.log();
     assert_eq!(log.matches("trusted_proxies").count(), 1, "{log}");
     running.stop().await.unwrap();
