@@ -158,7 +158,7 @@ mod tests {
         // Without an address nothing is bounded by it.
         assert!(
             admission
-                .by_address(&Request::new(axum::body::Body::empty()))
+                .by_address(&Request::new(axum::body::Body::empty()), &mut None)
                 .is_ok()
         );
     }
