@@ -9,7 +9,9 @@ use myevents_core::contract::MessageName;
 use myevents_core::local::{LocalBroker, LocalOptions};
 use myevents_core::memory::MemoryStore;
 use myevents_core::observe::Observer;
-use myevents_core::ports::{Clock, DeadLetterQueue, DeadLetters, EventEmitter, EventListener, Store};
+use myevents_core::ports::{
+    ApiKeys, Clock, DeadLetterQueue, DeadLetters, EventEmitter, EventListener, Store,
+};
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::sync::watch;
 
@@ -40,6 +42,8 @@ pub struct StoreOptions {
 pub struct OpenStore {
     /// Records, outbox and inbox.
     pub store: Arc<dyn Store>,
+    /// The keys for machines kept in it.
+    pub api_keys: Arc<dyn ApiKeys>,
     /// The dead letters kept in it, for the `local` broker.
     pub dead_letters: Arc<dyn DeadLetterQueue>,
     /// What operators ask of it.
@@ -207,6 +211,7 @@ pub async fn store(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Open
             let store = Arc::new(MemoryStore::new(clock));
             Ok(OpenStore {
                 store: Arc::<MemoryStore>::clone(&store),
+                api_keys: Arc::<MemoryStore>::clone(&store),
                 dead_letters: store,
                 tools: Arc::new(NoTools),
             })

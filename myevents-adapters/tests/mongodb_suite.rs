@@ -12,7 +12,7 @@ use common::{Database, server};
 use myevents_adapters::mongodb::{CRASH_POINTS, MongoStore};
 use myevents_core::Result;
 use myevents_core::domain::EventId;
-use myevents_core::ports::{DeadLetterQueue, Store};
+use myevents_core::ports::{ApiKeys, DeadLetterQueue, Store};
 use myevents_core::testkit::{FaultProxy, StoreBed, StoreFixture, TestClock, run_store_suite};
 
 #[derive(Debug)]
@@ -54,6 +54,10 @@ impl StoreFixture for Mongo {
 impl StoreBed for Bed {
     fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
+    }
+
+    fn api_keys(&self) -> Option<Arc<dyn ApiKeys>> {
+        Some(self.store.clone())
     }
 
     fn dead_letters(&self) -> Option<Arc<dyn DeadLetterQueue>> {

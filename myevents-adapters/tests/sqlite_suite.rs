@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use myevents_adapters::sqlite::{SqliteConfig, SqliteStore};
 use myevents_core::Result;
 use myevents_core::domain::EventId;
-use myevents_core::ports::{DeadLetterQueue, Store};
+use myevents_core::ports::{ApiKeys, DeadLetterQueue, Store};
 use myevents_core::testkit::{StoreBed, StoreFixture, TestClock, run_store_suite};
 
 const ROLE: &str = "suite";
@@ -44,6 +44,10 @@ impl StoreFixture for Sqlite {
 impl StoreBed for Bed {
     fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
+    }
+
+    fn api_keys(&self) -> Option<Arc<dyn ApiKeys>> {
+        Some(self.store.clone())
     }
 
     fn dead_letters(&self) -> Option<Arc<dyn DeadLetterQueue>> {

@@ -13,7 +13,7 @@ use myevents_core::observe::{NoObserver, Observer};
 use myevents_core::ports::{EventListener, Outbox, RandomIds, StartFrom, SystemClock};
 use myevents_core::projection;
 use myevents_core::relay::{Handover, HandoverReceiver, Relay, RelayOptions, SHARED_LEASE, handover};
-use myevents_core::rest::Readiness;
+use myevents_core::rest::{Admission, ApiKeyAuthenticator, Authenticator, Readiness};
 use myevents_core::runtime::config::{ListenAddress, ServiceName, ServiceSettings, Settings};
 use myevents_core::runtime::server::{Listener, ServerLimits, raise_open_files, serve};
 use myevents_core::runtime::tls;
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::page::Page;
-use crate::routes::{Parts, metrics_app, rest_settings};
+use crate::routes::{Guards, Parts, metrics_app, rest_settings};
 use crate::sign_in::SignIn;
 use crate::{background, brokers, demo, stores};
 
@@ -318,6 +318,7 @@ fn services(
     let mut events = None;
     let mut bookings = None;
     let readiness = Readiness::new();
+    let admission = Arc::new(Admission::new(settings.admission.clone()));
     let requests = Arc::new(Semaphore::new(settings.max_requests));
     for (name, open) in stores {
         let service = settings.service(*name).context("a store without settings")?;
@@ -325,12 +326,19 @@ fn services(
         let (_, broker) = broker.context("a service without broker")?;
         let (to_relay, offered) = handover(HANDOVER);
         relays.push((*name, relay(*name, open, broker, offered, observer)));
+        let authenticator = sign_in.of(*name).map(|tokens| {
+            let keys = Arc::clone(&open.api_keys);
+            Arc::new(ApiKeyAuthenticator::new(keys, tokens, Arc::new(SystemClock))) as Arc<dyn Authenticator>
+        });
         let rest = rest_settings(
             settings,
             service,
-            sign_in.of(*name),
+            authenticator,
             Arc::clone(observer),
-            Arc::clone(&requests),
+            Guards {
+                admission: Arc::clone(&admission),
+                requests: Arc::clone(&requests),
+            },
         )?;
         readiness.watch_store(name.as_str(), open.store.clone());
         readiness.set_broker(name.as_str(), true);

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use myevents_adapters::connect::OpenStore;
-use myevents_core::Result;
 use myevents_core::domain::{EventId, UnixMillis};
 use myevents_core::observe::{Observation, Observer};
 use myevents_core::ports::{Clock, EventCursor, EventEmitter, EventFilter, Store, SystemClock};
 use myevents_core::rest::Readiness;
 use myevents_core::runtime::config::ServiceName;
+use myevents_core::{ErrorKind, Result};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +22,8 @@ const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 /// Longer than any broker keeps a message it may deliver again.
 const INBOX_KEPT: Duration = Duration::from_secs(15 * 86_400);
 
+/// Before a walk asks again that was refused for visitors' sake.
+const BREATH: Duration = Duration::from_secs(1);
 /// How often the broker is asked whether it is there, and how long it may take to answer.
 const PING_EVERY: Duration = Duration::from_secs(5);
 const PING_WITHIN: Duration = Duration::from_secs(2);
@@ -131,7 +133,13 @@ impl EventWalk {
             with_cancelled: true,
             ..EventFilter::default()
         };
-        let page = store.list_events(&filter, self.after.as_ref(), 200).await?;
+        let page = loop {
+            match store.list_events(&filter, self.after.as_ref(), 200).await {
+                // Visitors come first; nobody waits for this walk.
+                Err(error) if error.kind() == ErrorKind::Overloaded => tokio::time::sleep(BREATH).await,
+                answered => break answered?,
+            }
+        };
         self.done = page.next.is_none();
         self.after = page.next;
         Ok(Some(
@@ -145,9 +153,9 @@ mod tests {
     use std::sync::atomic::{AtomicU8, Ordering};
 
     use async_trait::async_trait;
+    use myevents_core::Error;
     use myevents_core::contract::Envelope;
     use myevents_core::ports::{BrokerCapabilities, MessageOrder};
-    use myevents_core::{Error, ErrorKind};
 
     use super::*;
 

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use myevents_core::runtime::config::{FlagValue, Inputs, Program, ServiceName};
+use myevents_core::service::Scope;
+
+use crate::commands::api_keys::scope;
 
 /// Book tickets without overselling them.
 #[derive(Debug, Parser)]
@@ -75,6 +78,11 @@ pub(crate) enum Command {
     Openapi,
     /// Print the AsyncAPI document of the messages it sends and receives
     Asyncapi,
+    /// Keys for machines that call the API, where sign-in is on
+    ApiKeys {
+        #[command(subcommand)]
+        action: Option<KeyAction>,
+    },
     /// Messages a consumer gave up on
     DeadLetters {
         #[command(subcommand)]
@@ -150,6 +158,27 @@ pub(crate) enum Origin {
         /// Only say what would be done, and what can't be taken
         #[arg(long)]
         dry_run: bool,
+    },
+}
+
+/// What to do with keys for machines.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum KeyAction {
+    /// Make a key and print it, this once
+    Make {
+        /// What it is for, to tell it from others
+        name: String,
+        /// What it may do: events:write, events:admin, bookings:write, bookings:admin; may be repeated
+        #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',', value_parser = scope)]
+        scopes: Vec<Scope>,
+    },
+    /// List the keys: id, scopes, when made and last used, name
+    List,
+    /// Let keys no longer in
+    Revoke {
+        /// Ids as `list` prints them
+        #[arg(required = true)]
+        ids: Vec<String>,
     },
 }
 

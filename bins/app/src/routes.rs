@@ -10,7 +10,7 @@ use myevents_core::metrics;
 use myevents_core::observe::Observer;
 use myevents_core::rest::openapi::{booking_document, event_document, merged_document};
 use myevents_core::rest::{
-    Authenticator, BookingRest, CorsOrigins, EventRest, OrganiserList, Readiness, RestSettings,
+    Admission, Authenticator, BookingRest, CorsOrigins, EventRest, OrganiserList, Readiness, RestSettings,
     booking_router, docs_router, event_router, health_router, with_fallback,
 };
 use myevents_core::runtime::config::{ListenAddress, Program, ServiceSettings, Settings};
@@ -31,24 +31,32 @@ pub(crate) struct Parts {
     pub(crate) page: Page,
 }
 
+/// What all services of a process share, so that a client finds one bound and not two.
+#[derive(Debug)]
+pub(crate) struct Guards {
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) requests: Arc<Semaphore>,
+}
+
 /// How the routes of a service behave.
 pub(crate) fn rest_settings(
     settings: &Settings,
     service: &ServiceSettings,
     authenticator: Option<Arc<dyn Authenticator>>,
     observer: Arc<dyn Observer>,
-    requests: Arc<Semaphore>,
+    guards: Guards,
 ) -> myevents_core::Result<RestSettings> {
     Ok(RestSettings {
         cors_origins: CorsOrigins::parse(service.cors_origins.iter().map(String::as_str))?,
         body_timeout: settings.body_timeout,
+        admission: Some(guards.admission),
         authenticator,
         organiser_list: match service.organiser_open {
             true => OrganiserList::Open,
             false if settings.listeners().all(ListenAddress::is_loopback) => OrganiserList::ThisMachine,
             false => OrganiserList::Closed,
         },
-        requests,
+        requests: guards.requests,
         observer,
         ..RestSettings::default()
     })

@@ -422,7 +422,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:myevents:problem:invalid" | "urn:myevents:problem:unauthenticated" | "urn:myevents:problem:forbidden" | "urn:myevents:problem:insufficient-scope" | "urn:myevents:problem:not-found" | "urn:myevents:problem:unknown-path" | "urn:myevents:problem:method-not-allowed" | "urn:myevents:problem:timeout" | "urn:myevents:problem:conflict" | "urn:myevents:problem:sold-out" | "urn:myevents:problem:event-cancelled" | "urn:myevents:problem:capacity-unknown" | "urn:myevents:problem:not-on-sale" | "urn:myevents:problem:limit-reached" | "urn:myevents:problem:precondition" | "urn:myevents:problem:too-large" | "urn:myevents:problem:unsupported-media-type" | "urn:myevents:problem:unprocessable" | "urn:myevents:problem:key-reused" | "urn:myevents:problem:too-many-seats" | "urn:myevents:problem:person-required" | "urn:myevents:problem:internal" | "urn:myevents:problem:unsupported" | "urn:myevents:problem:unavailable" | "urn:myevents:problem:outcome-unknown" | "urn:myevents:problem:overloaded";
+            type: "urn:myevents:problem:invalid" | "urn:myevents:problem:unauthenticated" | "urn:myevents:problem:forbidden" | "urn:myevents:problem:insufficient-scope" | "urn:myevents:problem:not-found" | "urn:myevents:problem:unknown-path" | "urn:myevents:problem:method-not-allowed" | "urn:myevents:problem:timeout" | "urn:myevents:problem:conflict" | "urn:myevents:problem:sold-out" | "urn:myevents:problem:event-cancelled" | "urn:myevents:problem:capacity-unknown" | "urn:myevents:problem:not-on-sale" | "urn:myevents:problem:limit-reached" | "urn:myevents:problem:precondition" | "urn:myevents:problem:too-large" | "urn:myevents:problem:unsupported-media-type" | "urn:myevents:problem:unprocessable" | "urn:myevents:problem:key-reused" | "urn:myevents:problem:too-many-seats" | "urn:myevents:problem:person-required" | "urn:myevents:problem:rate-limited" | "urn:myevents:problem:internal" | "urn:myevents:problem:unsupported" | "urn:myevents:problem:unavailable" | "urn:myevents:problem:outcome-unknown" | "urn:myevents:problem:overloaded";
         };
         /** @description A user as sent. */
         User: {
@@ -508,6 +508,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -577,6 +590,19 @@ export interface operations {
             /** @description unknown */
             404: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -684,6 +710,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -783,6 +822,19 @@ export interface operations {
                 headers: {
                     /** @description what sign-in lacks, RFC 6750 */
                     "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -946,6 +998,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -1041,6 +1106,19 @@ export interface operations {
             /** @description unknown */
             404: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -1232,6 +1310,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -1323,6 +1414,19 @@ export interface operations {
             /** @description unknown */
             404: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -1434,6 +1538,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -1529,6 +1646,19 @@ export interface operations {
             /** @description unknown */
             404: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -1720,6 +1850,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -1819,6 +1962,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -1888,6 +2044,19 @@ export interface operations {
             /** @description unknown */
             404: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -2004,6 +2173,19 @@ export interface operations {
             /** @description unknown */
             404: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -2178,6 +2360,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -2279,6 +2474,19 @@ export interface operations {
                 headers: {
                     /** @description what sign-in lacks, RFC 6750 */
                     "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -2442,6 +2650,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -2537,6 +2758,19 @@ export interface operations {
             /** @description unknown */
             404: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -2728,6 +2962,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -2819,6 +3066,19 @@ export interface operations {
             /** @description unknown */
             404: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -3018,6 +3278,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -3087,6 +3360,19 @@ export interface operations {
             /** @description unknown */
             404: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -3205,6 +3491,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description a fault of the service */
             500: {
                 headers: {
@@ -3300,6 +3599,19 @@ export interface operations {
             /** @description unknown */
             404: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;

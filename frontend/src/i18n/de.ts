@@ -306,6 +306,7 @@ export const de: Messages = {
   'problem.key-reused': 'Das Formular wurde schon für eine andere Buchung benutzt.',
   'problem.unavailable': 'Der Dienst kann gerade nicht antworten.',
   'problem.overloaded': 'Gerade wird zu viel vom Dienst verlangt.',
+  'problem.rate-limited': 'Das war zu oft in kurzer Zeit. Gleich noch einmal versuchen.',
   'problem.outcome-unknown': 'Es ist nicht bekannt, ob das geschehen ist.',
   'problem.timeout': 'Es hat zu lange gedauert und wurde abgebrochen.',
   'problem.unsupported-media-type': 'Dieses Format nimmt der Dienst nicht an.',

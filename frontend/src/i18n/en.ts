@@ -306,6 +306,7 @@ export const en = {
   'problem.key-reused': 'The form was already used for another booking.',
   'problem.unavailable': 'The service can’t answer just now.',
   'problem.overloaded': 'Too much is asked of the service just now.',
+  'problem.rate-limited': 'That was too often in a short time. Try again in a moment.',
   'problem.outcome-unknown': 'It isn’t known whether this was done.',
   'problem.timeout': 'It took too long, so it was given up.',
   'problem.unsupported-media-type': 'The service doesn’t take this format.',

@@ -27,6 +27,7 @@ pub(crate) async fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Resul
     let store = Arc::new(DynamoStore::open(config(options), clock).await?);
     Ok(OpenStore {
         store: Arc::<DynamoStore>::clone(&store),
+        api_keys: Arc::<DynamoStore>::clone(&store),
         dead_letters: Arc::<DynamoStore>::clone(&store),
         tools: store,
     })

@@ -2,6 +2,7 @@
 #![doc = include_str!("docs.md")]
 
 mod adopt;
+mod api_keys;
 mod attach;
 mod book;
 mod cancel;

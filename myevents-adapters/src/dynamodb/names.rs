@@ -13,7 +13,7 @@ pub(super) struct Tables {
     /// Messages that are not published yet.
     pub(super) outbox: String,
     /// All that is small: the store's identity, inbox marks, what each person has of an event, who waits for a
-    /// location, dead letters.
+    /// location, dead letters, keys for machines.
     pub(super) state: String,
 }
 

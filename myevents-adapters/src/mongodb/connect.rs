@@ -23,6 +23,7 @@ pub(crate) async fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Resul
     let store = Arc::new(MongoStore::open(config(options), clock).await?);
     Ok(OpenStore {
         store: Arc::<MongoStore>::clone(&store),
+        api_keys: Arc::<MongoStore>::clone(&store),
         dead_letters: Arc::<MongoStore>::clone(&store),
         tools: store,
     })

@@ -50,6 +50,7 @@ pub(super) struct Link {
     pub(super) holders: Collection,
     pub(super) inbox: Collection,
     pub(super) dead_letters: Collection,
+    pub(super) api_keys: Collection,
     pub(super) meta: Collection,
 }
 
@@ -95,6 +96,7 @@ impl Link {
             holders: collection("holders"),
             inbox: collection("inbox"),
             dead_letters: collection("dead_letters"),
+            api_keys: collection("api_keys"),
             meta: collection("meta"),
             database,
             client,

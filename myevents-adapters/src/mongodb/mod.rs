@@ -1,6 +1,7 @@
 //! MongoDB: any topology, several processes on one database, no multi-document transactions.
 #![doc = include_str!("docs.md")]
 
+mod api_keys;
 mod book;
 mod bookings;
 mod cancel;

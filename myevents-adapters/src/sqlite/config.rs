@@ -31,6 +31,8 @@ pub struct SqliteConfig {
     pub busy_timeout: Duration,
     /// The most jobs that wait for the writer; more are refused with `Overloaded`.
     pub queue: usize,
+    /// How long a list may wait for its turn before it is refused with `Overloaded`.
+    pub list_wait: Duration,
     /// For how long messages are born leased to this instance, whose relay they are handed to; `None` = they are born
     /// free, for another instance's relay.
     pub lease: Option<Duration>,
@@ -49,6 +51,7 @@ impl SqliteConfig {
             mode: SqliteMode::Service,
             busy_timeout: Duration::from_secs(2),
             queue: 4_096,
+            list_wait: Duration::from_secs(2),
             lease: Some(Duration::from_secs(30)),
             cache_kib: 8 * 1024,
             setup: None,
@@ -72,6 +75,13 @@ impl SqliteConfig {
         self
     }
 
+    /// Sets how long a list may wait for its turn.
+    #[must_use]
+    pub fn list_wait(mut self, wait: Duration) -> Self {
+        self.list_wait = wait;
+        self
+    }
+
     /// Sets what is run on every connection after our own settings.
     #[must_use]
     pub fn setup(
@@ -91,6 +101,7 @@ impl fmt::Debug for SqliteConfig {
             .field("mode", &self.mode)
             .field("busy_timeout", &self.busy_timeout)
             .field("queue", &self.queue)
+            .field("list_wait", &self.list_wait)
             .field("lease", &self.lease)
             .field("cache_kib", &self.cache_kib)
             .finish_non_exhaustive()

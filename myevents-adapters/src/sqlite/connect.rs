@@ -34,6 +34,7 @@ pub(crate) async fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Resul
     let store = Arc::new(opened?);
     Ok(OpenStore {
         store: Arc::<SqliteStore>::clone(&store),
+        api_keys: Arc::<SqliteStore>::clone(&store),
         dead_letters: Arc::<SqliteStore>::clone(&store),
         tools: store,
     })

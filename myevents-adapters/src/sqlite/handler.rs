@@ -99,7 +99,7 @@ impl DatabaseHandler for SqliteStore {
         limit: usize,
     ) -> Result<PageOf<EventRecord, EventCursor>> {
         let (filter, after) = (filter.clone(), after.cloned());
-        self.read(move |connection| events::list(connection, &filter, after.as_ref(), limit))
+        self.read_soon(move |connection| events::list(connection, &filter, after.as_ref(), limit))
             .await
     }
 
@@ -140,7 +140,7 @@ impl DatabaseHandler for SqliteStore {
         limit: usize,
     ) -> Result<PageOf<LocationRecord, LocationId>> {
         let after = after.cloned();
-        self.read(move |connection| locations::list(connection, after.as_ref(), limit))
+        self.read_soon(move |connection| locations::list(connection, after.as_ref(), limit))
             .await
     }
 
@@ -203,7 +203,7 @@ impl DatabaseHandler for SqliteStore {
         limit: usize,
     ) -> Result<PageOf<Booking, BookingCursor>> {
         let (filter, after) = (filter.clone(), after.cloned());
-        self.read(move |connection| bookings::list(connection, &filter, after.as_ref(), limit))
+        self.read_soon(move |connection| bookings::list(connection, &filter, after.as_ref(), limit))
             .await
     }
 

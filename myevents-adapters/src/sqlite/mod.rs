@@ -1,6 +1,7 @@
 //! SQLite: one file a service, group commit by one writer thread.
 #![doc = include_str!("docs.md")]
 
+mod api_keys;
 mod backup;
 mod bookings;
 mod check;

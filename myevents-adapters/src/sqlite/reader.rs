@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use myevents_core::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::config::SqliteConfig;
 use super::schema;
@@ -62,15 +62,37 @@ impl Readers {
         })
     }
 
-    /// Runs a longer read on a thread where blocking is allowed.
-    pub(super) async fn list<T: Send + 'static>(
+    /// Runs a longer read for somebody who waits: refused, unread, when its turn does not come in time.
+    pub(super) async fn soon<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = Arc::clone(&self.lists)
-            .acquire_owned()
-            .await
-            .map_err(|_| closed())?;
+        let turn = Arc::clone(&self.lists).acquire_owned();
+        let Ok(turn) = tokio::time::timeout(self.config.list_wait, turn).await else {
+            return Err(Error::new(
+                ErrorKind::Overloaded,
+                "list",
+                "too many lists wait for the database; try again",
+            ));
+        };
+        self.read_in_turn(turn.map_err(|_| closed())?, read).await
+    }
+
+    /// Runs a longer read for ourselves, whenever its turn comes.
+    pub(super) async fn long<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = Arc::clone(&self.lists).acquire_owned().await;
+        self.read_in_turn(turn.map_err(|_| closed())?, read).await
+    }
+
+    /// Reads on a thread where blocking is allowed.
+    async fn read_in_turn<T: Send + 'static>(
+        self: &Arc<Self>,
+        permit: OwnedSemaphorePermit,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let readers = Arc::clone(self);
         // The read goes on when its caller goes away, and keeps its permit until it ends.
         let reading = move || {

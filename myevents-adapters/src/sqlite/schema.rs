@@ -11,7 +11,7 @@ use super::error::{during, fault};
 use super::private;
 
 /// Step `n` brings a file from version `n` to `n + 1`. Steps are never edited once released: a new one is added.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 /// The version of the files this program writes.
 pub(super) const CURRENT: i64 = MIGRATIONS.len() as i64;
@@ -146,6 +146,18 @@ CREATE INDEX outbox_by_lease ON outbox (entity, lease) WHERE parked IS NULL;
 /// A booking that waited while its person was removed must not bring them back.
 const VERSION_4: &str = "
 CREATE TABLE removed_users (id BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
+";
+
+/// Keys for machines, by the first bytes of their hash.
+const VERSION_5: &str = "
+CREATE TABLE api_keys (
+    id BLOB PRIMARY KEY NOT NULL,
+    hash BLOB NOT NULL,
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    used INTEGER
+) WITHOUT ROWID;
 ";
 
 /// What a file tells about itself.

@@ -155,7 +155,15 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.readers.list(read).await
+        self.readers.long(read).await
+    }
+
+    /// For somebody who waits: in a short while or not at all.
+    pub(super) async fn read_soon<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.readers.soon(read).await
     }
 
     pub(super) async fn write<T, F>(&self, weight: usize, durability: Durability, work: F) -> Result<T>

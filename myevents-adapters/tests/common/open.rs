@@ -36,6 +36,7 @@ async fn open_dynamodb(options: &StoreOptions) -> OpenStore {
     let store = Arc::new(store.unwrap());
     OpenStore {
         store: Arc::<DynamoStore>::clone(&store),
+        api_keys: Arc::<DynamoStore>::clone(&store),
         dead_letters: Arc::<DynamoStore>::clone(&store),
         tools: store,
     }

@@ -10,7 +10,7 @@ use myevents_adapters::dynamodb::aws_sdk_dynamodb::{Client, Config, config, prim
 use myevents_adapters::dynamodb::{DynamoConfig, DynamoStore};
 use myevents_core::Result;
 use myevents_core::domain::EventId;
-use myevents_core::ports::{Clock, DeadLetterQueue, Store, SystemClock};
+use myevents_core::ports::{ApiKeys, Clock, DeadLetterQueue, Store, SystemClock};
 use myevents_core::testkit::{FaultProxy, StoreBed, StoreFixture, TestClock};
 
 pub(crate) const ROLE: &str = "suite";
@@ -100,6 +100,10 @@ impl StoreFixture for Dynamo {
 impl StoreBed for Bed {
     fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
+    }
+
+    fn api_keys(&self) -> Option<Arc<dyn ApiKeys>> {
+        Some(self.store.clone())
     }
 
     fn dead_letters(&self) -> Option<Arc<dyn DeadLetterQueue>> {

@@ -302,3 +302,37 @@ fn futures_poll<F: Future + ?Sized>(future: std::pin::Pin<&mut F>) -> Option<F::
         std::task::Poll::Pending => None,
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_waits_too_long_is_refused_unread_and_point_reads_go_on() {
+    let folder = folder();
+    let store = open(config(&folder).list_wait(Duration::from_millis(20)));
+    let event = record(&event_id(), "e", 1);
+    store.add_event(&event, Attached::nothing()).await.unwrap();
+    // As many long reads as there may be at once.
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (began, begun) = tokio::sync::oneshot::channel();
+        let store = store.clone();
+        let reading = tokio::spawn(async move {
+            let read = move |_: &rusqlite::Connection| {
+                let _ = began.send(());
+                let _ = held.recv();
+                Ok(())
+            };
+            store.with_reader(read).await
+        });
+        begun.await.unwrap();
+        busy.push((release, reading));
+    }
+    let refused = store.list_locations(None, 10).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Overloaded);
+    assert!(refused.is_retryable());
+    assert!(store.find_event(&event.event.id).await.unwrap().is_some());
+    for (release, reading) in busy {
+        drop(release);
+        reading.await.unwrap().unwrap();
+    }
+    assert!(store.list_locations(None, 10).await.unwrap().items.is_empty());
+}

@@ -7,6 +7,7 @@
 //! Nothing survives the process. Dropping or leaking a handle gives no lease back, as a killed process gives none back;
 //! [`close`](crate::ports::DatabaseHandler::close) does.
 
+mod api_keys;
 mod bookings;
 mod dead_letters;
 mod events;

@@ -11,7 +11,7 @@ use super::outbox::Rows;
 use crate::counter::Counter;
 use crate::domain::{EventId, LocationId, LocationRecord, UserId, UserRecord, Version};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::{Attached, Committed};
+use crate::ports::{ApiKey, ApiKeyId, Attached, Committed};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -25,6 +25,7 @@ pub(super) struct State {
     pub(super) rows: Rows,
     pub(super) marks: Marks,
     pub(super) letters: Letters,
+    pub(super) api_keys: BTreeMap<ApiKeyId, ApiKey>,
 }
 
 impl State {

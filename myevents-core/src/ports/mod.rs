@@ -3,6 +3,7 @@
 //! All of them are object-safe, `Debug + Send + Sync + 'static`, and held as `Arc<dyn …>`. Retry, timeout, tracing and
 //! fault injection are wrappers of the same port ([`layer`](crate::layer)), never part of a backend.
 
+mod api_keys;
 mod capabilities;
 mod clock;
 mod dead_letters;
@@ -13,6 +14,7 @@ mod outbox;
 mod paging;
 mod store;
 
+pub use api_keys::{ApiKey, ApiKeyHash, ApiKeyId, ApiKeys};
 pub use capabilities::{BrokerCapabilities, MessageOrder, StoreCapabilities};
 pub use clock::{Clock, IdSource, RandomIds, SystemClock};
 pub use dead_letters::{DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetters};

@@ -100,7 +100,7 @@ pub fn health_router(readiness: Readiness, settings: &RestSettings) -> Router {
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .with_state(readiness)
-        .layer(RestLayer::open(settings))
+        .layer(RestLayer::exempt(settings))
 }
 
 async fn alive() -> Response {

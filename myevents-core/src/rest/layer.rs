@@ -1,4 +1,4 @@
-//! The one layer around every route: request id, CORS, panics, problem bodies, and one observation a request.
+//! The one layer around every route: request id, CORS, panics, problem bodies, who is let in, and one observation a request.
 //!
 //! It is one layer and not several, so that a small answer costs one boxed future and no more.
 
@@ -13,12 +13,13 @@ use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
 use crate::observe::{Observation, Observer};
 use crate::rest::Authenticator;
+use crate::rest::admission::{Admission, Standing};
 use crate::rest::answer;
 use crate::rest::problem::Problem;
 use crate::rest::settings::{CorsOrigins, RestSettings};
@@ -30,8 +31,8 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const ALLOWED_METHODS: &str = "GET, POST, PUT, DELETE";
 const ALLOWED_HEADERS: &str =
     "content-type, authorization, idempotency-key, if-match, if-none-match, traceparent";
-const EXPOSED_HEADERS: &str =
-    "Date, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, Idempotency-Replayed";
+const EXPOSED_HEADERS: &str = "Date, ETag, Link, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
+     WWW-Authenticate, X-Request-Id, Idempotency-Replayed";
 
 /// What keeps a browser from taking an answer for something else, and from telling others where it has been: an answer is no
 /// page, nothing is run or loaded out of it, and it is shown in no frame. A route that is a page says so itself.
@@ -52,6 +53,7 @@ const GUARDS: [(HeaderName, HeaderValue); 3] = [
 struct Shared {
     observer: Arc<dyn Observer>,
     origins: CorsOrigins,
+    admission: Option<Arc<Admission>>,
     authenticator: Option<Arc<dyn Authenticator>>,
     /// Room for requests in flight; without it they are not counted.
     requests: Option<Arc<Semaphore>>,
@@ -64,21 +66,22 @@ impl RestLayer {
     /// For routes that ask who is there: credentials that are no good are refused on each of them.
     pub(super) fn new(settings: &RestSettings) -> Self {
         Self(Arc::new(Shared {
-            observer: Arc::clone(&settings.observer),
-            origins: settings.cors_origins.clone(),
-            authenticator: settings.authenticator.clone(),
             requests: Some(Arc::clone(&settings.requests)),
+            authenticator: settings.authenticator.clone(),
+            ..Shared::open(settings)
         }))
     }
 
-    /// For routes that answer everybody, whatever credentials came along and however much is asked: health, docs, unknown
-    /// paths.
+    /// For routes that answer everybody, whatever credentials came along: docs, unknown paths.
     pub(super) fn open(settings: &RestSettings) -> Self {
+        Self(Arc::new(Shared::open(settings)))
+    }
+
+    /// For routes that answer however much and often is asked: health.
+    pub(super) fn exempt(settings: &RestSettings) -> Self {
         Self(Arc::new(Shared {
-            observer: Arc::clone(&settings.observer),
-            origins: settings.cors_origins.clone(),
-            authenticator: None,
-            requests: None,
+            admission: None,
+            ..Shared::open(settings)
         }))
     }
 }
@@ -126,26 +129,18 @@ where
             let request_id = request_id(request.headers());
             let origin = shared.origin(request.headers());
             let mut private = false;
+            let mut standing = None;
             let span = traced(&mut request, route);
 
             let answered = if is_preflight(&request) {
                 Ok(Ok(preflight(request.headers())))
             } else {
                 let answering = async {
-                    let _room = match &shared.requests {
-                        None => None,
-                        Some(requests) => match requests.try_acquire() {
-                            Ok(room) => Some(room),
-                            Err(_) => return Ok(too_many().into_response()),
-                        },
-                    };
-                    if let Some(authenticator) = &shared.authenticator {
-                        match sign_in(&**authenticator, &mut request).await {
-                            Ok(signed_in) => private = signed_in,
-                            Err(refusal) => return Ok(refusal.into_response()),
-                        }
+                    match shared.let_in(&mut request, &mut private, &mut standing).await {
+                        // The room is kept until the answer is there.
+                        Ok(_room) => inner.call(request).await,
+                        Err(refusal) => Ok(refusal.into_response()),
                     }
-                    inner.call(request).await
                 };
                 AssertUnwindSafe(answering.instrument(span.clone()))
                     .catch_unwind()
@@ -158,6 +153,9 @@ where
             };
             let mut response = with_problem_body(response, &request_id);
             shared.finish(response.headers_mut(), request_id, origin);
+            if let Some(standing) = standing {
+                standing.write(response.headers_mut());
+            }
             if private {
                 keep_nowhere(response.headers_mut());
             }
@@ -174,6 +172,44 @@ where
 }
 
 impl Shared {
+    fn open(settings: &RestSettings) -> Self {
+        Self {
+            observer: Arc::clone(&settings.observer),
+            origins: settings.cors_origins.clone(),
+            admission: settings.admission.clone(),
+            authenticator: None,
+            requests: None,
+        }
+    }
+
+    /// Whether the request may go on: how often its address asked, whether there is room, who asks, and how often they
+    /// did. The address comes first, as checking signatures is work too. Says besides whether it is somebody who asks,
+    /// and what is left of their budget.
+    async fn let_in(
+        &self,
+        request: &mut Request,
+        signed_in: &mut bool,
+        standing: &mut Option<Standing>,
+    ) -> Result<Option<SemaphorePermit<'_>>, Problem> {
+        if let Some(admission) = &self.admission {
+            admission.by_address(request, standing)?;
+        }
+        let room = match &self.requests {
+            Some(requests) => Some(requests.try_acquire().map_err(|_| too_many())?),
+            None => None,
+        };
+        if let Some(authenticator) = &self.authenticator {
+            let caller = authenticator.authenticate(request.headers()).await?;
+            *signed_in = caller != Caller::Anonymous;
+            if let Some(admission) = &self.admission {
+                admission.by_caller(&caller, standing)?;
+            }
+            // For the routes to find.
+            request.extensions_mut().insert(caller);
+        }
+        Ok(room)
+    }
+
     /// The value of `Access-Control-Allow-Origin`, if the page may read the answer.
     fn origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         match &self.origins {
@@ -208,14 +244,6 @@ fn too_many() -> Problem {
         "overloaded",
         "as many requests are open as the service takes at once; repeat it with the same Idempotency-Key",
     )
-}
-
-/// Leaves who asks in the request, for the routes to find, and answers whether it is somebody.
-async fn sign_in(authenticator: &dyn Authenticator, request: &mut Request) -> Result<bool, Problem> {
-    let caller = authenticator.authenticate(request.headers()).await?;
-    let signed_in = caller != Caller::Anonymous;
-    request.extensions_mut().insert(caller);
-    Ok(signed_in)
 }
 
 /// What is answered to somebody stays with them. Records with an entity tag are public.

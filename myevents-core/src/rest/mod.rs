@@ -1,7 +1,7 @@
 //! REST routers on axum: the map, and what all of them share.
 //!
 //! ```text
-//! layer (request id, CORS, panics, problems, observation) ──► events │ locations │ bookings │ users ──► service
+//! layer (request id, CORS, panics, problems, admission, sign-in, observation) ──► events │ locations │ bookings │ users ──► service
 //! ```
 //!
 //! Who may come in on which route stands in `access`; whose record it is, the use cases check.
@@ -11,7 +11,9 @@
 //! them mount under a prefix with [`axum::Router::nest`] and still make right links.
 
 mod access;
+mod admission;
 mod answer;
+mod api_keys;
 mod body;
 mod bookings;
 mod events;
@@ -35,7 +37,9 @@ use axum::Router;
 use axum::routing::{any, delete, get, post};
 
 use crate::service::{BookingService, EventService};
+pub use admission::{Admission, AdmissionOptions, ForwardedHeader, Rate, TrustedProxies};
 use answer::Answer;
+pub use api_keys::{ApiKeyAuthenticator, ApiKeySecret};
 pub(crate) use head::traceparent;
 pub use health::{Readiness, health_router};
 use layer::RestLayer;

@@ -66,6 +66,7 @@ pub(super) const PROBLEMS: &[(&str, u16, &str)] = &[
         "These are more seats than one booking may have",
     ),
     ("person-required", 422, "The booking has to say who it is for"),
+    ("rate-limited", 429, "Too much was asked in a short time"),
     ("internal", 500, "Something broke on our side"),
     ("unsupported", 501, "This is not supported here"),
     ("unavailable", 503, "The service can't answer just now"),

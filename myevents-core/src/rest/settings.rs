@@ -7,7 +7,7 @@ use http::HeaderValue;
 use tokio::sync::Semaphore;
 
 use crate::observe::{NoObserver, Observer};
-use crate::rest::Authenticator;
+use crate::rest::{Admission, Authenticator};
 
 /// Requests in flight where nothing is said.
 const MAX_REQUESTS: usize = 10_000;
@@ -24,6 +24,8 @@ pub struct RestSettings {
     pub max_body_bytes: usize,
     /// How long a client may take to send its body; longer is answered 408.
     pub body_timeout: Duration,
+    /// Who is let in, and how often; shared by the routers of a process. `None` = everybody, always.
+    pub admission: Option<Arc<Admission>>,
     /// Who finds out who asks; `None` = nobody signs in, and everybody who gets here may do everything.
     pub authenticator: Option<Arc<dyn Authenticator>>,
     /// Whom the organiser's list of bookings answers where nobody signs in.
@@ -64,6 +66,7 @@ impl Default for RestSettings {
             cors_origins: CorsOrigins::Any,
             max_body_bytes: 1 << 20,
             body_timeout: Duration::from_secs(10),
+            admission: None,
             authenticator: None,
             organiser_list: OrganiserList::Closed,
             requests: Arc::new(Semaphore::new(MAX_REQUESTS)),

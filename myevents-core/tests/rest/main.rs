@@ -10,5 +10,6 @@ mod events;
 mod lists;
 mod mounting;
 mod original;
+mod overload;
 mod problems;
 mod sign_in;

@@ -1,5 +1,6 @@
 //! The operators' commands, one file each.
 
+pub(crate) mod api_keys;
 pub(crate) mod asyncapi;
 pub(crate) mod check_config;
 mod check_store;
@@ -31,6 +32,7 @@ use crate::cli::{Command, Origin};
 pub(crate) async fn run(settings: &Settings, command: Command) -> Result<ExitCode> {
     match command {
         Command::CheckStore => check_store::run(settings).await,
+        Command::ApiKeys { action } => api_keys::run(settings, action).await,
         Command::DeadLetters { action } => dead_letters::run(settings, action).await,
         Command::Outbox { action } => outbox::run(settings, action).await,
         Command::Rebuild => rebuild::run(settings).await,

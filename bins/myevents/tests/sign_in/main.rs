@@ -1,7 +1,9 @@
 //! Sign-in through the front door: the real program, tokens of a real library, an issuer over HTTP.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod api_keys;
 mod attacks;
+mod budget;
 mod issuer;
 mod keys;
 mod table;

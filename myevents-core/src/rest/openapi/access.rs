@@ -47,7 +47,7 @@ pub(super) fn token() -> Value {
     json!({
         "type": "http",
         "scheme": "bearer",
-        "bearerFormat": "JWT",
+        "bearerFormat": "JWT, or an API key (mye_…)",
         "description": format!("Where sign-in is on; where it is off nothing is asked for. Scopes: {scopes}."),
     })
 }

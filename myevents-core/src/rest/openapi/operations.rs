@@ -311,6 +311,7 @@ impl Operation {
         let access = Access::of(self.method, self.tag, self.path);
         if access != Access::Open {
             responses.insert("401".to_owned(), problem_response(401));
+            responses.insert("429".to_owned(), problem_response(429));
         }
         if let Access::Scope(_) = access {
             responses.insert("403".to_owned(), problem_response(403));
@@ -415,7 +416,7 @@ fn problem_response(status: u16) -> Value {
             json!({ "description": "what sign-in lacks, RFC 6750", "schema": { "type": "string" } }),
         );
     }
-    if status == 503 {
+    if matches!(status, 429 | 503) {
         headers.insert(
             "Retry-After".to_owned(),
             json!({ "description": "seconds to wait", "schema": { "type": "integer" } }),
@@ -477,6 +478,7 @@ fn status_text(status: u16) -> &'static str {
         413 => "too large",
         415 => "not JSON",
         422 => "well-formed but impossible",
+        429 => "too much was asked in a short time; send it again after Retry-After",
         500 => "a fault of the service",
         _ => "not just now; send it again after Retry-After",
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::values::{Values, origin};
-use crate::rest::{JwtOptions, KeySource, key_url};
+use crate::rest::{ApiKeyAuthenticator, JwtOptions, KeySource, key_url};
 
 /// More would let tokens live on that were meant to end.
 const MAX_LEEWAY: Duration = Duration::from_secs(600);
@@ -50,6 +50,12 @@ pub(super) fn read(values: &mut Values<'_>) -> Option<JwtOptions> {
         values.fault(
             "auth_issuer",
             "is missing: auth is jwt; set it to what tokens say in `iss`".into(),
+        );
+    }
+    if issuer == ApiKeyAuthenticator::ISSUER {
+        values.fault(
+            "auth_issuer",
+            "stands for API keys: its tokens could act as any of them".into(),
         );
     }
     let audiences = values.list("auth_audience");

@@ -3,6 +3,7 @@
 mod auth;
 mod keys;
 mod layers;
+mod limits;
 mod otel;
 mod reference;
 mod settings;

@@ -8,13 +8,14 @@ use figment::Figment;
 use super::auth;
 use super::keys::{self, Key, Program, Scope, ServiceName};
 use super::layers::{ConfigFaults, Fault, Inputs, Layers};
+use super::limits;
 use super::otel::{self, OtelSettings};
 use super::value::{ListenAddress, Secret, redact};
 use super::values::{Values, as_text, check, origin};
 use super::warnings;
 use crate::contract::MessageName;
 use crate::ports::UnknownCapacity;
-use crate::rest::JwtOptions;
+use crate::rest::{AdmissionOptions, JwtOptions};
 
 /// Certificate and key of HTTPS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +168,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Open connections a listener.
     pub max_connections: usize,
+    /// Who is let in, and how often.
+    pub admission: AdmissionOptions,
     /// Requests in flight in all.
     pub max_requests: usize,
     /// Level or directives of the log.
@@ -231,6 +234,7 @@ impl Settings {
             header_timeout: values.duration("header_timeout"),
             body_timeout: values.duration("body_timeout"),
             max_connections: values.number("max_connections"),
+            admission: limits::read(&mut values),
             max_requests: values.count("max_requests").try_into().unwrap_or(usize::MAX),
             log: values.text("log"),
             log_format: values.text("log_format"),

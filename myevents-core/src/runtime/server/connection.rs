@@ -1,12 +1,14 @@
 //! One connection from its first byte to its last.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, Version, header};
 use hyper::body::{Body as _, Incoming};
@@ -34,6 +36,8 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
     // A small answer must not wait for the acknowledgement of the one before.
     let _best_effort = stream.set_nodelay(true);
+    // Gone already, if it can't be told.
+    let Ok(peer) = stream.peer_addr() else { return };
     let limits = &shared.limits;
     if let Some(tls) = &shared.tls {
         let handshake = timeout(limits.header_timeout, tls.accept(stream));
@@ -43,9 +47,9 @@ pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
         };
         let Ok(Ok(stream)) = accepted else { return };
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        serve(Patient::new(stream, limits.write_timeout), http2, shared).await;
+        serve(Patient::new(stream, limits.write_timeout), peer, http2, shared).await;
     } else if let Some(http2) = speaks_http2(&stream, shared).await {
-        serve(Patient::new(stream, limits.write_timeout), http2, shared).await;
+        serve(Patient::new(stream, limits.write_timeout), peer, http2, shared).await;
     }
 }
 
@@ -74,7 +78,7 @@ async fn speaks_http2(stream: &TcpStream, shared: &Shared) -> Option<bool> {
     }
 }
 
-async fn serve<S>(stream: S, http2: bool, shared: &Arc<Shared>)
+async fn serve<S>(stream: S, peer: SocketAddr, http2: bool, shared: &Arc<Shared>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -83,7 +87,7 @@ where
         let shared = Arc::clone(shared);
         let counted = http2.then(|| open.one_more());
         async move {
-            let answered = answer(request, &shared).await;
+            let answered = answer(request, peer, &shared).await;
             Ok::<_, Infallible>(match counted {
                 Some(counted) => answered.map(|body| Body::new(CountedBody::new(body, counted))),
                 None => answered,
@@ -193,7 +197,8 @@ impl Drop for Counted {
     }
 }
 
-async fn answer(request: Request<Incoming>, shared: &Shared) -> Response {
+async fn answer(mut request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Response {
+    request.extensions_mut().insert(ConnectInfo(peer));
     let limits = &shared.limits;
     let http1 = request.version() < Version::HTTP_2;
     let (request, within) = if request.body().is_end_stream() {

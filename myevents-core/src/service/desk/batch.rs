@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use crate::domain::{EventId, EventRecord};
 use crate::error::{Error, ErrorKind, Result};
@@ -60,14 +59,9 @@ impl Batch {
     pub(super) async fn decide(&self, event: &EventId, jobs: Vec<Job>) {
         self.observer
             .observe(&Observation::DeskBatch { size: jobs.len() });
-        let now = Instant::now();
         let mut bookers = Vec::with_capacity(jobs.len());
         let mut cancellers = Vec::new();
         for job in jobs {
-            if now.duration_since(job.since()) > self.options.wait || now >= job.deadline() {
-                job.refuse("it waited too long for its turn");
-                continue;
-            }
             match job {
                 Job::Book { request, reply, .. } => {
                     self.cancel(std::mem::take(&mut cancellers)).await;

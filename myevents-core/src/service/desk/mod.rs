@@ -202,18 +202,34 @@ impl Shared {
         }
     }
 
-    /// The next batch, or none: then the desk is gone.
+    /// The next batch, or none: then the desk is gone. Who waited too long is refused and takes no place in it, so that
+    /// batches stay full, and the store busy, however many more come than it can take.
     fn next_batch(&self, event: &EventId) -> Option<Vec<Job>> {
+        let now = Instant::now();
+        let is_late =
+            |job: &Job| now.duration_since(job.since()) > self.options.wait || now >= job.deadline();
+        let mut late = Vec::new();
         let mut queues = self.queues.lock();
         let queue = queues.by_event.get_mut(event)?;
-        if queue.is_empty() {
-            queues.by_event.remove(event);
-            return None;
+        let mut jobs = Vec::with_capacity(queue.len().min(self.max_batch));
+        while jobs.len() < self.max_batch
+            && let Some(job) = queue.pop_front()
+        {
+            if is_late(&job) {
+                late.push(job);
+            } else {
+                jobs.push(job);
+            }
         }
-        let count = queue.len().min(self.max_batch);
-        let jobs: Vec<Job> = queue.drain(..count).collect();
-        queues.total -= count;
-        Some(jobs)
+        if jobs.is_empty() {
+            queues.by_event.remove(event);
+        }
+        queues.total -= jobs.len() + late.len();
+        drop(queues);
+        for job in late {
+            job.refuse("it waited too long for its turn");
+        }
+        (!jobs.is_empty()).then_some(jobs)
     }
 }
 

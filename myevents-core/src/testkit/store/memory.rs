@@ -9,7 +9,7 @@ use super::{StoreBed, StoreFixture};
 use crate::domain::EventId;
 use crate::error::Result;
 use crate::memory::MemoryStore;
-use crate::ports::{DeadLetterQueue, Store};
+use crate::ports::{ApiKeys, DeadLetterQueue, Store};
 use crate::testkit::TestClock;
 
 /// Makes memory stores.
@@ -39,6 +39,10 @@ impl StoreFixture for MemoryFixture {
 impl StoreBed for Bed {
     fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
+    }
+
+    fn api_keys(&self) -> Option<Arc<dyn ApiKeys>> {
+        Some(self.store.clone())
     }
 
     fn dead_letters(&self) -> Option<Arc<dyn DeadLetterQueue>> {

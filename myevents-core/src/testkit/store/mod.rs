@@ -4,6 +4,7 @@
 //! of its own and makes its own ids, so nothing has to be cleaned up between them. Cases count, duplicates too.
 
 mod any_text;
+mod api_keys;
 mod away;
 mod crashes;
 mod dead_letters;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use any_text::{s02_any_text, s04_opaque_ids, s17_hostile_text};
+pub use api_keys::s20_api_keys;
 pub use away::s16_away_and_back;
 pub use crashes::s13_crash_points;
 pub use dead_letters::s14b_dead_letters;
@@ -49,7 +51,7 @@ pub use relays::s12_two_relays;
 
 use crate::domain::EventId;
 use crate::error::Result;
-use crate::ports::{DeadLetterQueue, Store};
+use crate::ports::{ApiKeys, DeadLetterQueue, Store};
 use crate::testkit::{CaseReport, CaseResult, Finding, SuiteReport};
 
 /// How long one case may take before it counts as hanging.
@@ -77,6 +79,11 @@ pub trait StoreBed: Debug + Send + Sync {
 
     /// The dead letters kept in the same store, by the first instance.
     fn dead_letters(&self) -> Option<Arc<dyn DeadLetterQueue>> {
+        None
+    }
+
+    /// The keys for machines kept in the same store.
+    fn api_keys(&self) -> Option<Arc<dyn ApiKeys>> {
         None
     }
 
@@ -154,6 +161,7 @@ pub async fn run_store_suite(fixture: &dyn StoreFixture) -> SuiteReport {
         "S16" "away, then back" s16_away_and_back;
         "S17" "hostile text is data" s17_hostile_text;
         "S18" "reconcile finds a planted drift and nothing else" s18_reconcile;
+        "S20" "keys for machines: added, listed, used, removed" s20_api_keys;
     }
     let own_tests = async {
         CaseResult::Ok(Finding::not_applicable(

@@ -1,0 +1,46 @@
+//! Keys for machines.
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::domain::UnixSeconds;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ports::{ApiKey, ApiKeyId, ApiKeys};
+
+#[async_trait]
+impl ApiKeys for MemoryStore {
+    async fn add_key(&self, key: &ApiKey) -> Result<()> {
+        const OPERATION: &str = "add API key";
+        self.write(OPERATION, |state, _| {
+            if state.api_keys.contains_key(&key.id()) {
+                return Err(Error::new(ErrorKind::Conflict, OPERATION, "the key is there"));
+            }
+            state.api_keys.insert(key.id(), key.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn list_keys(&self) -> Result<Vec<ApiKey>> {
+        self.read("list API keys", |state| {
+            state.api_keys.values().cloned().collect()
+        })
+    }
+
+    async fn remove_key(&self, id: &ApiKeyId) -> Result<bool> {
+        self.write("remove API key", |state, _| {
+            Ok(state.api_keys.remove(id).is_some())
+        })
+        .await
+    }
+
+    async fn note_use(&self, id: &ApiKeyId, at: UnixSeconds) -> Result<()> {
+        self.write("note use of API key", |state, _| {
+            if let Some(key) = state.api_keys.get_mut(id) {
+                key.last_used = key.last_used.max(Some(at));
+            }
+            Ok(())
+        })
+        .await
+    }
+}
