@@ -239,7 +239,7 @@ mod tests {
             brought(&headers).map(str::to_owned)
         };
         let good = format!("bearer  {key}");
-        assert_eq!(with(&[good.clone()]), Some(key.clone()));
+        assert_eq!(with(std::slice::from_ref(&good)), Some(key.clone()));
         for others in [
             vec![],
             vec![good.clone(), good],
