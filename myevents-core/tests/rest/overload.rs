@@ -203,7 +203,6 @@ async fn at_three_times_the_capacity_the_accepted_stay_many_and_quick() {
     assert!(after.took <= unloaded + STEP, "{:?}", after.took);
 }
 
-#[allow(clippy::print_stdout, reason = "what was reached is shown")]
 #[tokio::test(start_paused = true)]
 async fn a_bound_on_requests_keeps_the_wait_short_and_the_store_busy() {
     const PLACES: usize = 50;
