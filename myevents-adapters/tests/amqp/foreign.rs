@@ -142,15 +142,16 @@ pub(crate) async fn a_message_that_cannot_be_read_stops_nothing(port: u16) {
     while handled.len() < SOUND {
         let delivery = within_a_minute(&mut stream).await;
         let (id, attempt) = (delivery.envelope.id().clone(), delivery.attempt);
-        // Once with the window in which it was met, and never again.
-        assert!(attempt <= 2, "{id} was counted up to {attempt}");
+        // Once with the window in which it was met. Where the broker is slow to notice the end of a connection it hands out
+        // as many others first as the prefetch has, and then the message is met within a window once more.
+        assert!(attempt <= 3, "{id} was counted up to {attempt}");
         // What was handed out when the connection ended comes again.
         if delivery.ack().await.is_ok() {
             handled.insert(id, attempt);
         }
     }
     let counted = handled.values().filter(|attempt| **attempt > 1).count();
-    assert!(counted < PREFETCH, "{counted} sound messages were counted up");
+    assert!(counted < 2 * PREFETCH, "{counted} sound messages were counted up");
     eventually("the limit", || async { letters.count().await.unwrap() == 1 }).await;
     // The whole prefetch is back.
     let more: Vec<Envelope> = (SOUND..SOUND + PREFETCH).map(sound).collect();
