@@ -91,7 +91,7 @@ fn what_is_not_installed_is_a_skip() {
 #[test]
 fn a_server_that_cannot_start_is_quoted() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("records.mv"), "nothing that it wrote").unwrap();
+    fs::write(folder.path().join("bson.mv"), "nothing that it wrote").unwrap();
     if install::check(Kind::Mongodb).is_err() && !skip::required() {
         skip::skip(
             "life::a_server_that_cannot_start_is_quoted",
@@ -108,7 +108,7 @@ fn a_server_that_cannot_start_is_quoted() {
         "{error}"
     );
     assert!(
-        folder.path().join("records.mv").exists(),
+        folder.path().join("bson.mv").exists(),
         "a folder that was given stays"
     );
 }
