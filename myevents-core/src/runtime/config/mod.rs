@@ -9,6 +9,7 @@ mod reference;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 mod values;
 mod warnings;
@@ -17,5 +18,6 @@ pub use keys::{Fallback, KEYS, Key, Kind, Program, Scope, ServiceName, find};
 pub use layers::{ConfigFaults, Fault, FlagValue, Inputs};
 pub use otel::OtelSettings;
 pub use reference::reference;
-pub use settings::{InForce, ServiceSettings, Settings, TlsFiles};
+pub use settings::{InForce, ServiceSettings, Settings};
+pub use tls::{TlsFiles, Trust};
 pub use value::{ListenAddress, Secret, redact};
