@@ -371,6 +371,10 @@ impl Observer for PrometheusObserver {
             }
             Observation::TlsCertificate { service, until } => {
                 self.tls_until.with_label_values(&[service]).set(*until);
+                // There from the start, as the first of a series is no increase.
+                for outcome in ["taken", "refused"] {
+                    self.tls_reloads.with_label_values(&[*service, outcome]).inc_by(0);
+                }
             }
             Observation::TlsHandshakeFailed { service, reason } => {
                 self.tls_failed.with_label_values(&[service, reason]).inc();

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -22,6 +22,9 @@ const SELDOM: Duration = Duration::from_secs(60);
 
 /// Of what a plain client sends, so much is taken before the connection closes: it shall read the answer.
 const PLAIN: u64 = 64 * 1024;
+
+/// And so long it is waited for that.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 const SPEAK_TLS: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nconnection: close\r\ncontent-length: 113\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\"detail\":\"this port speaks HTTPS: write https:// first\"}";
 
@@ -102,8 +105,10 @@ pub(super) async fn shake_hands(
         }
         if first[0] != TLS_HANDSHAKE {
             shared.mistakes.plain_on_tls();
-            tell_plain(stream).await;
-            return Err(Some("plain"));
+            tls.failed("plain");
+            // Its own time may be over before the client takes the answer.
+            let _told = timeout(GOODBYE, tell_plain(stream)).await;
+            return Err(None);
         }
         let greeted = LazyConfigAcceptor::new(Acceptor::default(), stream).await;
         let greeted = greeted.map_err(|error| Some(reason(&error)))?;
