@@ -57,7 +57,7 @@ fn sqs(url: &str, queue: &str) -> Settings {
 type Make = fn(&str) -> Stores;
 
 /// How long a message may take to the other side. The first one waits for the broker's own set-up too.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn every_store(test: &'static str, kind: Kind, settings: fn(&str) -> Settings) {
     let starting = move || Server::start_or_skip(test, kind).expect("the broker starts");
