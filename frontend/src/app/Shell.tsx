@@ -4,6 +4,7 @@ import { NavLink, useLocation } from 'react-router';
 import { Banners } from '../bookings/Banners';
 import { useTickets } from '../bookings/tickets';
 import { LANGUAGE_NAMES, LANGUAGES, type Language, useI18n } from '../i18n';
+import { Account, SignInBanner } from '../sign-in/Account';
 import { Broken } from '../ui/Broken';
 import { Icon, type IconName } from '../ui/Icon';
 import { Loading } from '../ui/States';
@@ -89,6 +90,7 @@ export function Shell({ children }: { children: ReactNode }) {
             {organiser && <NavLink to="/organise">{t('app.organise')}</NavLink>}
           </nav>
           <div className="top-tools">
+            <Account />
             <LanguageChoice />
             <ThemeButton />
           </div>
@@ -96,6 +98,7 @@ export function Shell({ children }: { children: ReactNode }) {
       </header>
       <Offline />
       <main id="content" tabIndex={-1}>
+        <SignInBanner />
         <Banners />
         <Broken>
           <Suspense fallback={<Loading />}>{children}</Suspense>

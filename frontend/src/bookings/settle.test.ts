@@ -40,6 +40,7 @@ function run(answers: (ApiError | Booking)[], each = 100) {
       return Promise.resolve();
     },
     window: 11_000,
+    signIn: true,
   };
   const pending = newPending(newIdentity(), event, { seats: 1 }, clock);
   return { means, pending, saved, sent, waits };

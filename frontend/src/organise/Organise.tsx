@@ -1,15 +1,20 @@
 /** `/organise/…`: the organiser's part, loaded when somebody goes there. */
 import { NavLink, Route, Routes } from 'react-router';
 import { useI18n } from '../i18n';
-import { NotFound } from '../ui/States';
+import { SignInNotice } from '../sign-in/Account';
+import { NotFound, Notice } from '../ui/States';
 import { Bookings } from './Bookings';
 import { EditEvent, NewEvent } from './EventEditor';
 import { EditLocation, NewLocation } from './LocationEditor';
 import { Locations } from './Locations';
+import { useRights } from './rights';
 import { Sales } from './Sales';
 
 export function Organise() {
   const { t } = useI18n();
+  const { session, events, bookings } = useRights();
+  if (!session) return <SignInNotice main />;
+  if (!events && !bookings) return <Notice icon="people" title={t('organise.noRight')} text={t('organise.noRight.text', { scopes: 'events:write, bookings:admin' })} main />;
   return (
     <div className="organise">
       <nav className="sub" aria-label={t('organise.nav')}>

@@ -64,7 +64,7 @@ export function useRecord<Rec, Draft extends object>({ kind, id, stored, first, 
         return await send();
       } catch (thrown) {
         const wrong = asApiError(thrown);
-        if (verdict(wrong) === 'refused' || !here.current || stopped.current) throw wrong;
+        if (['refused', 'signIn'].includes(verdict(wrong)) || !here.current || stopped.current) throw wrong;
         setSaving('waiting');
         setWhy(wrong);
         await new Promise<void>((resolve) => {

@@ -5,6 +5,7 @@ import { Link } from 'react-router';
 import { asApiError } from '../api/problem';
 import { useI18n } from '../i18n';
 import { en, type Key } from '../i18n/en';
+import { SignInNotice } from '../sign-in/Account';
 import { Icon, type IconName } from './Icon';
 import { Title } from './Page';
 
@@ -52,6 +53,7 @@ export function ProblemText({ error }: { error: unknown }) {
 
 export function Failure({ error, retry, main = false }: { error: unknown; retry: () => void; main?: boolean }) {
   const { t } = useI18n();
+  if (asApiError(error).word === 'unauthenticated') return <SignInNotice main={main} />;
   const silent = asApiError(error).status === 0;
   return (
     <div role="alert">
