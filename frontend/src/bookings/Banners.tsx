@@ -1,10 +1,12 @@
 /** Bookings that an earlier visit left open, above whatever view is shown. */
+import { lazy, Suspense } from 'react';
 import { Alert, Button, Spinner } from 'react-bootstrap';
 import { Link, useLocation } from 'react-router';
 import { useI18n } from '../i18n';
 import { ProblemText } from '../ui/States';
 import { type Attempt, dismiss, leave, nudge, useAttempts } from './attempts';
-import { SignInForIt } from './SignInForIt';
+
+const SignInForIt = lazy(() => import('./SignInForIt').then((part) => ({ default: part.SignInForIt })));
 
 function Banner({ attempt }: { attempt: Attempt }) {
   const { t } = useI18n();
@@ -32,7 +34,9 @@ function Banner({ attempt }: { attempt: Attempt }) {
     return (
       <Alert variant="warning">
         <p>{t('book.signIn.event', { event })}</p>
-        <SignInForIt pending={pending} />
+        <Suspense>
+          <SignInForIt pending={pending} />
+        </Suspense>
       </Alert>
     );
   }

@@ -1,6 +1,7 @@
 /** Sign-in in the frame of the page, and what views show to whoever is not signed in. */
 import { Alert, Button } from 'react-bootstrap';
 import { useLocation } from 'react-router';
+import { forgetTicketsOf } from '../bookings/tickets';
 import { useI18n } from '../i18n';
 import { Icon } from '../ui/Icon';
 import { Notice } from '../ui/States';
@@ -11,7 +12,6 @@ export function Account() {
   const { t } = useI18n();
   const { session, leaving } = useSignIn();
   const { pathname } = useLocation();
-  if (!offered()) return null;
   if (!session) {
     return (
       <Button size="sm" variant="outline-primary" disabled={leaving} onClick={() => void signIn(pathname === '/sign-in' ? '/' : undefined)}>
@@ -35,7 +35,6 @@ export function Account() {
 
 /** What this browser kept of the account goes with it. */
 async function leaveAccount(person: string): Promise<void> {
-  const { forgetTicketsOf } = await import('../bookings/tickets');
   forgetTicketsOf(person);
   await signOut();
 }
