@@ -118,6 +118,27 @@ test('looking says “nothing” only when no lost try can be granted any more',
   expect(await lookUp(found.pending, found.means)).toEqual({ kind: 'booked', booking });
 });
 
+test('who is turned away for want of a sign-in waits for it, and asks again under the same key', async () => {
+  const { means, pending, saved, waits } = run([problem('unauthenticated', 401), booking]);
+  expect(await settle(pending, means)).toEqual({ kind: 'booked', booking });
+  expect(waits.map(([why]) => why)).toEqual(['signIn']);
+  expect(new Set(saved.map(({ key }) => key)).size).toBe(1);
+  // It was never let in, so it leaves no doubt behind.
+  expect(saved.at(1)?.lost).toBeNull();
+});
+
+test('where nobody can sign in that is a refusal', async () => {
+  const { means, pending } = run([problem('unauthenticated', 401)]);
+  means.signIn = false;
+  expect((await settle(pending, means)).kind).toBe('refused');
+});
+
+test('looking waits for a sign-in too', async () => {
+  const { means, pending, waits } = run([problem('unauthenticated', 401), booking]);
+  expect(await lookUp(pending, means)).toEqual({ kind: 'booked', booking });
+  expect(waits.map(([why]) => why)).toEqual(['signIn']);
+});
+
 test('only the services’ own word says that nothing was changed', () => {
   expect(verdict(new ApiError(503))).toBe('lost');
   expect(verdict(problem('unavailable', 503))).toBe('untouched');
