@@ -58,6 +58,7 @@ let state: SignInState = { ended: false, leaving: false };
 let tabs: BroadcastChannel | undefined;
 let renewing: Promise<string | undefined> | undefined;
 const listeners = new Set<() => void>();
+const leavers = new Set<() => void>();
 
 function change(next: Partial<SignInState>): void {
   state = { ...state, ...next };
@@ -176,12 +177,19 @@ async function renewOnce(): Promise<string | undefined> {
   }
 }
 
+/** Calls back before the browser leaves for the provider: what is on the screen has to be written down. */
+export function onLeaving(keep: () => void): () => void {
+  leavers.add(keep);
+  return () => leavers.delete(keep);
+}
+
 /** Leaves for the provider, to come back to `back`; a booking begun here goes on then. */
 export async function signIn(back = window.location.pathname + window.location.search, booking?: string): Promise<void> {
   if (!config || state.leaving) return;
   change({ leaving: true, fault: undefined });
   try {
     const flow = await import('./flow');
+    for (const keep of leavers) keep();
     await flow.begin(config, { back, booking });
   } catch (error) {
     change({ leaving: false, fault: error instanceof SignInFault ? error : new SignInFault('away') });
