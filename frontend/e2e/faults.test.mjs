@@ -1,21 +1,13 @@
 /** Bookings whose answer is lost: by a reload, a dead service, a cut connection. Each is made once, and found again. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { Browser, leave } from './browser.mjs';
-import { Program } from './program.mjs';
+import { test } from 'node:test';
+import { leave } from './browser.mjs';
+import { stage } from './program.mjs';
 
 let program;
 let browser;
 
-before(async () => {
-  program = await Program.start();
-  browser = await Browser.start();
-});
-
-after(async () => {
-  await browser?.stop();
-  await program?.stop();
-});
+stage((begun) => ({ program, browser } = begun));
 
 async function open(event) {
   const visitor = await browser.visitor(program.origin);
