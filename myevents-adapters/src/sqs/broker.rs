@@ -49,7 +49,7 @@ impl SqsBroker {
     /// `Config` for settings that can't be.
     pub async fn connect(config: SqsConfig) -> Result<Self> {
         config.check()?;
-        let client = Client::new(&load(config.endpoint.as_deref()).await);
+        let client = Client::new(&load(config.endpoint.as_deref(), config.ca.as_deref()).await?);
         Self::with_client(&client, config)
     }
 
