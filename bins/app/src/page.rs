@@ -190,7 +190,10 @@ fn policy(config: &Value) -> Result<HeaderValue> {
     let sign_in = &config["signIn"];
     if sign_in["clientId"].as_str().is_some_and(|id| !id.is_empty()) {
         let further = sign_in["origins"].as_array().into_iter().flatten();
-        for origin in std::iter::once(&sign_in["issuer"]).chain(further).filter_map(origin) {
+        for origin in std::iter::once(&sign_in["issuer"])
+            .chain(further)
+            .filter_map(origin)
+        {
             let _infallible = write!(services, " {origin}");
         }
     }

@@ -29,7 +29,10 @@ pub(super) fn read(values: &mut Values<'_>) -> Option<PageSignIn> {
     let Some(client_id) = given(values, "page_client_id") else {
         for key in ONLY_WITH_CLIENT {
             if given(values, key).is_some() {
-                values.fault(key, "is set, and the page has no page_client_id to sign in with".into());
+                values.fault(
+                    key,
+                    "is set, and the page has no page_client_id to sign in with".into(),
+                );
             }
         }
         return None;
@@ -41,7 +44,11 @@ pub(super) fn read(values: &mut Values<'_>) -> Option<PageSignIn> {
         );
     }
     let own = given(values, "page_issuer");
-    let key = if own.is_some() { "page_issuer" } else { "auth_issuer" };
+    let key = if own.is_some() {
+        "page_issuer"
+    } else {
+        "auth_issuer"
+    };
     let issuer = own.or_else(|| given(values, "auth_issuer")).unwrap_or_default();
     if !issuer.is_empty()
         && let Err(error) = key_url(&issuer)
