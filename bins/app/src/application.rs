@@ -341,11 +341,16 @@ fn services(
         readiness.watch_store(name.as_str(), open.store.clone());
         readiness.set_broker(name.as_str(), true);
         match name {
-            ServiceName::Event => events = Some((Arc::new(event_service(open, to_relay, service)), rest)),
+            ServiceName::Event => {
+                events = Some((Arc::new(event_service(open, broker, to_relay, service)), rest));
+            }
             ServiceName::Booking => {
                 let handlers = projection_dispatch(open, broker, service, observer)?;
                 dispatch = Some((Arc::clone(&broker.listener), handlers));
-                bookings = Some((Arc::new(booking_service(open, to_relay, service, observer)), rest));
+                bookings = Some((
+                    Arc::new(booking_service(open, broker, to_relay, service, observer)),
+                    rest,
+                ));
             }
         }
     }
@@ -358,18 +363,30 @@ fn services(
     Ok((parts, relays, dispatch))
 }
 
-fn event_service(open: &OpenStore, to_relay: Handover, settings: &ServiceSettings) -> EventService {
+/// The largest message that is stored: the broker may take less than what is set, and what it refuses is announced to nobody.
+fn largest_message(broker: &OpenBroker, settings: &ServiceSettings) -> usize {
+    let takes = broker.emitter.capabilities().max_message_bytes;
+    settings.max_message_bytes.min(takes)
+}
+
+fn event_service(
+    open: &OpenStore,
+    broker: &OpenBroker,
+    to_relay: Handover,
+    settings: &ServiceSettings,
+) -> EventService {
     EventService::with_parts(
         open.store.clone(),
         to_relay,
         Arc::new(SystemClock),
         Arc::new(RandomIds),
-        settings.max_message_bytes,
+        largest_message(broker, settings),
     )
 }
 
 fn booking_service(
     open: &OpenStore,
+    broker: &OpenBroker,
     to_relay: Handover,
     settings: &ServiceSettings,
     observer: &Arc<dyn Observer>,
@@ -382,7 +399,7 @@ fn booking_service(
         unknown_capacity: settings.unknown_capacity,
         desk_wait: settings.desk_wait,
         request_timeout: settings.request_timeout,
-        max_message_bytes: settings.max_message_bytes,
+        max_message_bytes: largest_message(broker, settings),
     };
     BookingService::with_parts(
         open.store.clone(),

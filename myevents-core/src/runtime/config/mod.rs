@@ -5,6 +5,7 @@ mod keys;
 mod layers;
 mod limits;
 mod otel;
+mod page;
 mod reference;
 mod settings;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod warnings;
 pub use keys::{Fallback, KEYS, Key, Kind, Program, Scope, ServiceName, find};
 pub use layers::{ConfigFaults, Fault, FlagValue, Inputs};
 pub use otel::OtelSettings;
+pub use page::PageSignIn;
 pub use reference::reference;
 pub use settings::{InForce, ServiceSettings, Settings};
 pub use tls::{TlsFiles, Trust};

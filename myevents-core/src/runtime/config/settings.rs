@@ -10,6 +10,7 @@ use super::keys::{self, Key, Program, Scope, ServiceName};
 use super::layers::{ConfigFaults, Fault, Inputs, Layers};
 use super::limits;
 use super::otel::{self, OtelSettings};
+use super::page::{self, PageSignIn};
 use super::tls::{self, TlsFiles, Trust};
 use super::value::{ListenAddress, Secret, redact};
 use super::values::{Values, as_text, check, origin};
@@ -151,6 +152,8 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// Laid over the page's `config.json` (`myevents`).
     pub page_config: Option<PathBuf>,
+    /// How people sign in on the page (`myevents`); `None` = they can't.
+    pub page_sign_in: Option<PageSignIn>,
     /// Where metrics listen; `None` = off.
     pub metrics: Option<ListenAddress>,
     /// Events with a label of their own.
@@ -228,6 +231,7 @@ impl Settings {
             listen: if both { values.address("listen") } else { None },
             data: if both { values.path("data") } else { None },
             page_config: if both { values.path("page_config") } else { None },
+            page_sign_in: if both { page::read(&mut values) } else { None },
             metrics: values.address("metrics_endpoint"),
             metrics_max_label_values: values.number("metrics_max_label_values"),
             broker: values.text("message_broker_type"),
