@@ -13,10 +13,13 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
+
+/// The first byte of a TLS client.
+const HANDSHAKE: u8 = 0x16;
 
 /// An authority that signs certificates.
 #[derive(Debug)]
@@ -120,8 +123,20 @@ impl Authority {
     /// # Errors
     /// When the certificate can't be used.
     pub fn client(&self, own: Option<&Pair>) -> Result<ClientConfig> {
+        self.client_of(rustls::DEFAULT_VERSIONS, own)
+    }
+
+    /// The same with these versions only.
+    ///
+    /// # Errors
+    /// When the certificate can't be used.
+    pub fn client_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        own: Option<&Pair>,
+    ) -> Result<ClientConfig> {
         let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?
+            .with_protocol_versions(versions)?
             .with_root_certificates(self.roots()?);
         match own {
             Some(pair) => {
@@ -154,11 +169,22 @@ impl Authority {
     }
 }
 
+/// What came to a front.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Connections that are open.
+    open: AtomicUsize,
+    /// Those that came to an agreement.
+    agreed: AtomicUsize,
+    /// Those that did not begin with TLS.
+    plain: AtomicUsize,
+}
+
 /// Speaks TLS before a server that does not, until it is dropped.
 #[derive(Debug)]
 pub struct Front {
     address: SocketAddr,
-    shaken: Arc<AtomicUsize>,
+    seen: Arc<Seen>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -177,8 +203,8 @@ impl Front {
             .build()
             .context("no runtime")?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let shaken = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&shaken);
+        let seen = Arc::new(Seen::default());
+        let counter = Arc::clone(&seen);
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
                 let Ok(listener) = TcpListener::from_std(listener) else {
@@ -187,8 +213,12 @@ impl Front {
                 let acceptor = TlsAcceptor::from(Arc::new(config));
                 let passing = async {
                     while let Ok((stream, _)) = listener.accept().await {
-                        let (acceptor, counter) = (acceptor.clone(), Arc::clone(&counter));
-                        tokio::spawn(pass(stream, server, acceptor, counter));
+                        let (acceptor, seen) = (acceptor.clone(), Arc::clone(&counter));
+                        seen.open.fetch_add(1, Ordering::SeqCst);
+                        tokio::spawn(async move {
+                            pass(stream, server, acceptor, &seen).await;
+                            seen.open.fetch_sub(1, Ordering::SeqCst);
+                        });
                     }
                 };
                 tokio::select! {
@@ -199,7 +229,7 @@ impl Front {
         });
         Ok(Self {
             address,
-            shaken,
+            seen,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -214,16 +244,32 @@ impl Front {
     /// How many connections came to an agreement.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.shaken.load(Ordering::Relaxed)
+        self.seen.agreed.load(Ordering::SeqCst)
+    }
+
+    /// How many spoke without TLS.
+    #[must_use]
+    pub fn plain(&self) -> usize {
+        self.seen.plain.load(Ordering::SeqCst)
+    }
+
+    /// How many are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.seen.open.load(Ordering::SeqCst)
     }
 }
 
-async fn pass(stream: TcpStream, server: SocketAddr, acceptor: TlsAcceptor, shaken: Arc<AtomicUsize>) {
+async fn pass(stream: TcpStream, server: SocketAddr, acceptor: TlsAcceptor, seen: &Seen) {
+    let mut first = [0];
+    if stream.peek(&mut first).await.is_ok_and(|count| count == 1) && first[0] != HANDSHAKE {
+        seen.plain.fetch_add(1, Ordering::SeqCst);
+    }
     // What goes wrong is seen by the two sides.
     let Ok(mut client) = acceptor.accept(stream).await else {
         return;
     };
-    shaken.fetch_add(1, Ordering::Relaxed);
+    seen.agreed.fetch_add(1, Ordering::SeqCst);
     if let Ok(mut server) = TcpStream::connect(server).await {
         let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
     }

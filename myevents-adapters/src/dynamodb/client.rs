@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -25,18 +24,14 @@ const MAX_ROUNDS: u32 = 10;
 /// A client as the configuration says, with region and credentials by the SDK's chain.
 ///
 /// # Errors
-/// `Config` for authorities that can't be read.
+/// `Config` for authorities that can't be read, or an endpoint without TLS where there are some.
 pub(super) async fn connect(config: &DynamoConfig) -> Result<Client> {
-    let http = aws::http_client(DATABASE_CA, config.ca.as_deref())?;
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    if let Some(endpoint) = &config.endpoint {
-        loader = loader.endpoint_url(endpoint);
-    }
-    let mut found = loader.load().await;
-    if config.endpoint.is_some() && found.region().is_none() {
-        // An endpoint of one's own, such as DynamoDB Local, has no region that matters.
-        found = found.into_builder().region(Region::new("us-east-1")).build();
-    }
+    let endpoint = config.endpoint.as_deref();
+    let variables: &[&str] = match endpoint {
+        Some(_) => &[],
+        None => &["AWS_ENDPOINT_URL_DYNAMODB"],
+    };
+    let found = aws::load(DATABASE_CA, config.ca.as_deref(), endpoint, variables).await?;
     Ok(Client::new(&found))
 }
 

@@ -78,17 +78,6 @@ impl DynamoConfig {
                 "the endpoint of DynamoDB is no http or https URL; leave it empty for the region's own",
             );
         }
-        if self.ca.is_some()
-            && self
-                .endpoint
-                .as_deref()
-                .is_some_and(|endpoint| endpoint.starts_with("http://"))
-        {
-            return refuse(
-                "database_tls_ca",
-                "is for TLS, and the endpoint in dbconnection is http: write https://, or leave it out",
-            );
-        }
         // Names of tables: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if !self.table_prefix.chars().all(allowed) || self.table_prefix.len() > 200 {

@@ -1,15 +1,15 @@
 //! A program with HTTPS, and clients that see what they are shown.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use loadtest::program::{Program, Running};
 use loadtest::service::ask;
 use myevents_servers::tls::{Authority, Pair};
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -47,19 +47,16 @@ impl Secure {
     pub(crate) async fn start_with(settings: impl FnOnce(&Path) -> Vec<(String, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("ours").unwrap();
-        authority
-            .issue("first")
-            .unwrap()
-            .write(folder.path(), "server")
-            .unwrap();
+        let first = authority.issue("first").unwrap();
+        put(folder.path(), &first.certificate, &first.key);
         let mut program = Program::new(env!("CARGO_BIN_EXE_myevents"), folder.path().join("data"));
         let https = Program::new(env!("CARGO_BIN_EXE_myevents"), folder.path())
             .service
             .events;
         let file = |name: &str| path(&folder.path().join(name));
         let mut set = |name: &str, value: String| program.environment.push((name.to_owned(), value));
-        set("MYEVENTS_EVENTSERVICE_TLS_CERTIFICATE", file("server.pem"));
-        set("MYEVENTS_EVENTSERVICE_TLS_KEY", file("server.key"));
+        set("MYEVENTS_EVENTSERVICE_TLS_CERTIFICATE", file("live/server.pem"));
+        set("MYEVENTS_EVENTSERVICE_TLS_KEY", file("live/server.key"));
         set("MYEVENTS_EVENTSERVICE_RESTFULAPI_TLSENDPOINT", https.to_string());
         for (name, value) in settings(folder.path()) {
             set(&format!("MYEVENTS_{name}"), value);
@@ -74,12 +71,22 @@ impl Secure {
         }
     }
 
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+    /// Exchanges both files at once.
+    pub(crate) fn put(&self, certificate: &str, key: &str) {
+        put(self.folder.path(), certificate, key);
     }
 
     pub(crate) fn client(&self, own: Option<&Pair>) -> ClientConfig {
         self.authority.client(own).unwrap()
+    }
+
+    /// One that speaks these versions only.
+    pub(crate) fn client_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        own: Option<&Pair>,
+    ) -> ClientConfig {
+        self.authority.client_of(versions, own).unwrap()
     }
 
     /// A connection over TLS.
@@ -116,6 +123,16 @@ impl Secure {
             self.running.log()
         );
     }
+}
+
+/// Both files in a folder of their own, to which a link is turned round, as Kubernetes does it.
+fn put(folder: &Path, certificate: &str, key: &str) {
+    let own = tempfile::tempdir_in(folder).unwrap().keep();
+    std::fs::write(own.join("server.pem"), certificate).unwrap();
+    std::fs::write(own.join("server.key"), key).unwrap();
+    let link = folder.join("next");
+    std::os::unix::fs::symlink(own, &link).unwrap();
+    std::fs::rename(link, folder.join("live")).unwrap();
 }
 
 pub(crate) async fn open(address: SocketAddr, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {

@@ -12,6 +12,7 @@ use loadtest::service::ask;
 use myevents_servers::tls::Authority;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, HandshakeKind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -34,7 +35,7 @@ async fn a_new_certificate_is_shown_to_new_connections_and_a_bad_one_to_nobody()
     let first = secure.shown().await;
 
     let next = secure.authority.issue("second").unwrap();
-    next.write(secure.folder.path(), "server").unwrap();
+    secure.put(&next.certificate, &next.key);
     secure.until(TAKEN, 1).await;
     let second = secure.shown().await;
     assert_ne!(second, first);
@@ -47,7 +48,7 @@ async fn a_new_certificate_is_shown_to_new_connections_and_a_bad_one_to_nobody()
 
     // As a renewal that died half-way would leave it.
     let bad = secure.authority.issue("third").unwrap();
-    std::fs::write(secure.file("server.pem"), &bad.certificate).unwrap();
+    secure.put(&bad.certificate, &next.key);
     secure.until(REFUSED, 1).await;
     assert_eq!(secure.shown().await, second);
     assert!(
@@ -56,7 +57,7 @@ async fn a_new_certificate_is_shown_to_new_connections_and_a_bad_one_to_nobody()
         secure.running.log()
     );
     // The other half comes late.
-    std::fs::write(secure.file("server.key"), &bad.key).unwrap();
+    secure.put(&bad.certificate, &bad.key);
     secure.until(TAKEN, 2).await;
     assert_eq!(secure.shown().await, der(&bad.certificate));
     assert_eq!(
@@ -98,28 +99,31 @@ async fn both_protocols_and_both_versions_are_agreed_on() {
             assert_eq!(get(&mut stream, "/events").await.unwrap(), 200);
         }
     }
-    for version in ["1.2", "1.3"] {
+    let ca = path(&secure.authority.write(secure.folder.path(), "ca").unwrap());
+    for version in [&["--tlsv1.2", "--tls-max", "1.2"][..], &["--tlsv1.3"]] {
         let asked = std::process::Command::new("curl")
-            .args([
-                "-s",
-                "-o",
-                "/dev/null",
-                "-w",
-                "%{http_code}",
-                "--tls-max",
-                version,
-            ])
-            .args([
-                "--tlsv1.2",
-                "--cacert",
-                &path(&secure.authority.write(secure.folder.path(), "ca").unwrap()),
-            ])
+            .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", &ca])
+            .args(version)
             .arg(format!("https://localhost:{}/events", secure.https.port()))
             .output()
             .unwrap();
-        assert_eq!(String::from_utf8_lossy(&asked.stdout), "200", "TLS {version}");
+        assert_eq!(String::from_utf8_lossy(&asked.stdout), "200", "{version:?}");
     }
+    assert_eq!(
+        kind_of_second(&secure, secure.client(None)).await,
+        HandshakeKind::Resumed
+    );
     secure.running.stop().await.unwrap();
+}
+
+/// How the second handshake of a client goes, which could take up the session of its first.
+async fn kind_of_second(secure: &Secure, config: ClientConfig) -> HandshakeKind {
+    let mut first = secure.open(config.clone()).await.unwrap();
+    // What could be taken up comes along with the answer.
+    assert_eq!(get(&mut first, "/healthz").await.unwrap(), 200);
+    let mut second = secure.open(config).await.unwrap();
+    assert_eq!(get(&mut second, "/healthz").await.unwrap(), 200);
+    second.get_ref().1.handshake_kind().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,13 +149,17 @@ async fn only_clients_with_a_certificate_of_the_authority_are_let_in() {
             }
         };
         assert_eq!(ask_as(Some(&good)).await.unwrap(), 200, "{how}");
+        for versions in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            let config = secure.client_of(&[versions], Some(&good));
+            let kind = kind_of_second(&secure, config).await;
+            assert_ne!(kind, HandshakeKind::Resumed, "a certificate is proven each time");
+        }
         ask_as(Some(&foreign)).await.unwrap_err();
         secure.until(&failed("foreign-certificate"), 1).await;
         match how {
             "optional" => assert_eq!(ask_as(None).await.unwrap(), 200),
             _ => {
-                let refused = ask_as(None).await.unwrap_err();
-                assert!(refused.to_string().contains("CertificateRequired"), "{refused}");
+                ask_as(None).await.unwrap_err();
                 secure.until(&failed("no-certificate"), 1).await;
                 assert!(
                     secure
@@ -282,7 +290,7 @@ async fn what_cannot_serve_https_does_not_start_and_names_the_file() {
     } = secure;
     running.stop().await.unwrap();
     let other = Authority::new("other").unwrap().issue("other").unwrap();
-    std::fs::write(folder.path().join("server.key"), other.key).unwrap();
+    std::fs::write(folder.path().join("live/server.key"), other.key).unwrap();
     let told = program.start_ready().await.unwrap_err().to_string();
     assert!(
         told.contains("do not fit") && told.contains("server.pem"),

@@ -57,6 +57,19 @@ impl Upstream {
         program(&self.folder, &self.settings, more)
     }
 
+    /// How many agreements there were, once nothing of a program that has ended is open any more.
+    async fn agreed(&self) -> usize {
+        let ended = async {
+            while self.front.open() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, ended).await;
+        ended.expect("a program that has ended has no connections");
+        assert_eq!(self.front.plain(), 0, "nothing was ever said without TLS");
+        self.front.connections()
+    }
+
     fn file(&self, name: &str) -> String {
         path(&self.folder.path().join(name))
     }
@@ -69,7 +82,7 @@ fn program(folder: &tempfile::TempDir, settings: &[(String, String)], more: &[(&
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     for (name, value) in settings.iter().cloned().chain(more) {
-        let name = if name.starts_with("AWS_") {
+        let name = if name.starts_with("AWS_") || name.starts_with("SSL_") {
             name
         } else {
             format!("MYEVENTS_{name}")
@@ -131,7 +144,7 @@ async fn mongodb_is_proven_by_the_authority_that_is_named_and_no_other() {
     assert!(upstream.front.connections() > 0);
     running.stop().await.unwrap();
 
-    let shaken = upstream.front.connections();
+    let shaken = upstream.agreed().await;
     let place = format!("mongodb://localhost:{}/", upstream.front.address().port());
     let with = |query: &str| format!("{place}?{query}");
     for (settings, told) in [
@@ -170,7 +183,7 @@ async fn mongodb_is_proven_by_the_authority_that_is_named_and_no_other() {
         let said = refusal(&upstream.program(&settings)).await;
         assert!(said.contains(told), "{told} is not in\n{said}");
         if told.starts_with("by the authorities") {
-            let now = upstream.front.connections();
+            let now = upstream.agreed().await;
             assert_eq!(now, shaken, "something was said to a server that was not proven");
         }
     }
@@ -221,12 +234,19 @@ async fn dynamodb_is_proven_by_the_authority_that_is_named_and_no_other() {
     program.service.new_event("over TLS", 10).await.unwrap();
     running.stop().await.unwrap();
 
-    let shaken = upstream.front.connections();
+    let shaken = upstream.agreed().await;
     assert!(shaken > 0);
     let plain = format!("http://localhost:{}", upstream.front.address().port());
+    let profile = upstream.file("profile");
+    let text = format!("[default]\nservices = here\n[services here]\ndynamodb =\n  endpoint_url = {plain}\n");
+    std::fs::write(&profile, text).unwrap();
     for (settings, told) in [
         (
-            &[("DATABASE_TLS_CA", others.as_str())][..],
+            // The system's would do.
+            &[
+                ("DATABASE_TLS_CA", others.as_str()),
+                ("SSL_CERT_FILE", ours.as_str()),
+            ][..],
             "by the authorities in database_tls_ca",
         ),
         (&[], "by the authorities in database_tls_ca, or the system's"),
@@ -234,14 +254,30 @@ async fn dynamodb_is_proven_by_the_authority_that_is_named_and_no_other() {
             &[
                 ("DATABASE_TLS_CA", ours.as_str()),
                 ("DBCONNECTION", plain.as_str()),
+            ][..],
+            "the endpoint is http",
+        ),
+        (
+            &[
+                ("DATABASE_TLS_CA", ours.as_str()),
+                ("DBCONNECTION", ""),
+                ("AWS_ENDPOINT_URL_DYNAMODB", plain.as_str()),
             ],
-            "the endpoint in dbconnection is http",
+            "the endpoint is http",
+        ),
+        (
+            &[
+                ("DATABASE_TLS_CA", ours.as_str()),
+                ("DBCONNECTION", ""),
+                ("AWS_CONFIG_FILE", profile.as_str()),
+            ],
+            "it has to be https",
         ),
     ] {
         let said = refusal(&upstream.program(settings)).await;
         assert!(said.contains(told), "{told} is not in\n{said}");
     }
-    assert_eq!(upstream.front.connections(), shaken);
+    assert_eq!(upstream.agreed().await, shaken);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -264,19 +300,19 @@ async fn sqs_is_proven_by_the_authority_that_is_named_and_no_other() {
     program.service.new_event("over TLS", 10).await.unwrap();
     running.stop().await.unwrap();
 
-    let shaken = upstream.front.connections();
+    let shaken = upstream.agreed().await;
     assert!(shaken > 0);
-    let program = upstream.program(&[("BROKER_TLS_CA", &others)]);
+    let program = upstream.program(&[("BROKER_TLS_CA", &others), ("SSL_CERT_FILE", &ours)]);
     let running = program.start().unwrap();
     log_until(&running, "by the authorities in broker_tls_ca").await;
     running.stop().await.unwrap();
-    assert_eq!(upstream.front.connections(), shaken);
+    assert_eq!(upstream.agreed().await, shaken);
 
     let plain = format!("http://localhost:{}", upstream.front.address().port());
     let said =
         refusal(&upstream.program(&[("BROKER_TLS_CA", &ours), ("AWS_ENDPOINT_URL_SQS", &plain)])).await;
     assert!(
-        said.contains("broker_tls_ca") && said.contains("is http"),
+        said.contains("broker_tls_ca") && said.contains("the endpoint is http"),
         "{said}"
     );
 }
@@ -358,7 +394,8 @@ async fn rabbitmq_is_proven_by_the_authority_that_is_named_and_proves_its_client
     // The system's authorities do not know it either.
     for (settings, told) in [
         (
-            &[("BROKER_TLS_CA", others.as_str())][..],
+            // The system's would do.
+            &[("BROKER_TLS_CA", others.as_str()), ("SSL_CERT_FILE", ca.as_str())][..],
             "by the authorities in broker_tls_ca",
         ),
         (&[], "name its authority by broker_tls_ca"),

@@ -299,7 +299,7 @@ pub static KEYS: &[Key] = &[
     key(LIMITS, "header_timeout", Duration, Same("20s"), "How long a client may take to send a request's head, and how long a connection may be idle.").process(),
     key(LIMITS, "body_timeout", Duration, Same("15s"), "How long a client may take to send a request's body.").process(),
     key(LIMITS, "tls_handshake_timeout", Duration, Same("10s"), "How long a client may take from its connection to the end of the TLS handshake.").process(),
-    key(LIMITS, "max_tls_handshakes", Number(1_000_000), Same("1000"), "TLS handshakes at once a listener, from a client's greeting on; further ones wait within their time.").process(),
+    key(LIMITS, "max_tls_handshakes", Number(1_000_000), Same("10000"), "TLS handshakes at once a listener, from a client's greeting on; further ones wait within their time.").process(),
     key(LIMITS, "max_connections", Number(10_000_000), Same("20000"), "Open connections a listener; further ones wait. Bounded by the limit of open files.").process(),
     key(LIMITS, "max_requests", Number(1_000_000), Same("10000"), "Requests in flight, of all connections of the process; a further one is answered 503 at once. Health, documents and the page are not counted.").process(),
     key(LIMITS, "rate_limit_address", Number(1_000_000), Same("0"), "How many requests a second one address may send in the long run; 0 = no bound. Behind a proxy set `trusted_proxies` too, see [limits.md](limits.md).").process(),

@@ -110,7 +110,10 @@ pub(super) async fn shake_hands(
             let _told = timeout(GOODBYE, tell_plain(stream)).await;
             return Err(None);
         }
-        let greeted = LazyConfigAcceptor::new(Acceptor::default(), stream).await;
+        let greeted = tokio::select! {
+            greeted = LazyConfigAcceptor::new(Acceptor::default(), stream) => greeted,
+            () = shared.close.cancelled() => return Err(None),
+        };
         let greeted = greeted.map_err(|error| Some(reason(&error)))?;
         // Who stops in the middle of the greeting has cost nothing, and takes no place.
         let place = shared.handshakes.acquire().await;

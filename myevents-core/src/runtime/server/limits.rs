@@ -28,7 +28,7 @@ impl Default for ServerLimits {
         Self {
             header_timeout: Duration::from_secs(20),
             handshake_timeout: Duration::from_secs(10),
-            max_handshakes: 1_000,
+            max_handshakes: 10_000,
             body_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),

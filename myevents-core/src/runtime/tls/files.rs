@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest as _, Sha256};
 
@@ -39,13 +39,15 @@ pub(super) struct Contents {
 #[derive(Debug)]
 pub(super) struct Made {
     pub(super) config: Arc<ServerConfig>,
-    /// The last second in which the certificate is valid, in Unix time, where it can be told.
-    pub(super) until: Option<i64>,
+    /// The first and the last second in which the certificate is valid, in Unix time, where they can be told.
+    pub(super) validity: Option<(i64, i64)>,
 }
 
 impl Made {
-    pub(super) fn is_over(&self, now: i64) -> bool {
-        self.until.is_some_and(|until| until < now)
+    /// Whether the certificate is valid then, as far as can be told.
+    pub(super) fn holds(&self, now: i64) -> bool {
+        self.validity
+            .is_none_or(|(from, until)| (from..=until).contains(&now))
     }
 }
 
@@ -76,7 +78,7 @@ impl Contents {
         let chain = certificates(&self.certificate, &files.certificate)?;
         let private = PrivateKeyDer::from_pem_slice(&self.key)
             .map_err(|error| fault("the key can't be read", &files.key, error))?;
-        let until = chain.first().and_then(|leaf| validity::until(leaf));
+        let validity = chain.first().and_then(|leaf| validity::of(leaf));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -105,10 +107,15 @@ impl Contents {
                 error,
             )
         })?;
+        if files.client_ca.is_some() {
+            // A session that is taken up again would bring its client's certificate along unproven, ended or not.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Made {
             config: Arc::new(config),
-            until,
+            validity,
         })
     }
 }

@@ -88,10 +88,10 @@ impl Tls {
                 files,
             }),
         };
-        if made.is_over(unix_now()) {
+        if !made.holds(unix_now()) {
             tracing::warn!(
                 service,
-                "the certificate of HTTPS is no longer valid: clients will refuse it; renew it"
+                "the certificate of HTTPS is not valid now, it has ended or begins later: clients will refuse it"
             );
         }
         tls.show_end(&made);
@@ -140,7 +140,7 @@ impl Tls {
             seen.refused = None;
             return Look::Same;
         }
-        match read.and_then(|contents| fresh(contents.make(files)?)) {
+        match read.and_then(|contents| fresh(contents.make(files)?, files)) {
             Ok(made) => {
                 *self.inner.now.write() = Arc::clone(&made.config);
                 seen.taken = digest;
@@ -183,7 +183,7 @@ impl Tls {
     }
 
     fn show_end(&self, made: &Made) {
-        if let Some(until) = made.until {
+        if let Some((_, until)) = made.validity {
             self.inner.observer.observe(&Observation::TlsCertificate {
                 service: self.inner.service,
                 until,
@@ -192,14 +192,15 @@ impl Tls {
     }
 }
 
-/// Refuses a certificate in exchange for another one that is over already.
-fn fresh(made: Made) -> Result<Made> {
-    if made.is_over(unix_now()) {
+/// Refuses a certificate that is not valid now, in exchange for another one.
+fn fresh(made: Made, files: &TlsFiles) -> Result<Made> {
+    if !made.holds(unix_now()) {
         return Err(Error::new(
             ErrorKind::Config,
             "read certificate",
-            "the new certificate is no longer valid",
-        ));
+            "the new certificate is not valid now: it has ended, or begins later",
+        )
+        .with("file", files.certificate.display()));
     }
     Ok(made)
 }

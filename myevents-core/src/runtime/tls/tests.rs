@@ -29,8 +29,13 @@ impl Words {
 
 /// A certificate and its key, PEM, valid until the end of a year.
 fn pair(year: i32) -> (String, String) {
+    pair_from(1975, year)
+}
+
+fn pair_from(from: i32, year: i32) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    parameters.not_before = date_time_ymd(from, 1, 1);
     parameters.not_after = date_time_ymd(year, 12, 31);
     let certificate = parameters.self_signed(&key).unwrap();
     (certificate.pem(), key.serialize_pem())
@@ -109,14 +114,16 @@ fn what_cannot_be_used_is_told_once_and_changes_nothing() {
     let before = place.tls.config();
     let (certificate, _) = pair(2091);
     let (over, key_of_over) = pair(2020);
+    let (later, key_of_later) = pair_from(2080, 2090);
     let own_key = std::fs::read(place.folder.path().join("key.pem")).unwrap();
     let own = std::fs::read(place.folder.path().join("cert.pem")).unwrap();
-    let bad: [(&str, &[u8], &[u8]); 5] = [
+    let bad: [(&str, &[u8], &[u8]); 6] = [
         ("of another key", certificate.as_bytes(), &own_key),
         ("cut", &own[..own.len() / 2], &own_key),
         ("empty", b"", &own_key),
         ("no key", &own, b"nothing"),
         ("no longer valid", over.as_bytes(), key_of_over.as_bytes()),
+        ("not valid yet", later.as_bytes(), key_of_later.as_bytes()),
     ];
     for (what, certificate, key) in bad {
         place.write("cert.pem", certificate);

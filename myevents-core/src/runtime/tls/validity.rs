@@ -1,4 +1,4 @@
-//! Until when a certificate is valid ([RFC 5280 §4.1](https://www.rfc-editor.org/rfc/rfc5280#section-4.1)): as much of DER
+//! From when until when a certificate is valid ([RFC 5280 §4.1](https://www.rfc-editor.org/rfc/rfc5280#section-4.1)): as much of DER
 //! as that takes.
 
 use jiff::civil::DateTime;
@@ -10,8 +10,8 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// The last second in which it is valid, in Unix time; none where it can't be read.
-pub(super) fn until(certificate: &[u8]) -> Option<i64> {
+/// The first and the last second in which it is valid, in Unix time; none where they can't be read.
+pub(super) fn of(certificate: &[u8]) -> Option<(i64, i64)> {
     let (tag, body, _) = next(certificate)?;
     let (inner, fields, _) = next((tag == SEQUENCE).then_some(body)?)?;
     let mut rest = (inner == SEQUENCE).then_some(fields)?;
@@ -24,9 +24,10 @@ pub(super) fn until(certificate: &[u8]) -> Option<i64> {
         rest = (tag == expected).then_some(after)?;
     }
     let (tag, validity, _) = next(rest)?;
-    let (_, _, after) = next((tag == SEQUENCE).then_some(validity)?)?;
-    let (tag, time, _) = next(after)?;
-    unix(tag, std::str::from_utf8(time).ok()?)
+    let (first, from, after) = next((tag == SEQUENCE).then_some(validity)?)?;
+    let (last, until, _) = next(after)?;
+    let time = |tag, text| unix(tag, std::str::from_utf8(text).ok()?);
+    Some((time(first, from)?, time(last, until)?))
 }
 
 /// Both forms end in `Z` and have seconds; a year of two digits lies in 1950…2049.
@@ -96,7 +97,7 @@ mod tests {
             &[SEQUENCE, 2, SEQUENCE, 0],
             &[2, 1, 1],
         ] {
-            assert_eq!(until(der), None, "{der:?}");
+            assert_eq!(of(der), None, "{der:?}");
         }
     }
 }
