@@ -1,7 +1,7 @@
 """Creates CloudFormation templates on moto, a stand-in for AWS, and runs the programs on the tables and queues that come of it.
 
-Not page.yaml: moto has neither CloudFront nor that kind of API Gateway in templates. Nor does it know every other type of
-resource. Those that it leaves out are named here, so that a template's other resources are all there, or the check fails.
+What its CloudFormation does not know of a template is made by the calls that CloudFormation would make: see made.py. What the
+programs ask for is held to the policies of their roles: see asked.py.
 """
 
 import json
@@ -17,20 +17,17 @@ import urllib.request
 from pathlib import Path
 
 import boto3
+from moto.moto_server import threaded_moto_server
 from moto.server import ThreadedMotoServer
 
-from template import FOLDER, of, resources
+from asked import Asked
+from made import Stack
+from template import FOLDER
+
 # What is started in a folder of its own needs a whole path.
 PROGRAMS = Path(sys.argv[1]).resolve()
-LEFT_OUT = {
-    "AWS::ApplicationAutoScaling::ScalableTarget",
-    "AWS::ApplicationAutoScaling::ScalingPolicy",
-    "AWS::AutoScaling::ScalingPolicy",
-    "AWS::CloudWatch::Alarm",
-    "AWS::Logs::MetricFilter",
-    "AWS::SNS::Subscription",
-    "AWS::SQS::QueuePolicy",
-}
+# moto's CloudFormation has nearly nothing of what is in it.
+BY_CALLS = {"page.yaml"}
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 os.environ.update(KEYS, AWS_DEFAULT_REGION="us-east-1")
 
@@ -46,39 +43,37 @@ def client(service):
 
 
 def create(name, file, **parameters):
-    """Creates one stack and says what of it is there, by logical name."""
+    """Creates one stack, and what moto's CloudFormation leaves out of it by the calls that it is made of."""
     # Of the images that AWS keeps names for, moto knows Amazon's own.
     text = (FOLDER / file).read_text(encoding="utf-8").replace(
         "/aws/service/debian/release/12/latest/amd64",
         "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
     )
-    formation = client("cloudformation")
-    formation.create_stack(
-        StackName=name,
-        TemplateBody=text,
-        Capabilities=["CAPABILITY_IAM"],
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-    )
-    status = formation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
-    assert status == "CREATE_COMPLETE", f"{file}: {status}"
-    there = {
-        resource["LogicalResourceId"]: resource
-        for page in formation.get_paginator("list_stack_resources").paginate(StackName=name)
-        for resource in page["StackResourceSummaries"]
-    }
-    conditions = {
-        "HasTopic": parameters.get("WithTopic") == "true",
-        "HasMonitoring": bool(parameters.get("MonitoringGroup")),
-    }
-    missing, out = [], set()
-    for logical, resource in resources(text).items():
-        if not conditions.get(resource.get("Condition"), True):
-            continue
-        if logical not in there or not there[logical].get("PhysicalResourceId"):
-            (out.add(resource["Type"]) if resource["Type"] in LEFT_OUT else missing.append(logical))
-    assert not missing, f"{file}: moto made no {missing}"
-    print(f"{file}: {len(there)} resources" + (f"; moto knows no {', '.join(sorted(out))}" if out else ""))
-    return there
+    stack = Stack(ENDPOINT, name, text, parameters)
+    if file not in BY_CALLS:
+        formation = client("cloudformation")
+        formation.create_stack(
+            StackName=name,
+            TemplateBody=text,
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        )
+        status = formation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+        assert status == "CREATE_COMPLETE", f"{file}: {status}"
+        stack.ids = {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for page in formation.get_paginator("list_stack_resources").paginate(StackName=name)
+            for resource in page["StackResourceSummaries"]
+            if resource.get("PhysicalResourceId")
+        }
+    wanted = stack.wanted()
+    for logical in wanted:
+        stack.id(logical)
+    assert set(stack.ids) == set(wanted), set(stack.ids) ^ set(wanted)
+    calls = f"; by calls of their own {', '.join(sorted(set(stack.made)))}" if stack.made else ""
+    only = f"; only held to AWS's description {', '.join(sorted(stack.forgotten))}" if stack.forgotten else ""
+    print(f"{file}: {len(wanted)} resources{calls}{only}")
+    return stack
 
 
 def ask(port, method, path, body=None):
@@ -202,21 +197,18 @@ class Service:
         assert status == 0, f"ended with {status}: {self.said()}"
 
 
-def policy_of_the_queue(queue, topic):
-    """What moto left out of data.yaml: the topic may send to the queue. Answers how to look at what stands there."""
-    sqs, account = client("sqs"), "us-east-1:123456789012"
-    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-    document = json.dumps(of("data.yaml")["QueuePolicy"]["Properties"]["PolicyDocument"])
-    document = document.replace('"Queue.Arn"', f'"arn:aws:sqs:{account}:{queue}"').replace('"Topic"', f'"arn:aws:sns:{account}:{topic}"')
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": document})
-    there = lambda: json.loads(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"])
-    return json.loads(document), there
+def policy_of_the_queue(queue):
+    url = client("sqs").get_queue_url(QueueName=queue)["QueueUrl"]
+    attributes = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
+    return attributes.get("Policy")
 
 
 def run_the_services(programs, stack, topic):
     """An event that one service announces over the created queue and the other sells, each on the tables made for it."""
     settings = {name: settings_of_task(stack, name, topic) for name in ("eventservice", "bookingservice")}
-    wanted, policy = policy_of_the_queue(topic, topic) if topic else (None, lambda: None)
+    queue = topic or "events"
+    policy = policy_of_the_queue(queue)
+    assert bool(policy) == bool(topic), policy
     with tempfile.TemporaryDirectory() as folder:
         services = [Service(programs, name, folder, given) for name, given in settings.items()]
         try:
@@ -249,7 +241,7 @@ def run_the_services(programs, stack, topic):
     made = {url.rsplit("/", 1)[1] for url in client("sqs").list_queues()["QueueUrls"]}
     assert made == {"events", "events-dead", "more.fifo", "more-dead.fifo"}, made
     # A service that changed it would need the right to, and each start would wait until the change is in force.
-    assert policy() == wanted, policy()
+    assert policy_of_the_queue(queue) == policy, policy_of_the_queue(queue)
     if topic:
         (subscription,) = client("sns").list_subscriptions()["Subscriptions"]
         assert subscription["TopicArn"].endswith(f":{topic}") and subscription["Endpoint"].endswith(f":{topic}"), subscription
@@ -275,13 +267,13 @@ def actions_of_tables():
     return set(re.findall(r"`(?:dynamodb:)?([A-Z]\w+)`", told)) - {"CreateTable", "UpdateTable"}
 
 
-def least_privilege(resources):
+def least_privilege(stack):
     """No policy of ours names every resource, and a service's policy names only tables with its prefix, and what is done to them."""
     iam = client("iam")
     for logical in ("EventAccess", "BookingAccess", "EventTopicAccess", "BookingTopicAccess"):
-        if logical not in resources:
+        if logical not in stack.ids:
             continue
-        arn = resources[logical]["PhysicalResourceId"]
+        arn = stack.ids[logical]
         version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
         document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
         for statement in document["Statement"]:
@@ -296,6 +288,9 @@ def least_privilege(resources):
             assert not tables or tables == actions_of_tables(), tables ^ actions_of_tables()
 
 
+ASKED = Asked()
+dispatcher = threaded_moto_server.DomainDispatcherApplication
+threaded_moto_server.DomainDispatcherApplication = lambda backend: ASKED.around(dispatcher(backend))
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 try:
@@ -303,7 +298,8 @@ try:
     ENDPOINT = f"http://127.0.0.1:{port}"
     create("myevents-network", "network.yaml")
     data = create("myevents-data", "data.yaml")
-    create("myevents-services", "services.yaml", Registry="registry.example/myevents")
+    create("myevents-services", "services.yaml", Registry="registry.example/myevents", AlarmTopic="arn:aws:sns:us-east-1:123456789012:alarms")
+    create("myevents-page", "page.yaml")
     create("myevents-ec2", "ec2.yaml", Program="bucket/myevents")
     fifo = {"QueueName": "more.fifo", "Fifo": "true", "WithTopic": "true"}
     prefixes = {"EventTablePrefix": "more-", "BookingTablePrefix": "more-booking-"}
