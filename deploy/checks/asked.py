@@ -30,7 +30,7 @@ def of_tables(operation, asked):
 
 
 def of_queues(operation, asked):
-    queue = asked.get("QueueName") or asked["QueueUrl"].rsplit("/", 1)[1]
+    queue = asked.get("QueueName") or asked.get("QueueUrl", "*").rsplit("/", 1)[-1]
     yield f"sqs:{operation.removesuffix('Batch')}", QUEUE.format(queue)
 
 
@@ -66,25 +66,23 @@ class Asked:
         return noting
 
     def held_to(self, caller, statements, unseen):
-        """Each call is allowed, and everything that is allowed was called, but for `unseen`: pairs of an action and a reason."""
+        """What is asked for and not allowed, and what is allowed and not asked for, but for `unseen`: each with its reason."""
         calls = self.calls[caller]
         assert calls, f"{caller} asked for nothing"
         # One that is all of a table's indexes reaches them alone.
         covers = lambda statement, call: call[0] in statement["Action"] and any(
             fnmatchcase(call[1], resource) for resource in statement["Resource"]
         )
-        refused = sorted(call for call in calls if not any(covers(statement, call) for statement in statements))
-        assert not refused, f"{caller}: IAM would refuse {refused}"
-        idle = []
+        faults = [f"IAM would refuse {call}" for call in calls if not any(covers(statement, call) for statement in statements)]
+        idle = set()
         for statement in statements:
             for action in statement["Action"]:
                 if not any(call[0] == action and covers(statement, call) for call in calls):
-                    idle.append(action)
+                    idle.add(action)
             for resource in statement["Resource"]:
                 if not any(call[0] in statement["Action"] and fnmatchcase(call[1], resource) for call in calls):
-                    idle.append(resource)
-        surplus = sorted(set(idle) - set(unseen))
-        assert not surplus, f"{caller} is allowed what it never asks for: {surplus}"
-        wrong = sorted(set(unseen) - set(idle))
-        assert not wrong, f"{caller} asked for {wrong}, which are listed as never seen"
-        print(f"{caller}: {len(calls)} calls, each in the policies, which allow {len(set(unseen))} more")
+                    idle.add(resource)
+        faults += [f"allowed, and never asked for: {one}" for one in idle - unseen.keys()]
+        faults += [f"asked for, though listed as never seen: {one}" for one in unseen.keys() - idle]
+        print(f"{caller}: {len(calls)} kinds of calls, each in the policies; {len(idle)} parts of these never needed here")
+        return [f"{caller}: {fault}" for fault in sorted(faults)]

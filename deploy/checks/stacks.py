@@ -4,6 +4,7 @@ What its CloudFormation does not know of a template is made by the calls that Cl
 programs ask for is held to the policies of their roles: see asked.py.
 """
 
+import base64
 import json
 import os
 import re
@@ -155,18 +156,33 @@ def settings_of_task(stack, name, topic):
     assert given["MYEVENTS_CREATE_TABLES"] == "false" and given["MYEVENTS_SQS_CREATE_QUEUES"] == "false", given
     assert given.get("MYEVENTS_SQS_TOPIC") == topic, given
     addresses = ("MYEVENTS_DBCONNECTION", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SNS")
-    return given | KEYS | dict.fromkeys(addresses, ENDPOINT)
+    # Whoever asks is told apart by the key.
+    return given | KEYS | {"AWS_ACCESS_KEY_ID": f"{stack}-{name}"} | dict.fromkeys(addresses, ENDPOINT)
 
 
 def takes_sign_in(programs, stack):
     """With an issuer, nobody writes without a token: the programs take it so, and nothing else lets them listen to all."""
     for name in ("eventservice", "bookingservice"):
         given = settings_of_task(stack, name, None)
+        assert given["MYEVENTS_OTEL_ENDPOINT"] == "http://collector:4318", given
         assert given["MYEVENTS_ALLOW_ANONYMOUS"] == "false", given
         said = subprocess.run([programs / name, "check-config"], env=given, check=False, capture_output=True, text=True)
         assert said.returncode == 0, said.stderr
         for key in ("AUTH", "AUTH_ISSUER", "AUTH_AUDIENCE"):
             assert f"(environment MYEVENTS_{key})" in said.stdout, said.stdout
+
+
+def machine_starts(program, stack, signs_in):
+    """What the start of a machine writes for `myevents` to read: it takes it, with sign-in and without."""
+    (version,) = client("ec2").describe_launch_template_versions(LaunchTemplateId=stack.id("Template"))["LaunchTemplateVersions"]
+    script = base64.b64decode(version["LaunchTemplateData"]["UserData"]).decode()
+    lines = re.search(r">/etc/myevents.env <<'END'\n(.*?)\nEND\n", script, re.DOTALL)[1].splitlines()
+    given = dict(line.split("=", 1) for line in lines)
+    assert given["MYEVENTS_SQS_QUEUE"] == "events" and ("MYEVENTS_AUTH_ISSUER" in given) == signs_in, given
+    said = subprocess.run([program, "check-config"], env=KEYS | given, check=False, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    for key in given.keys() - {"AWS_REGION"}:
+        assert f"(environment {key})" in said.stdout, f"{key}: {said.stdout}"
 
 
 class Service:
@@ -203,6 +219,57 @@ def policy_of_the_queue(queue):
     return attributes.get("Policy")
 
 
+# What an operator does with each service while it does not run.
+OPERATORS = {
+    "eventservice": [["check-store"], ["outbox"], ["republish"]],
+    "bookingservice": [["check-store"], ["outbox"], ["reconcile", "--repair"]],
+}
+
+
+def operator(program, settings, *words):
+    done = subprocess.run([program, *words], env=settings, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{program.name} {words}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def everything_else(events, bookings, event):
+    """The other paths of both services, each of which does something else to the tables."""
+
+    def done(port, method, path, body=None):
+        status, answer = ask(port, method, path, body)
+        assert status < 300, f"{method} {path}: {status} {answer}"
+        return answer
+
+    place = done(events, "POST", "/locations", {"name": "place", "halls": [{"name": "hall", "capacity": 5}]})
+    renamed = done(events, "GET", f"/events/{event}") | {"name": "renamed"}
+    done(events, "PUT", f"/events/{event}", renamed)
+    for path in ("/events", f"/locations/{place['ID']}", "/locations", "/events/name/renamed"):
+        done(events, "GET", path)
+    user = done(bookings, "POST", "/users", {"first": "A", "last": "B", "age": 30})
+    later = {"name": "later", "startdate": 4000000000, "enddate": 4000003600, "location": {"name": "hall", "Hall": {"name": "hall", "capacity": 9}}}
+    other = done(events, "POST", "/events", later)["ID"]
+    path = f"/events/{other}/bookings"
+    until("another event does not come", lambda: ask(bookings, "GET", f"/events/{other}/availability")[0] == 200)
+    booked = done(bookings, "POST", path, {"seats": 1, "userId": user["ID"], "name": "A B"})
+    for read in (f"/bookings/{booked['ID']}", f"/users/{user['ID']}", f"/users/{user['ID']}/bookings", path, f"/availability?ids={other}"):
+        done(bookings, "GET", read)
+    done(bookings, "DELETE", f"/bookings/{booked['ID']}")
+    done(events, "DELETE", f"/events/{other}")
+    until("a deleted event is sold", lambda: ask(bookings, "POST", path, {"seats": 1})[0] in (404, 409, 410))
+
+
+def a_dead_letter(program, settings, queue):
+    """A message that nobody can read is given up, listed, sent back and given up again, dropped."""
+    url = client("sqs").get_queue_url(QueueName=queue)["QueueUrl"]
+    client("sqs").send_message(QueueUrl=url, MessageBody="{}")
+    letters = lambda: "unreadable" in operator(program, settings, "dead-letters", "list")
+    until("the message is no dead letter", letters)
+    operator(program, settings, "dead-letters", "resend", "--all")
+    until("the message does not come back", letters)
+    operator(program, settings, "dead-letters", "drop", "--all")
+    assert not letters(), "the letter is still there"
+
+
 def run_the_services(programs, stack, topic):
     """An event that one service announces over the created queue and the other sells, each on the tables made for it."""
     settings = {name: settings_of_task(stack, name, topic) for name in ("eventservice", "bookingservice")}
@@ -228,8 +295,14 @@ def run_the_services(programs, stack, topic):
             status, refusal = ask(bookings, "POST", path, {"seats": 2})
             assert status == 409, refusal
             until("the broker is not there", lambda: ask(bookings, "GET", "/readyz")[1]["broker"] == "connected")
+            everything_else(events, bookings, stored["ID"])
+            if not topic:
+                a_dead_letter(programs / "bookingservice", settings["bookingservice"], queue)
             for service in services:
                 service.stop()
+            for name, given in settings.items():
+                for command in OPERATORS[name]:
+                    operator(programs / name, given, *command)
         except BaseException:
             for service in services:
                 print(service.said())
@@ -267,16 +340,21 @@ def actions_of_tables():
     return set(re.findall(r"`(?:dynamodb:)?([A-Z]\w+)`", told)) - {"CreateTable", "UpdateTable"}
 
 
-def least_privilege(stack):
-    """No policy of ours names every resource, and a service's policy names only tables with its prefix, and what is done to them."""
-    iam = client("iam")
-    for logical in ("EventAccess", "BookingAccess", "EventTopicAccess", "BookingTopicAccess"):
-        if logical not in stack.ids:
-            continue
+def statements(stack, policies):
+    """What the policies of this stack allow, as moto keeps them."""
+    iam, found = client("iam"), []
+    for logical in policies:
         arn = stack.ids[logical]
         version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
         document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
-        for statement in document["Statement"]:
+        found += document["Statement"]
+    return found
+
+
+def least_privilege(stack):
+    """No policy of ours names every resource, and a service's policy names only tables with its prefix, and what is done to them."""
+    for logical in ("EventAccess", "BookingAccess", "EventTopicAccess", "BookingTopicAccess"):
+        for statement in statements(stack, [logical]) if logical in stack.ids else []:
             for resource in statement["Resource"]:
                 # There is no narrower way to find a topic by its name.
                 assert ":" in resource or statement["Action"] == ["sns:ListTopics"], f"{logical}: {resource}"
@@ -300,19 +378,32 @@ try:
     data = create("myevents-data", "data.yaml")
     create("myevents-services", "services.yaml", Registry="registry.example/myevents", AlarmTopic="arn:aws:sns:us-east-1:123456789012:alarms")
     create("myevents-page", "page.yaml")
-    create("myevents-ec2", "ec2.yaml", Program="bucket/myevents")
+    machines = create("myevents-ec2", "ec2.yaml", Program="bucket/myevents")
+    signed = create("signed-ec2", "ec2.yaml", Program="bucket/myevents", AuthIssuer="https://id.example.com")
     fifo = {"QueueName": "more.fifo", "Fifo": "true", "WithTopic": "true"}
     prefixes = {"EventTablePrefix": "more-", "BookingTablePrefix": "more-booking-"}
     more = create("more", "data.yaml", **prefixes, **fifo)
     over_topic = {"DataStack": "more", "WithTopic": "true"}
     create("more-services", "services.yaml", Registry="registry.example/myevents", **prefixes, **over_topic)
-    create("signed-services", "services.yaml", Registry="registry.example/myevents", AuthIssuer="https://id.example.com")
+    traced = {"AuthIssuer": "https://id.example.com", "TracesEndpoint": "http://collector:4318"}
+    create("signed-services", "services.yaml", Registry="registry.example/myevents", **traced)
     takes_sign_in(PROGRAMS, "signed-services")
+    machine_starts(PROGRAMS / "myevents", machines, False)
+    machine_starts(PROGRAMS / "myevents", signed, True)
     queue_and_its_dead_letters()
     least_privilege(data)
     least_privilege(more)
     run_on_the_tables(PROGRAMS / "myevents")
     run_the_services(PROGRAMS, "myevents-services", None)
     run_the_services(PROGRAMS, "more-services", "more.fifo")
+    faults = []
+    for caller, stack, policies in (
+        ("myevents-services-eventservice", data, ["EventAccess"]),
+        ("myevents-services-bookingservice", data, ["BookingAccess"]),
+        ("more-services-eventservice", more, ["EventAccess", "EventTopicAccess"]),
+        ("more-services-bookingservice", more, ["BookingAccess", "BookingTopicAccess"]),
+    ):
+        faults += ASKED.held_to(caller, statements(stack, policies), {})
+    assert not faults, "\n".join(faults)
 finally:
     server.stop()
