@@ -236,6 +236,7 @@ fn values_arrive() -> Result<()> {
     let own = template(&["-f", "ci/own-values.yaml"])?;
     for (line, times) in [
         ("  MYEVENTS_MAX_CONNECTIONS: \"1000000\"", 2),
+        ("  MYEVENTS_OTEL_ENDPOINT: \"http://collector:4318\"", 2),
         ("  MYEVENTS_TABLE_PREFIX: \"theirs-\"", 1),
         ("  MYEVENTS_TABLE_PREFIX: \"theirs-booking-\"", 1),
         ("                name: theirs", 1),
