@@ -79,14 +79,20 @@ async fn the_page_brings_its_own_parts() {
         assert_eq!(plain.status, StatusCode::OK, "{file}");
         assert_eq!(plain.headers.get("content-encoding"), None, "{file}");
         assert!(String::from_utf8(plain.body.clone()).unwrap().contains("swagger"));
-        let packed = app.ask("GET", &path, &[("accept-encoding", "br, gzip;q=0.5")], "").await;
+        let packed = app
+            .ask("GET", &path, &[("accept-encoding", "br, gzip;q=0.5")], "")
+            .await;
         assert_eq!(packed.header("content-encoding"), "gzip", "{file}");
         assert_eq!(packed.header("content-type"), plain.header("content-type"));
         let mut unpacked = Vec::new();
-        GzDecoder::new(packed.body.as_slice()).read_to_end(&mut unpacked).unwrap();
+        GzDecoder::new(packed.body.as_slice())
+            .read_to_end(&mut unpacked)
+            .unwrap();
         assert_eq!(unpacked, plain.body, "{file}");
         assert!(packed.body.len() * 3 < plain.body.len(), "{file}");
-        let refused = app.ask("GET", &path, &[("accept-encoding", "gzip;q=0")], "").await;
+        let refused = app
+            .ask("GET", &path, &[("accept-encoding", "gzip;q=0")], "")
+            .await;
         assert_eq!(refused.headers.get("content-encoding"), None, "{file}");
     }
     assert_eq!(app.get("/docs/nothing.js").await.problem(), "unknown-path");

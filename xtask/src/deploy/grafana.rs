@@ -26,7 +26,10 @@ struct Datasources {
 /// One that Grafana forgets.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "these are read to be refused when they are of another kind")]
+#[expect(
+    dead_code,
+    reason = "these are read to be refused when they are of another kind"
+)]
 struct Gone {
     name: String,
     org_id: Option<i64>,
@@ -35,7 +38,10 @@ struct Gone {
 /// One that it asks.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "these are read to be refused when they are of another kind")]
+#[expect(
+    dead_code,
+    reason = "these are read to be refused when they are of another kind"
+)]
 struct Datasource {
     name: String,
     r#type: String,
@@ -76,7 +82,10 @@ struct Dashboards {
 /// A folder of dashboards.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "these are read to be refused when they are of another kind")]
+#[expect(
+    dead_code,
+    reason = "these are read to be refused when they are of another kind"
+)]
 struct Provider {
     name: String,
     r#type: Kind,
@@ -99,7 +108,10 @@ enum Kind {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "these are read to be refused when they are of another kind")]
+#[expect(
+    dead_code,
+    reason = "these are read to be refused when they are of another kind"
+)]
 struct Options {
     path: String,
     folders_from_files_structure: Option<bool>,
@@ -114,7 +126,9 @@ pub(super) fn check() -> Result<()> {
     let mounts = mounts(&compose["services"]["grafana"]);
     let mounted = |source: &str, target: &str| {
         ensure!(
-            mounts.iter().any(|mount| *mount == format!("{source}:{target}:ro")),
+            mounts
+                .iter()
+                .any(|mount| *mount == format!("{source}:{target}:ro")),
             "Compose's Grafana has no {source} at {target}"
         );
         Ok(())
@@ -131,7 +145,10 @@ pub(super) fn check() -> Result<()> {
 
     let dashboards: Dashboards = serde_json::from_value(one("monitoring/grafana/dashboards.yaml")?)
         .context("monitoring/grafana/dashboards.yaml")?;
-    ensure!(dashboards.api_version == 1 && dashboards.providers.len() == 1, "{dashboards:?}");
+    ensure!(
+        dashboards.api_version == 1 && dashboards.providers.len() == 1,
+        "{dashboards:?}"
+    );
     for provider in &dashboards.providers {
         mounted("../monitoring/dashboards", &provider.options.path)?;
     }
@@ -156,7 +173,10 @@ pub(super) fn check() -> Result<()> {
         .and_then(|address| address.split_once(':'))
         .context("no address of the data source")?;
     ensure!(
-        port == "9090" && compose["services"][host]["image"].as_str().is_some_and(|image| image.contains(host)),
+        port == "9090"
+            && compose["services"][host]["image"]
+                .as_str()
+                .is_some_and(|image| image.contains(host)),
         "Compose has no {host} at {port}"
     );
     for file in files::list("monitoring/dashboards", ".json")? {
@@ -196,7 +216,8 @@ mod tests {
     #[test]
     fn what_grafana_would_pass_over_is_refused() {
         let source = |member: &str, value: Value| {
-            let mut source = json!({"name": "a", "type": "prometheus", "access": "proxy", "url": "http://a:1"});
+            let mut source =
+                json!({"name": "a", "type": "prometheus", "access": "proxy", "url": "http://a:1"});
             source[member] = value;
             serde_json::from_value::<Datasources>(json!({"apiVersion": 1, "datasources": [source]}))
         };

@@ -22,7 +22,9 @@ pub(super) fn check(rendered: &str) -> Result<Value> {
     fs::write(&file, rendered)?;
     let documents = files::yaml(&file)?;
     let text = |name: &str| {
-        let mut maps = documents.iter().filter(|document| document["kind"] == "ConfigMap");
+        let mut maps = documents
+            .iter()
+            .filter(|document| document["kind"] == "ConfigMap");
         let found = maps.find_map(|map| map["data"][name].as_str());
         found.with_context(|| format!("the chart makes no {name}"))
     };
@@ -30,14 +32,21 @@ pub(super) fn check(rendered: &str) -> Result<Value> {
     let file = folder.join("prometheus.yaml");
     fs::write(&file, text("prometheus.yaml")?)?;
     let mut configuration = files::yaml(&file)?.pop().context("an empty configuration")?;
-    let jobs = configuration["scrape_configs"].as_array_mut().context("no jobs")?;
+    let jobs = configuration["scrape_configs"]
+        .as_array_mut()
+        .context("no jobs")?;
     let [job] = jobs.as_mut_slice() else {
-        anyhow::bail!("not one job: {jobs:?}");
+        anyhow::bail!("not one job");
     };
     let finds = job
         .as_object_mut()
         .and_then(|job| job.remove("kubernetes_sd_configs"))
         .context("does not ask Kubernetes")?;
+    // A misspelled member would be passed over by the schema, as Kubernetes drops it, and all namespaces would be watched.
+    ensure!(
+        finds[0]["namespaces"] == json!({"names": ["myevents"]}),
+        "looks for pods in {finds}"
+    );
     job["static_configs"] = json!([{"targets": ["localhost:9090"]}]);
     // JSON is YAML.
     fs::write(&file, configuration.to_string())?;
@@ -86,8 +95,10 @@ mod tests {
 
     #[test]
     fn words_become_the_operators() {
-        let ours = json!([{"role": "pod", "attach_metadata": {"node": true}, "namespaces": {"names": ["a_b"]}}]);
-        let theirs = json!([{"role": "Pod", "attachMetadata": {"node": true}, "namespaces": {"names": ["a_b"]}}]);
+        let ours =
+            json!([{"role": "pod", "attach_metadata": {"node": true}, "namespaces": {"names": ["a_b"]}}]);
+        let theirs =
+            json!([{"role": "Pod", "attachMetadata": {"node": true}, "namespaces": {"names": ["a_b"]}}]);
         assert_eq!(in_the_operators_words(&ours), theirs);
     }
 }

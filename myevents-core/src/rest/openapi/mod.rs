@@ -150,10 +150,7 @@ fn problem() -> Value {
 
 macro_rules! packed {
     ($name:literal) => {
-        (
-            $name,
-            include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz")),
-        )
+        ($name, include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz")))
     };
 }
 
