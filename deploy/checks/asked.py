@@ -84,5 +84,5 @@ class Asked:
                     idle.add(resource)
         faults += [f"allowed, and never asked for: {one}" for one in idle if not any(one.endswith(end) for end in unseen)]
         # Some of `unseen` is a matter of time: on a slow machine it is asked for.
-        print(f"{caller}: {len(calls)} kinds of calls, each in the policies; {len(idle)} parts of these never needed here")
+        print(f"{caller}: {len(calls)} kinds of calls held to its policies, {len(idle)} parts of which nothing here needs")
         return [f"{caller}: {fault}" for fault in sorted(faults)]

@@ -168,6 +168,7 @@ def as_described(value, shape, path):
     if kind == "blob":
         return value.encode()
     if kind == "string":
+        assert not shape.enum or value in shape.enum, f"{path}: {value} is none of {shape.enum}"
         return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
     return value
 
