@@ -36,7 +36,9 @@ def of_queues(operation, asked):
 
 def of_topics(body):
     form = parse_qs(body.decode())
-    yield f"sns:{form['Action'][0].removesuffix('Batch')}", form.get("TopicArn", ["*"])[0]
+    # What a policy may make a condition of.
+    given = tuple((f"sns:{key}", form[key][0]) for key in ("Protocol", "Endpoint") if key in form)
+    yield f"sns:{form['Action'][0].removesuffix('Batch')}", form.get("TopicArn", ["*"])[0], *given
 
 
 class Asked:
@@ -70,8 +72,10 @@ class Asked:
         calls = self.calls[caller]
         assert calls, f"{caller} asked for nothing"
         # One that is all of a table's indexes reaches them alone.
-        covers = lambda statement, call: call[0] in statement["Action"] and any(
-            fnmatchcase(call[1], resource) for resource in statement["Resource"]
+        covers = lambda statement, call: (
+            call[0] in statement["Action"]
+            and any(fnmatchcase(call[1], resource) for resource in statement["Resource"])
+            and set(statement.get("Condition", {}).get("StringEquals", {}).items()) <= set(call[2:])
         )
         faults = [f"IAM would refuse {call}" for call in calls if not any(covers(statement, call) for statement in statements)]
         idle = set()
