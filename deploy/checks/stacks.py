@@ -286,7 +286,7 @@ def a_dead_letter(program, settings, queue):
     assert "1 sent back" in said, said
     until("the message does not come back", letters)
     said = operator(program, settings, "dead-letters", "drop", "--all")
-    assert "1 dropped" in said, said
+    assert "1 deleted" in said, said
     assert not letters(), "the letter is still there"
 
 
