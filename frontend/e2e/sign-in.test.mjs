@@ -126,6 +126,8 @@ test('somebody signs in on the way to a booking, finds it on another device, can
   await page.waitForURL(`${program.origin}/`);
   await page.getByRole('banner').getByRole('button', { name: 'Sign in' }).waitFor();
   await second.getByRole('banner').getByRole('button', { name: 'Sign in' }).waitFor();
+  await second.getByRole('heading', { name: 'Sign in to go on' }).waitFor();
+  assert.equal(await second.getByText('Aida').count(), 0);
   await page.goto('/my');
   await page.getByRole('heading', { name: 'Sign in to go on' }).waitFor();
   assert.equal(await page.getByText('Aida').count(), 0);
