@@ -9,6 +9,9 @@ use myevents_core::{Error, ErrorKind};
 
 use crate::aws::was_never_sent;
 
+/// What is said of a message that is out of our hands.
+const GONE: &str = "SQS gave the message to another, as its time was over; it comes again";
+
 /// What an error code means. The codes are those of
 /// [SQS](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html) and
 /// [SNS](https://docs.aws.amazon.com/sns/latest/api/CommonErrors.html); ElasticMQ leaves out what stands before the last dot.
@@ -54,10 +57,7 @@ fn meaning(code: &str) -> Option<(ErrorKind, &'static str)> {
         "MessageTooLong" | "BatchRequestTooLong" => {
             (ErrorKind::TooLarge, "the message is larger than SQS takes")
         }
-        "ReceiptHandleIsInvalid" | "MessageNotInflight" => (
-            ErrorKind::Unavailable,
-            "SQS gave the message to another, as its time was over; it comes again",
-        ),
+        "ReceiptHandleIsInvalid" | "MessageNotInflight" => (ErrorKind::Unavailable, GONE),
         "QueueNameExists" | "QueueAlreadyExists" => {
             (ErrorKind::Config, "the queue is there with other settings")
         }
@@ -90,10 +90,7 @@ pub(crate) fn answered(operation: &'static str, code: &str, message: &str, statu
     let (kind, words) = match meaning(code) {
         Some(found) => found,
         // An expired handle of a FIFO queue has no code of its own.
-        None if speaks_of_handle(message) => (
-            ErrorKind::Unavailable,
-            "SQS gave the message to another, as its time was over; it comes again",
-        ),
+        None if speaks_of_handle(message) => (ErrorKind::Unavailable, GONE),
         None if speaks_of_size(message) => (ErrorKind::TooLarge, "the message is larger than SQS takes"),
         // No failure, and no answer that can be read: a page of something in between.
         None if status < 400 => (ErrorKind::OutcomeUnknown, "the answer can't be read"),
@@ -107,6 +104,11 @@ pub(crate) fn answered(operation: &'static str, code: &str, message: &str, statu
     Error::new(kind, operation, words)
         .with("code", code)
         .caused_by(message.to_owned())
+}
+
+/// Whether the message is out of our hands: its time was over, or a request of ours that gave it back was heard before.
+pub(super) fn is_gone(error: &Error) -> bool {
+    error.message() == GONE
 }
 
 fn speaks_of_handle(message: &str) -> bool {
