@@ -10,6 +10,7 @@ import { App } from './app/App';
 import { ConfigProvider, loadConfig, type PageConfig } from './app/config';
 import { startTheme } from './app/theme';
 import { resumeAll } from './bookings/attempts';
+import { forgetPendingOf } from './bookings/pending';
 import { forgetTicketsOf } from './bookings/tickets';
 import { firstLanguage, I18nProvider, textsOf } from './i18n';
 import { atSignOut, startSession } from './sign-in/session';
@@ -43,7 +44,11 @@ const [config, language] = await Promise.all([configuration(), firstLanguage()])
 startTheme(config.branding.colour);
 connect(config);
 startSession(config);
-atSignOut(forgetTicketsOf);
+atSignOut((person) => {
+  forgetTicketsOf(person);
+  forgetPendingOf(person);
+  void queries.resetQueries();
+});
 resumeAll(config);
 
 if (place) {

@@ -109,7 +109,7 @@ export function startSession({ signIn: given }: PageConfig): void {
   if (!config || typeof BroadcastChannel === 'undefined') return;
   tabs = new BroadcastChannel('myevents.sign-in');
   // Who signs out means all of this browser.
-  tabs.addEventListener('message', ({ data }) => data === 'out' && forgetSession(true));
+  tabs.addEventListener('message', ({ data }) => data === 'out' && void withdraw());
   // The browser may show this page again as it was left.
   window.addEventListener('pageshow', (event) => event.persisted && change({ leaving: false }));
 }
@@ -131,11 +131,20 @@ export function atSignOut(forget: (person: string) => void): void {
   forgetAccount = forget;
 }
 
-function forgetSession(ended: boolean): void {
+function forgetSession(): Session | undefined {
   const { session } = state;
-  if (!session) return;
-  drop(ended);
+  if (!session) return undefined;
+  drop(false);
   forgetAccount(session.person);
+  return session;
+}
+
+/** Another tab has signed out: this one has a refresh token of its own. */
+async function withdraw(): Promise<void> {
+  const session = forgetSession();
+  if (!session?.refreshToken || !config) return;
+  const flow = await import('./flow');
+  await flow.withdraw(config, session).catch(() => undefined);
 }
 
 const fresh = ({ expires }: Session): boolean => expires === undefined || expires - MARGIN > Date.now();
@@ -222,7 +231,7 @@ export async function completeSignIn(answer: URLSearchParams): Promise<{ back: s
 export async function signOut(): Promise<void> {
   const { session } = state;
   if (!config || !session) return;
-  forgetSession(false);
+  forgetSession();
   tabs?.postMessage('out');
   change({ leaving: true, fault: undefined });
   try {
