@@ -1,9 +1,10 @@
 """Creates CloudFormation templates on moto, a stand-in for AWS, and runs the programs on the tables and queues that come of it.
 
-Not page.yaml: moto has neither CloudFront nor that kind of API Gateway in templates. Nor does it know every other type of
-resource. Those that it leaves out are named here, so that a template's other resources are all there, or the check fails.
+What its CloudFormation does not know of a template is made by the calls that CloudFormation would make: see made.py. What the
+programs ask for is held to the policies of their roles: see asked.py.
 """
 
+import base64
 import json
 import os
 import re
@@ -17,20 +18,17 @@ import urllib.request
 from pathlib import Path
 
 import boto3
+from moto.moto_server import threaded_moto_server
 from moto.server import ThreadedMotoServer
 
-from template import FOLDER, of, resources
+from asked import Asked
+from made import Stack
+from template import FOLDER
+
 # What is started in a folder of its own needs a whole path.
 PROGRAMS = Path(sys.argv[1]).resolve()
-LEFT_OUT = {
-    "AWS::ApplicationAutoScaling::ScalableTarget",
-    "AWS::ApplicationAutoScaling::ScalingPolicy",
-    "AWS::AutoScaling::ScalingPolicy",
-    "AWS::CloudWatch::Alarm",
-    "AWS::Logs::MetricFilter",
-    "AWS::SNS::Subscription",
-    "AWS::SQS::QueuePolicy",
-}
+# moto's CloudFormation has nearly nothing of what is in it.
+BY_CALLS = {"page.yaml"}
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 os.environ.update(KEYS, AWS_DEFAULT_REGION="us-east-1")
 
@@ -46,39 +44,37 @@ def client(service):
 
 
 def create(name, file, **parameters):
-    """Creates one stack and says what of it is there, by logical name."""
+    """Creates one stack, and what moto's CloudFormation leaves out of it by the calls that it is made of."""
     # Of the images that AWS keeps names for, moto knows Amazon's own.
     text = (FOLDER / file).read_text(encoding="utf-8").replace(
         "/aws/service/debian/release/12/latest/amd64",
         "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
     )
-    formation = client("cloudformation")
-    formation.create_stack(
-        StackName=name,
-        TemplateBody=text,
-        Capabilities=["CAPABILITY_IAM"],
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-    )
-    status = formation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
-    assert status == "CREATE_COMPLETE", f"{file}: {status}"
-    there = {
-        resource["LogicalResourceId"]: resource
-        for page in formation.get_paginator("list_stack_resources").paginate(StackName=name)
-        for resource in page["StackResourceSummaries"]
-    }
-    conditions = {
-        "HasTopic": parameters.get("WithTopic") == "true",
-        "HasMonitoring": bool(parameters.get("MonitoringGroup")),
-    }
-    missing, out = [], set()
-    for logical, resource in resources(text).items():
-        if not conditions.get(resource.get("Condition"), True):
-            continue
-        if logical not in there or not there[logical].get("PhysicalResourceId"):
-            (out.add(resource["Type"]) if resource["Type"] in LEFT_OUT else missing.append(logical))
-    assert not missing, f"{file}: moto made no {missing}"
-    print(f"{file}: {len(there)} resources" + (f"; moto knows no {', '.join(sorted(out))}" if out else ""))
-    return there
+    stack = Stack(ENDPOINT, name, text, parameters)
+    if file not in BY_CALLS:
+        formation = client("cloudformation")
+        formation.create_stack(
+            StackName=name,
+            TemplateBody=text,
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        )
+        status = formation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+        assert status == "CREATE_COMPLETE", f"{file}: {status}"
+        stack.ids = {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for page in formation.get_paginator("list_stack_resources").paginate(StackName=name)
+            for resource in page["StackResourceSummaries"]
+            if resource.get("PhysicalResourceId")
+        }
+    wanted = stack.wanted()
+    for logical in wanted:
+        stack.id(logical)
+    assert set(stack.ids) == set(wanted), set(stack.ids) ^ set(wanted)
+    calls = f"; by calls of their own {', '.join(sorted(set(stack.made)))}" if stack.made else ""
+    only = f"; only held to AWS's description {', '.join(sorted(stack.forgotten))}" if stack.forgotten else ""
+    print(f"{file}: {len(wanted)} resources{calls}{only}")
+    return stack
 
 
 def ask(port, method, path, body=None):
@@ -160,18 +156,33 @@ def settings_of_task(stack, name, topic):
     assert given["MYEVENTS_CREATE_TABLES"] == "false" and given["MYEVENTS_SQS_CREATE_QUEUES"] == "false", given
     assert given.get("MYEVENTS_SQS_TOPIC") == topic, given
     addresses = ("MYEVENTS_DBCONNECTION", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SNS")
-    return given | KEYS | dict.fromkeys(addresses, ENDPOINT)
+    # Whoever asks is told apart by the key.
+    return given | KEYS | {"AWS_ACCESS_KEY_ID": f"{stack}-{name}"} | dict.fromkeys(addresses, ENDPOINT)
 
 
 def takes_sign_in(programs, stack):
     """With an issuer, nobody writes without a token: the programs take it so, and nothing else lets them listen to all."""
     for name in ("eventservice", "bookingservice"):
         given = settings_of_task(stack, name, None)
+        assert given["MYEVENTS_OTEL_ENDPOINT"] == "http://collector:4318", given
         assert given["MYEVENTS_ALLOW_ANONYMOUS"] == "false", given
         said = subprocess.run([programs / name, "check-config"], env=given, check=False, capture_output=True, text=True)
         assert said.returncode == 0, said.stderr
         for key in ("AUTH", "AUTH_ISSUER", "AUTH_AUDIENCE"):
             assert f"(environment MYEVENTS_{key})" in said.stdout, said.stdout
+
+
+def machine_starts(program, stack, signs_in):
+    """What the start of a machine writes for `myevents` to read: it takes it, with sign-in and without."""
+    (version,) = client("ec2").describe_launch_template_versions(LaunchTemplateId=stack.id("Template"))["LaunchTemplateVersions"]
+    script = base64.b64decode(version["LaunchTemplateData"]["UserData"]).decode()
+    lines = re.search(r">/etc/myevents.env <<'END'\n(.*?)\nEND\n", script, re.DOTALL)[1].splitlines()
+    given = dict(line.split("=", 1) for line in lines)
+    assert given["MYEVENTS_SQS_QUEUE"] == "events" and ("MYEVENTS_AUTH_ISSUER" in given) == signs_in, given
+    said = subprocess.run([program, "check-config"], env=KEYS | given, check=False, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    for key in given.keys() - {"AWS_REGION"}:
+        assert f"(environment {key})" in said.stdout, f"{key}: {said.stdout}"
 
 
 class Service:
@@ -202,21 +213,86 @@ class Service:
         assert status == 0, f"ended with {status}: {self.said()}"
 
 
-def policy_of_the_queue(queue, topic):
-    """What moto left out of data.yaml: the topic may send to the queue. Answers how to look at what stands there."""
-    sqs, account = client("sqs"), "us-east-1:123456789012"
-    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-    document = json.dumps(of("data.yaml")["QueuePolicy"]["Properties"]["PolicyDocument"])
-    document = document.replace('"Queue.Arn"', f'"arn:aws:sqs:{account}:{queue}"').replace('"Topic"', f'"arn:aws:sns:{account}:{topic}"')
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": document})
-    there = lambda: json.loads(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"])
-    return json.loads(document), there
+def policy_of_the_queue(queue):
+    url = client("sqs").get_queue_url(QueueName=queue)["QueueUrl"]
+    attributes = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
+    return attributes.get("Policy")
+
+
+# What policies allow and nothing here asks for.
+UNSEEN = {
+    "state/index/*": "marks of handled messages are forgotten after a week",
+    "dynamodb:DeleteItem": "keys that are revoked, parked messages that are dropped, messages that are given up",
+    "dynamodb:BatchGetItem": "an import, and many records at once",
+}
+UNSEEN_EVENT = UNSEEN | {"dynamodb:ConditionCheckItem": "an import of what was exported elsewhere"}
+UNSEEN_EVENT_TOPIC = {
+    **dict.fromkeys(("sqs:GetQueueUrl", "sqs:SendMessage", ":more.fifo"), "of a service that sends to no topic"),
+}
+UNSEEN_BOOKING = UNSEEN | {"sqs:GetQueueAttributes": "with a topic a start looks at the queue's policy, and metrics count dead letters"}
+UNSEEN_BOOKING_TOPIC = {
+    **dict.fromkeys(("sqs:ChangeMessageVisibility", "sqs:SendMessage", ":more-dead.fifo"), "no message is given up there"),
+    "sns:ListSubscriptionsByTopic": "a look at a topic that nobody seems to hear",
+}
+
+# What an operator does with each service while it does not run.
+OPERATORS = {
+    "eventservice": [["check-store"], ["outbox"], ["republish"], ["export", "--without-messages"]],
+    "bookingservice": [["check-store"], ["outbox"], ["reconcile", "--repair"], ["export", "--without-messages"]],
+}
+
+
+def operator(program, settings, *words):
+    done = subprocess.run([program, *words], env=settings, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{program.name} {words}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def everything_else(events, bookings, event):
+    """The other paths of both services, each of which does something else to the tables."""
+
+    def done(port, method, path, body=None):
+        status, answer = ask(port, method, path, body)
+        assert status < 300, f"{method} {path}: {status} {answer}"
+        return answer
+
+    place = done(events, "POST", "/locations", {"name": "place", "halls": [{"name": "hall", "capacity": 5}]})
+    renamed = done(events, "GET", f"/events/{event}") | {"name": "renamed"}
+    done(events, "PUT", f"/events/{event}", renamed)
+    for path in ("/events", f"/locations/{place['ID']}", "/locations", "/events/name/renamed"):
+        done(events, "GET", path)
+    user = done(bookings, "POST", "/users", {"first": "A", "last": "B", "age": 30})
+    later = {"name": "later", "startdate": 4000000000, "enddate": 4000003600, "location": {"name": "hall", "Hall": {"name": "hall", "capacity": 9}}}
+    other = done(events, "POST", "/events", later)["ID"]
+    path = f"/events/{other}/bookings"
+    until("another event does not come", lambda: ask(bookings, "GET", f"/events/{other}/availability")[0] == 200)
+    booked = done(bookings, "POST", path, {"seats": 1, "userId": user["ID"], "name": "A B"})
+    for read in (f"/bookings/{booked['ID']}", f"/users/{user['ID']}", f"/users/{user['ID']}/bookings", path, f"/availability?ids={other}"):
+        done(bookings, "GET", read)
+    done(bookings, "DELETE", f"/bookings/{booked['ID']}")
+    done(events, "DELETE", f"/events/{other}")
+    until("a deleted event is sold", lambda: ask(bookings, "POST", path, {"seats": 1})[0] in (404, 409, 410))
+
+
+def a_dead_letter(program, settings, queue):
+    """A message that says nothing under a name that it knows is given up, listed, sent back and given up again, dropped."""
+    url = client("sqs").get_queue_url(QueueName=queue)["QueueUrl"]
+    named = {"event_name": {"DataType": "String", "StringValue": "event.created"}}
+    client("sqs").send_message(QueueUrl=url, MessageBody="{}", MessageAttributes=named)
+    letters = lambda: "event.created" in operator(program, settings, "dead-letters", "list")
+    until("the message is no dead letter", letters)
+    operator(program, settings, "dead-letters", "resend", "--all")
+    until("the message does not come back", letters)
+    operator(program, settings, "dead-letters", "drop", "--all")
+    assert not letters(), "the letter is still there"
 
 
 def run_the_services(programs, stack, topic):
     """An event that one service announces over the created queue and the other sells, each on the tables made for it."""
     settings = {name: settings_of_task(stack, name, topic) for name in ("eventservice", "bookingservice")}
-    wanted, policy = policy_of_the_queue(topic, topic) if topic else (None, lambda: None)
+    queue = topic or "events"
+    policy = policy_of_the_queue(queue)
+    assert bool(policy) == bool(topic), policy
     with tempfile.TemporaryDirectory() as folder:
         services = [Service(programs, name, folder, given) for name, given in settings.items()]
         try:
@@ -236,8 +312,14 @@ def run_the_services(programs, stack, topic):
             status, refusal = ask(bookings, "POST", path, {"seats": 2})
             assert status == 409, refusal
             until("the broker is not there", lambda: ask(bookings, "GET", "/readyz")[1]["broker"] == "connected")
+            everything_else(events, bookings, stored["ID"])
+            if not topic:
+                a_dead_letter(programs / "bookingservice", settings["bookingservice"], queue)
             for service in services:
                 service.stop()
+            for name, given in settings.items():
+                for command in OPERATORS[name]:
+                    operator(programs / name, given, *command)
         except BaseException:
             for service in services:
                 print(service.said())
@@ -249,7 +331,7 @@ def run_the_services(programs, stack, topic):
     made = {url.rsplit("/", 1)[1] for url in client("sqs").list_queues()["QueueUrls"]}
     assert made == {"events", "events-dead", "more.fifo", "more-dead.fifo"}, made
     # A service that changed it would need the right to, and each start would wait until the change is in force.
-    assert policy() == wanted, policy()
+    assert policy_of_the_queue(queue) == policy, policy_of_the_queue(queue)
     if topic:
         (subscription,) = client("sns").list_subscriptions()["Subscriptions"]
         assert subscription["TopicArn"].endswith(f":{topic}") and subscription["Endpoint"].endswith(f":{topic}"), subscription
@@ -275,16 +357,21 @@ def actions_of_tables():
     return set(re.findall(r"`(?:dynamodb:)?([A-Z]\w+)`", told)) - {"CreateTable", "UpdateTable"}
 
 
-def least_privilege(resources):
-    """No policy of ours names every resource, and a service's policy names only tables with its prefix, and what is done to them."""
-    iam = client("iam")
-    for logical in ("EventAccess", "BookingAccess", "EventTopicAccess", "BookingTopicAccess"):
-        if logical not in resources:
-            continue
-        arn = resources[logical]["PhysicalResourceId"]
+def statements(stack, policies):
+    """What the policies of this stack allow, as moto keeps them."""
+    iam, found = client("iam"), []
+    for logical in policies:
+        arn = stack.ids[logical]
         version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
         document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
-        for statement in document["Statement"]:
+        found += document["Statement"]
+    return found
+
+
+def least_privilege(stack):
+    """No policy of ours names every resource, and a service's policy names only tables with its prefix, and what is done to them."""
+    for logical in ("EventAccess", "BookingAccess", "EventTopicAccess", "BookingTopicAccess"):
+        for statement in statements(stack, [logical]) if logical in stack.ids else []:
             for resource in statement["Resource"]:
                 # There is no narrower way to find a topic by its name.
                 assert ":" in resource or statement["Action"] == ["sns:ListTopics"], f"{logical}: {resource}"
@@ -296,6 +383,9 @@ def least_privilege(resources):
             assert not tables or tables == actions_of_tables(), tables ^ actions_of_tables()
 
 
+ASKED = Asked()
+dispatcher = threaded_moto_server.DomainDispatcherApplication
+threaded_moto_server.DomainDispatcherApplication = lambda backend: ASKED.around(dispatcher(backend))
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 try:
@@ -303,20 +393,34 @@ try:
     ENDPOINT = f"http://127.0.0.1:{port}"
     create("myevents-network", "network.yaml")
     data = create("myevents-data", "data.yaml")
-    create("myevents-services", "services.yaml", Registry="registry.example/myevents")
-    create("myevents-ec2", "ec2.yaml", Program="bucket/myevents")
+    create("myevents-services", "services.yaml", Registry="registry.example/myevents", AlarmTopic="arn:aws:sns:us-east-1:123456789012:alarms")
+    create("myevents-page", "page.yaml")
+    machines = create("myevents-ec2", "ec2.yaml", Program="bucket/myevents")
+    signed = create("signed-ec2", "ec2.yaml", Program="bucket/myevents", AuthIssuer="https://id.example.com")
     fifo = {"QueueName": "more.fifo", "Fifo": "true", "WithTopic": "true"}
     prefixes = {"EventTablePrefix": "more-", "BookingTablePrefix": "more-booking-"}
     more = create("more", "data.yaml", **prefixes, **fifo)
     over_topic = {"DataStack": "more", "WithTopic": "true"}
     create("more-services", "services.yaml", Registry="registry.example/myevents", **prefixes, **over_topic)
-    create("signed-services", "services.yaml", Registry="registry.example/myevents", AuthIssuer="https://id.example.com")
+    traced = {"AuthIssuer": "https://id.example.com", "TracesEndpoint": "http://collector:4318"}
+    create("signed-services", "services.yaml", Registry="registry.example/myevents", **traced)
     takes_sign_in(PROGRAMS, "signed-services")
+    machine_starts(PROGRAMS / "myevents", machines, False)
+    machine_starts(PROGRAMS / "myevents", signed, True)
     queue_and_its_dead_letters()
     least_privilege(data)
     least_privilege(more)
     run_on_the_tables(PROGRAMS / "myevents")
     run_the_services(PROGRAMS, "myevents-services", None)
     run_the_services(PROGRAMS, "more-services", "more.fifo")
+    faults = []
+    for caller, stack, policies, unseen in (
+        ("myevents-services-eventservice", data, ["EventAccess"], UNSEEN_EVENT),
+        ("myevents-services-bookingservice", data, ["BookingAccess"], UNSEEN_BOOKING),
+        ("more-services-eventservice", more, ["EventAccess", "EventTopicAccess"], UNSEEN_EVENT | UNSEEN_EVENT_TOPIC),
+        ("more-services-bookingservice", more, ["BookingAccess", "BookingTopicAccess"], UNSEEN_BOOKING | UNSEEN_BOOKING_TOPIC),
+    ):
+        faults += ASKED.held_to(caller, statements(stack, policies), unseen)
+    assert not faults, "\n".join(faults)
 finally:
     server.stop()

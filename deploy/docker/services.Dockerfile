@@ -22,12 +22,13 @@ ARG FEATURES
 WORKDIR /source
 COPY . .
 COPY --from=page /source/frontend/dist/site frontend/dist/site
-# What was built before is kept from one build to the next. Without a network: `cargo vendor` first, see docs/deploy/images.md.
+# What was built before is kept from one build to the next. In one command the page would be put into all three. Without a network: `cargo vendor` first, see docs/deploy/images.md.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --release --locked --features "$FEATURES" -p myevents -p eventservice -p bookingservice \
+    cargo build --profile image --locked --features "$FEATURES" -p myevents \
+    && cargo build --profile image --locked --features "$FEATURES" -p eventservice -p bookingservice \
     && mkdir /programs \
-    && cp target/release/myevents target/release/eventservice target/release/bookingservice /programs/
+    && cp target/image/myevents target/image/eventservice target/image/bookingservice /programs/
 
 # The files of each image, laid out where the loader looks for them.
 FROM build AS layout

@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use myevents_core::{Error, ErrorKind, Result};
 
 use super::config::DynamoConfig;
 use super::error::{fault, unbuilt};
 use super::item::Item;
+use crate::aws;
+use crate::trust::DATABASE_CA;
 
 /// How many keys one `BatchGetItem` takes.
 const MAX_KEYS: usize = 100;
@@ -22,20 +22,17 @@ const MAX_KEYS: usize = 100;
 const MAX_ROUNDS: u32 = 10;
 
 /// A client as the configuration says, with region and credentials by the SDK's chain.
-pub(super) async fn connect(config: &DynamoConfig) -> Client {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    if let Some(endpoint) = &config.endpoint {
-        loader = loader.endpoint_url(endpoint);
-    }
-    let mut found = loader.load().await;
-    if config.endpoint.is_some() && found.region().is_none() {
-        // An endpoint of one's own, such as DynamoDB Local, has no region that matters.
-        found = found.into_builder().region(Region::new("us-east-1")).build();
-    }
-    Client::new(&found)
+///
+/// # Errors
+/// `Config` for authorities that can't be read, or an endpoint without TLS where there are some.
+pub(super) async fn connect(config: &DynamoConfig) -> Result<Client> {
+    let endpoint = config.endpoint.as_deref();
+    let variables: &[&str] = match endpoint {
+        Some(_) => &[],
+        None => &["AWS_ENDPOINT_URL_DYNAMODB"],
+    };
+    let found = aws::load(DATABASE_CA, config.ca.as_deref(), endpoint, variables).await?;
+    Ok(Client::new(&found))
 }
 
 /// Both ways to call: reads are repeated by the SDK, writes never, as their protocols repeat what may be repeated.

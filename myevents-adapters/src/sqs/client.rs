@@ -1,28 +1,27 @@
 //! The SDK's clients: one for what is sent once, one for what may be repeated, one for receives that wait.
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use std::path::Path;
+
+use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use myevents_core::Result;
 
 use super::config::SqsConfig;
+use crate::aws;
+use crate::trust::BROKER_CA;
 
-/// Region, credentials and endpoint as the environment says, over TLS by `ring`.
-pub(crate) async fn load(endpoint: Option<&str>) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    if let Some(endpoint) = endpoint {
-        loader = loader.endpoint_url(endpoint);
-    }
-    let found = loader.load().await;
-    if found.region().is_none() && (endpoint.is_some() || found.endpoint_url().is_some()) {
-        // An endpoint of one's own, such as ElasticMQ, has no region that matters.
-        return found.into_builder().region(Region::new("us-east-1")).build();
-    }
-    found
+/// As [`aws::load`], for SQS and SNS.
+///
+/// # Errors
+/// As that.
+pub(crate) async fn load(endpoint: Option<&str>, ca: Option<&Path>) -> Result<SdkConfig> {
+    let variables: &[&str] = match endpoint {
+        Some(_) => &[],
+        None => &["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SNS"],
+    };
+    aws::load(BROKER_CA, ca, endpoint, variables).await
 }
 
 /// One client, three ways.

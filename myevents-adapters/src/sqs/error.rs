@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::BatchResultErrorEntry;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use myevents_core::{Error, ErrorKind};
 
-use crate::aws::was_never_sent;
+use crate::aws::{is_unproven, was_never_sent};
 
 /// What is said of a message that is out of our hands.
 const GONE: &str = "SQS gave the message to another, as its time was over; it comes again";
@@ -185,7 +185,10 @@ where
         ),
         SdkError::ConstructionFailure(_) => not_sent(operation, error),
         SdkError::DispatchFailure(failure) => {
-            if failure.as_connector_error().is_some_and(was_never_sent) {
+            let connector = failure.as_connector_error();
+            if connector.is_some_and(is_unproven) {
+                unproven(operation, error)
+            } else if connector.is_some_and(was_never_sent) {
                 not_sent(operation, error)
             } else {
                 lost(operation, error)
@@ -194,6 +197,15 @@ where
         // The request was on its way: a time-out, or an answer that can't be read.
         _ => lost(operation, error),
     }
+}
+
+fn unproven(operation: &'static str, cause: impl StdError + Send + Sync + 'static) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        operation,
+        "the endpoint's certificate is not valid for its address by the authorities in broker_tls_ca, or the system's where it is not set; put the authority's certificate in that file, or correct the endpoint; it has to be https",
+    )
+    .caused_by(cause)
 }
 
 /// As [`fault`], for what may be repeated whether or not it was done.

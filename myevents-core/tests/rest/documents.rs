@@ -1,5 +1,8 @@
 //! The OpenAPI document against the routers.
 
+use std::io::Read;
+
+use flate2::read::GzDecoder;
 use http::StatusCode;
 use myevents_core::rest::openapi;
 use serde_json::{Value, json};
@@ -71,11 +74,26 @@ async fn the_page_brings_its_own_parts() {
         "swagger-ui-standalone-preset.js",
     ] {
         assert!(page.contains(file));
-        assert_eq!(
-            app.get(&format!("/docs/{file}")).await.status,
-            StatusCode::OK,
-            "{file}"
-        );
+        let path = format!("/docs/{file}");
+        let plain = app.get(&path).await;
+        assert_eq!(plain.status, StatusCode::OK, "{file}");
+        assert_eq!(plain.headers.get("content-encoding"), None, "{file}");
+        assert!(String::from_utf8(plain.body.clone()).unwrap().contains("swagger"));
+        let packed = app
+            .ask("GET", &path, &[("accept-encoding", "br, gzip;q=0.5")], "")
+            .await;
+        assert_eq!(packed.header("content-encoding"), "gzip", "{file}");
+        assert_eq!(packed.header("content-type"), plain.header("content-type"));
+        let mut unpacked = Vec::new();
+        GzDecoder::new(packed.body.as_slice())
+            .read_to_end(&mut unpacked)
+            .unwrap();
+        assert_eq!(unpacked, plain.body, "{file}");
+        assert!(packed.body.len() * 3 < plain.body.len(), "{file}");
+        let refused = app
+            .ask("GET", &path, &[("accept-encoding", "gzip;q=0")], "")
+            .await;
+        assert_eq!(refused.headers.get("content-encoding"), None, "{file}");
     }
     assert_eq!(app.get("/docs/nothing.js").await.problem(), "unknown-path");
 }

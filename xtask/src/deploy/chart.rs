@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{files, foreign, tools};
+use super::{files, foreign, prometheus, tools};
 use crate::shell;
 
 /// The oldest with which the chart installs is named in `Chart.yaml`; these are the ones its objects are held to.
@@ -96,7 +96,9 @@ pub(super) fn check() -> Result<()> {
     validate(&files::path("helm/deployer.yaml"))?;
     let file = folder.join("foreign.yaml");
     fs::write(&file, others.into_iter().collect::<Vec<_>>().join("---\n"))?;
-    foreign::check(&files::yaml(&file)?)?;
+    let mut others = files::yaml(&file)?;
+    others.push(prometheus::check(&template(&["-f", "values-demo.yaml"])?)?);
+    foreign::check(&others)?;
     for (set, reason) in REFUSED {
         match template(&["--set", set]) {
             Ok(_) => bail!("the chart takes {set}"),
@@ -234,6 +236,7 @@ fn values_arrive() -> Result<()> {
     let own = template(&["-f", "ci/own-values.yaml"])?;
     for (line, times) in [
         ("  MYEVENTS_MAX_CONNECTIONS: \"1000000\"", 2),
+        ("  MYEVENTS_OTEL_ENDPOINT: \"http://collector:4318\"", 2),
         ("  MYEVENTS_TABLE_PREFIX: \"theirs-\"", 1),
         ("  MYEVENTS_TABLE_PREFIX: \"theirs-booking-\"", 1),
         ("                name: theirs", 1),

@@ -12,7 +12,7 @@ use crate::shell;
 use crate::tools;
 
 /// The kinds.
-pub(super) const KINDS: [&str; 2] = ["ServiceMonitor", "ScaledObject"];
+pub(super) const KINDS: [&str; 3] = ["ServiceMonitor", "ScaledObject", "ScrapeConfig"];
 
 /// Holds these to their schemas, and sees one refused that has a number spoilt.
 ///
@@ -37,6 +37,7 @@ pub(super) fn check(objects: &[Value]) -> Result<()> {
         let mut spoilt = object.clone();
         spoilt["spec"]["maxReplicaCount"] = json!("many");
         spoilt["spec"]["endpoints"] = json!("all");
+        spoilt["spec"]["kubernetesSDConfigs"] = json!([{"role": "pods"}]);
         ensure!(
             check("spoilt.json", &[spoilt]).is_err(),
             "the schema of {} takes anything",

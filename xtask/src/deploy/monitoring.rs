@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{files, tools};
+use super::{files, grafana, tools};
 use crate::shell;
 
 /// Reads all with promtool and Grafana's types, and holds names against the code.
@@ -30,6 +30,7 @@ pub(super) fn check() -> Result<()> {
         .arg(files::path("checks/dashboards.py"))
         .args(files::list("monitoring/dashboards", ".json")?);
     shell::run(python)?;
+    grafana::check()?;
     names_are_those_of_the_code()
 }
 

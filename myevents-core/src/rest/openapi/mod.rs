@@ -6,13 +6,15 @@ mod access;
 mod operations;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{Path, Request, State};
 use axum::routing::get;
 use axum::{Router, response::Response};
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use flate2::read::GzDecoder;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::{OpenApi, RefOr, Schema};
@@ -146,12 +148,24 @@ fn problem() -> Value {
     })
 }
 
+macro_rules! packed {
+    ($name:literal) => {
+        ($name, include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz")))
+    };
+}
+
 /// What the page of the document may do: run and ask what is of our own origin. Swagger UI writes styles into its elements and
 /// has its pictures in the style sheet.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// Starts it, from a file of its own: a policy that lets inline scripts run would let those of others run too.
 const START: &[u8] = include_bytes!("start.js");
+/// The files of Swagger UI that the page asks for, packed by gzip: `build.rs` takes them out of its archive.
+const PACKED: [(&str, &[u8]); 3] = [
+    packed!("swagger-ui.css"),
+    packed!("swagger-ui-bundle.js"),
+    packed!("swagger-ui-standalone-preset.js"),
+];
 
 /// What the routes of the documentation answer with.
 struct Docs {
@@ -220,25 +234,45 @@ async fn page(State(docs): State<Arc<Docs>>, request: Request) -> Response {
         )
 }
 
-async fn file(Path(name): Path<String>) -> Answer {
-    if name == "start.js" {
-        return Ok(answer::bytes(StatusCode::OK, Bytes::from_static(START))
-            .with(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("text/javascript; charset=utf-8"),
-            )
-            .with(header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600")));
-    }
-    let config = Arc::new(utoipa_swagger_ui::Config::from("../openapi.json"));
-    let found = utoipa_swagger_ui::serve(&name, config)
-        .map_err(|error| Problem::internal(error.to_string()))?
-        .ok_or_else(Problem::unknown_path)?;
-    let response = answer::bytes(StatusCode::OK, found.bytes.into_owned().into())
-        .with(header::CONTENT_TYPE, answer::text(found.content_type))
-        .with(header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
-    Ok(if found.gzpipped {
-        response.with(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+async fn file(Path(name): Path<String>, headers: HeaderMap) -> Answer {
+    let response = if name == "start.js" {
+        answer::bytes(StatusCode::OK, Bytes::from_static(START))
     } else {
-        response
+        let (_, packed) = PACKED
+            .into_iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(Problem::unknown_path)?;
+        let response = if takes_gzip(&headers) {
+            answer::bytes(StatusCode::OK, Bytes::from_static(packed))
+                .with(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+        } else {
+            let mut plain = Vec::new();
+            GzDecoder::new(packed)
+                .read_to_end(&mut plain)
+                .map_err(|error| Problem::internal(error.to_string()))?;
+            answer::bytes(StatusCode::OK, plain.into())
+        };
+        response.with(header::VARY, HeaderValue::from_static("accept-encoding"))
+    };
+    let kind = if name.ends_with(".css") {
+        "text/css; charset=utf-8"
+    } else {
+        "text/javascript; charset=utf-8"
+    };
+    Ok(response
+        .with(header::CONTENT_TYPE, HeaderValue::from_static(kind))
+        .with(header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600")))
+}
+
+/// Whether `Accept-Encoding` names gzip and does not rule it out with a weight of zero.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let mut items = lists
+        .filter_map(|list| list.to_str().ok())
+        .flat_map(|list| list.split(','));
+    items.any(|item| {
+        let (name, weight) = item.split_once(';').unwrap_or((item, ""));
+        let weight = weight.trim().strip_prefix("q=").map(str::parse);
+        name.trim().eq_ignore_ascii_case("gzip") && weight != Some(Ok(0.0))
     })
 }

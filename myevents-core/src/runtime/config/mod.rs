@@ -10,6 +10,7 @@ mod reference;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 mod values;
 mod warnings;
@@ -19,5 +20,6 @@ pub use layers::{ConfigFaults, Fault, FlagValue, Inputs};
 pub use otel::OtelSettings;
 pub use page::PageSignIn;
 pub use reference::reference;
-pub use settings::{InForce, ServiceSettings, Settings, TlsFiles};
+pub use settings::{InForce, ServiceSettings, Settings};
+pub use tls::{TlsFiles, Trust};
 pub use value::{ListenAddress, Secret, redact};

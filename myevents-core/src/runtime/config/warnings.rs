@@ -24,6 +24,20 @@ pub(super) fn add(settings: &mut Settings) {
             ));
         }
     }
+    let guarded = settings.services.iter().filter(|service| {
+        let tls = service.tls.as_ref();
+        tls.is_some_and(|files| files.client_ca.is_some())
+    });
+    for service in guarded {
+        let plain = service.listen.iter().chain(&settings.listen);
+        for address in plain.filter(|address| !address.is_loopback()) {
+            warnings.push(format!(
+                "{}: tls_client_ca guards HTTPS only, and {address} serves the same without TLS and without a client's certificate: \
+                 turn it off (none), or listen on loopback",
+                service.service
+            ));
+        }
+    }
     if let Some(address) = settings.metrics.as_ref().filter(|address| !address.is_loopback()) {
         warnings.push(format!(
             "metrics_endpoint {address} is not of this machine alone: whoever reaches it reads names of events and how many \
