@@ -48,26 +48,34 @@ export class Provider {
       },
     });
     Object.assign(console, { warn, info });
-    await provider.up();
+    await provider.listen();
     return provider;
   }
 
-  async up() {
+  async listen() {
     const answer = this.oidc.callback();
     this.server = createServer((request, response) => {
       this.asked.push({ method: request.method, path: request.url.split('?')[0], authorization: request.headers.authorization });
       answer(request, response);
     });
+    this.server.on('connection', (socket) => this.away && socket.destroy());
     await new Promise((resolve) => this.server.listen(this.port, '127.0.0.1', resolve));
   }
 
-  /** Nobody answers any more; what it knows stays. */
-  async down() {
+  /** Nobody answers any more. It keeps its port, which others would take. */
+  down() {
+    this.away = true;
     this.server.closeAllConnections();
-    await new Promise((resolve) => {
-      this.server.close(resolve);
-      this.server.closeAllConnections();
-    });
+  }
+
+  up() {
+    this.away = false;
+  }
+
+  async stop() {
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    this.server.closeAllConnections();
+    await closed;
   }
 
   /** How often a token was asked for. */

@@ -17,7 +17,7 @@ stage((begun) => ({ program, browser } = begun), async () => {
   await placed.signIn();
   return placed;
 });
-after(() => provider?.down());
+after(() => provider?.stop());
 
 /** Somebody who looks at this path; `sent` is what their browser asks the services, and whom it tells a token. */
 async function visit(path, options = {}) {
@@ -121,11 +121,14 @@ test('somebody signs in on the way to a booking, finds it on another device, can
   const second = await visitor.context.newPage();
   await second.goto('/my');
   await signIn2(second);
+  await second.getByRole('heading', { name: 'Aida' }).waitFor();
   await signOutButton(page).click();
   await page.getByRole('button', { name: 'Yes, sign me out' }).click();
   await page.waitForURL(`${program.origin}/`);
   await page.getByRole('banner').getByRole('button', { name: 'Sign in' }).waitFor();
   await second.getByRole('banner').getByRole('button', { name: 'Sign in' }).waitFor();
+  await second.getByRole('heading', { name: 'Sign in to go on' }).waitFor();
+  assert.equal(await second.getByText('Aida').count(), 0);
   await page.goto('/my');
   await page.getByRole('heading', { name: 'Sign in to go on' }).waitFor();
   assert.equal(await page.getByText('Aida').count(), 0);
@@ -180,8 +183,16 @@ test('a sign-in that has ended is told, and the booking goes on after the next o
   await second.getByText('Your booking for Ended waits for you to sign in.').waitFor();
   await second.close();
   assert.equal((await program.bookings(event)).length, 0);
-  await page.locator('#book').getByRole('button', { name: 'Sign in' }).click();
+  // A third finishes it; the first hears of that, and neither books again nor waits on.
+  const third = await visitor.context.newPage();
+  await third.goto(`/e/${event.ID}`);
+  await third.locator('#book').getByRole('button', { name: 'Sign in' }).click();
+  await done(third);
+  assert.equal((await program.bookings(event)).length, 1);
   await done(page);
+  assert.equal(await page.evaluate(() => Object.keys(localStorage).filter((name) => name.includes('pending')).length), 0);
+  await page.getByRole('banner').getByRole('button', { name: 'Sign in' }).click();
+  await signOutButton(page).waitFor();
   assert.equal((await program.bookings(event)).length, 1);
   const keys = new Set(posts(sent).map(({ headers }) => headers['idempotency-key']));
   assert.deepEqual([posts(sent).length, keys.size], [2, 1]);
@@ -207,7 +218,7 @@ test('a booking begun before signing in is not made for somebody else, and can b
 test('while the provider is away the page says so, and goes on by itself', async () => {
   const event = await program.newEvent({ Name: 'Away' });
   const { visitor, page } = await visit('/');
-  await provider.down();
+  provider.down();
   try {
     await page.getByRole('banner').getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('alert').getByText('The sign-in service can’t be reached.').waitFor();
@@ -215,28 +226,28 @@ test('while the provider is away the page says so, and goes on by itself', async
     await page.getByRole('link', { name: 'Away' }).click();
     await page.getByText('10 of 10 seats left').waitFor();
   } finally {
-    await provider.up();
+    provider.up();
   }
   await signIn(page, 'fay');
   await changeSession(page, { expires: 1 });
-  await provider.down();
+  provider.down();
   try {
     await page.getByRole('button', { name: 'Book 1 seat' }).click();
     await page.getByText('Nobody answers.').waitFor();
   } finally {
-    await provider.up();
+    provider.up();
   }
   await done(page);
   assert.equal((await program.bookings(event)).length, 1);
   // Signing out works without it, and says what it could not do.
-  await provider.down();
+  provider.down();
   try {
     await page.reload();
     await signOutButton(page).click();
     await page.getByText('You are signed out of this page.').waitFor();
     await page.getByRole('banner').getByRole('button', { name: 'Sign in' }).waitFor();
   } finally {
-    await provider.up();
+    provider.up();
   }
   await leave(visitor);
 });

@@ -10,8 +10,10 @@ import { App } from './app/App';
 import { ConfigProvider, loadConfig, type PageConfig } from './app/config';
 import { startTheme } from './app/theme';
 import { resumeAll } from './bookings/attempts';
+import { forgetPendingOf } from './bookings/pending';
+import { forgetTicketsOf } from './bookings/tickets';
 import { firstLanguage, I18nProvider, textsOf } from './i18n';
-import { startSession } from './sign-in/session';
+import { atSignOut, startSession } from './sign-in/session';
 import './styles/main.scss';
 
 /** After some seconds, so that nobody looks at an empty window; the first view takes its place. */
@@ -42,6 +44,11 @@ const [config, language] = await Promise.all([configuration(), firstLanguage()])
 startTheme(config.branding.colour);
 connect(config);
 startSession(config);
+atSignOut((person) => {
+  forgetTicketsOf(person);
+  forgetPendingOf(person);
+  void queries.resetQueries();
+});
 resumeAll(config);
 
 if (place) {

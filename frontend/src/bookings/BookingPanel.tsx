@@ -90,7 +90,8 @@ export function BookingPanel({ event, seats, refresh }: { event: Event; seats: S
   const zone = zoneOf(event);
   const sale = useSale(event);
   const left = seats.kind === 'left' ? seats.left : null;
-  const before = attempt?.pending.body;
+  // What was typed is shown again to who typed it only.
+  const before = !attempt?.pending.person || attempt.pending.person === session?.person ? attempt?.pending.body : undefined;
   const wish = { seats: before?.seats ?? 1, name: before?.name ?? '', email: before?.email ?? '' };
   const limits = { left, most: mostSeats(event, sales), needsEmail: needsPerson(event) && !need.needed };
   const known = seats.kind === 'left' || (seats.kind === 'unknown' && sales.unknownCapacity === 'allow');

@@ -1,12 +1,12 @@
 /** All bookings on their way, whichever view shows them: begun by a form, or found again after a reload. */
-import { useSyncExternalStore } from 'react';
+import { useMemo, useSyncExternalStore } from 'react';
 import { type Booking, bookings, taken } from '../api/client';
 import { fetchBooking, queries } from '../api/queries';
 import type { PageConfig } from '../app/config';
 import { onChange } from '../app/storage';
 import { keepFocus } from '../ui/focus';
 import { allPending, dropPending, findPending, type Pending, savePending } from './pending';
-import { currentSession, offered, onSignIn } from '../sign-in/session';
+import { currentSession, offered, onSignIn, useSignIn } from '../sign-in/session';
 import { type Delay, type Ended, lookUp, type Means, settle } from './settle';
 import { bookingOf, findTicket, keepTicket } from './tickets';
 
@@ -38,8 +38,11 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
+/** All but what somebody else than the one signed in has begun in this browser: that is theirs to finish. */
 export function useAttempts(): readonly Attempt[] {
-  return useSyncExternalStore(subscribe, () => attempts);
+  const all = useSyncExternalStore(subscribe, () => attempts);
+  const person = useSignIn().session?.person;
+  return useMemo(() => all.filter(({ pending }) => !person || !pending.person || pending.person === person), [all, person]);
 }
 
 /** Tries again at once. */
@@ -77,10 +80,10 @@ function begin(pending: Pending, resumed: boolean): void {
 async function seeThrough(pending: Pending, resumed: boolean): Promise<void> {
   const name = `myevents.pending.${pending.key}`;
   for (let turn = 0; ; turn += 1) {
-    await signedInFor(pending);
+    const waited = await signedInFor(pending);
     // One tab at a time; a browser without locks sends it twice under one key, which is done once all the same. Whoever has to
     // sign in first lets others have their turn.
-    const work = () => carryThrough(pending, resumed || turn > 0);
+    const work = () => carryThrough(pending, resumed || turn > 0 || waited);
     if (await (navigator.locks ? navigator.locks.request(name, work) : work())) return;
   }
 }
@@ -91,13 +94,17 @@ function mayGoOn(pending: Pending): boolean {
   // Another tab has seen it through.
   if (!kept) return true;
   pending.person = kept.person ?? pending.person;
+  pending.left = kept.left ?? pending.left;
   if (overdue(pending) && pending.lost === null) return true;
   const session = currentSession();
   return session !== undefined && session.person === pending.person;
 }
 
-async function signedInFor(pending: Pending): Promise<void> {
+/** Tells whether it had to wait: meanwhile another tab may have seen it through. */
+async function signedInFor(pending: Pending): Promise<boolean> {
+  let waited = false;
   while (offered() && !mayGoOn(pending)) {
+    waited = true;
     update(pending.key, { delay: 'signIn' });
     await new Promise<void>((resolve) => {
       const stop = [onSignIn(wake), onChange(wake), () => nudges.delete(wake)];
@@ -109,6 +116,7 @@ async function signedInFor(pending: Pending): Promise<void> {
     });
   }
   update(pending.key, { delay: undefined });
+  return waited;
 }
 
 /** Nobody waits for it any more. */
@@ -199,9 +207,7 @@ export function start(pending: Pending): void {
 /** Takes up what an earlier visit left open. */
 export function resumeAll(config: PageConfig): void {
   requestTimeout = config.sales.requestTimeout;
-  const person = currentSession()?.person;
-  // What somebody else has begun in this browser is theirs to finish.
-  for (const pending of allPending()) if (!person || !pending.person || pending.person === person) begin(pending, true);
+  for (const pending of allPending()) begin(pending, true);
   window.addEventListener('online', nudge);
 }
 

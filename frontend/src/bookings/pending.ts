@@ -41,6 +41,15 @@ export const dropPending = (key: string): void => forget(START + key);
 export const findPending = (key: string): Pending | undefined => recall<Pending>(START + key);
 export const allPending = (): Pending[] => recallAll<Pending>(START);
 
+/** After signing out: what was never sent goes; what may have been booked is only looked up, and holds no name any more. */
+export function forgetPendingOf(person: string): void {
+  for (const pending of allPending()) {
+    if (pending.person !== person) continue;
+    if (pending.lost === null) dropPending(pending.key);
+    else savePending({ ...pending, left: true, body: { id: pending.body.id, seats: pending.body.seats } });
+  }
+}
+
 /** Random from the system: the id of a booking is the key to it. */
 export function randomHex(bytes: number): string {
   const random = crypto.getRandomValues(new Uint8Array(bytes));

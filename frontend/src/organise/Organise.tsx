@@ -13,10 +13,10 @@ import { Sales } from './Sales';
 
 export function Organise() {
   const { t } = useI18n();
-  const { session, events, bookings } = useRights();
-  // Who was signed in when they came keeps the form that they have open.
+  const { session, ended, events, bookings } = useRights();
+  // Whose sign-in runs out keeps the form that they have open; who signs out does not.
   const [entered] = useState(session);
-  if (!session && !entered) return <SignInNotice main />;
+  if (!session && !(entered && ended)) return <SignInNotice main />;
   if (session && !events && !bookings) return <Notice icon="people" title={t('organise.noRight')} text={t('organise.noRight.text', { scopes: 'events:write, bookings:admin' })} main />;
   return (
     <div className="organise">

@@ -2,11 +2,12 @@
 import { useConfig } from '../app/config';
 import { may, useSignIn } from '../sign-in/session';
 
-export function useRights(): { session: boolean; events: boolean; bookings: boolean } {
+export function useRights(): { session: boolean; ended: boolean; events: boolean; bookings: boolean } {
   const { needed } = useConfig().signIn;
   const state = useSignIn();
   return {
     session: !needed || state.session !== undefined,
+    ended: state.ended,
     events: may(needed, state, 'events:write'),
     bookings: may(needed, state, 'bookings:admin'),
   };

@@ -1,7 +1,6 @@
 /** Sign-in in the frame of the page, and what views show to whoever is not signed in. */
 import { Alert, Button } from 'react-bootstrap';
 import { useLocation } from 'react-router';
-import { forgetTicketsOf } from '../bookings/tickets';
 import { useI18n } from '../i18n';
 import { Icon } from '../ui/Icon';
 import { Notice } from '../ui/States';
@@ -26,17 +25,11 @@ export function Account() {
         <span className="visually-hidden">{t('signIn.as', { name: '' })}</span>
         <bdi>{session.name || t('signIn.nameless')}</bdi>
       </span>
-      <Button size="sm" variant="outline-primary" disabled={leaving} onClick={() => void leaveAccount(session.person)}>
+      <Button size="sm" variant="outline-primary" disabled={leaving} onClick={() => void signOut()}>
         {t('signIn.out')}
       </Button>
     </>
   );
-}
-
-/** What this browser kept of the account goes with it. */
-async function leaveAccount(person: string): Promise<void> {
-  forgetTicketsOf(person);
-  await signOut();
 }
 
 export function FaultText({ fault }: { fault: SignInFault }) {

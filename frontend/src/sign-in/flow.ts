@@ -158,17 +158,22 @@ export async function renew(config: SignInConfig, session: Session): Promise<Ses
   }
 }
 
+/** The refresh token is good for nothing any more, if the provider can be told. */
+export async function withdraw(config: SignInConfig, session: Session): Promise<void> {
+  const server = await provider(config);
+  if (!session.refreshToken || !server.revocation_endpoint) return;
+  const client = { client_id: config.clientId };
+  const asked = oauth.revocationRequest(server, client, oauth.None(), session.refreshToken, transport(config, COURTESY));
+  await asked.catch(() => undefined);
+}
+
 /**
  * Signs out at the provider. The ID token that could go along is not kept and not put into an address: the provider knows the
  * person by their own session, and may ask them.
  */
 export async function end(config: SignInConfig, session: Session): Promise<void> {
   const server = await provider(config);
-  if (session.refreshToken && server.revocation_endpoint) {
-    const client = { client_id: config.clientId };
-    const asked = oauth.revocationRequest(server, client, oauth.None(), session.refreshToken, transport(config, COURTESY));
-    await asked.catch(() => undefined);
-  }
+  await withdraw(config, session);
   if (!server.end_session_endpoint) throw new SignInFault('half');
   const address = page(server.end_session_endpoint, config);
   address.searchParams.set('client_id', config.clientId);

@@ -59,6 +59,7 @@ let tabs: BroadcastChannel | undefined;
 let renewing: Promise<string | undefined> | undefined;
 const listeners = new Set<() => void>();
 const leavers = new Set<() => void>();
+let forgetAccount: (person: string) => void = () => undefined;
 
 function change(next: Partial<SignInState>): void {
   state = { ...state, ...next };
@@ -108,7 +109,7 @@ export function startSession({ signIn: given }: PageConfig): void {
   if (!config || typeof BroadcastChannel === 'undefined') return;
   tabs = new BroadcastChannel('myevents.sign-in');
   // Who signs out means all of this browser.
-  tabs.addEventListener('message', ({ data }) => data === 'out' && state.session && drop(true));
+  tabs.addEventListener('message', ({ data }) => data === 'out' && void withdraw());
   // The browser may show this page again as it was left.
   window.addEventListener('pageshow', (event) => event.persisted && change({ leaving: false }));
 }
@@ -123,6 +124,27 @@ export function enter(session: Session): void {
 function drop(ended: boolean): void {
   keepHere(NAME, undefined);
   change({ session: undefined, ended });
+}
+
+/** What else this browser keeps of an account goes when somebody signs out; each tab sees to it, as another may just have kept it anew. */
+export function atSignOut(forget: (person: string) => void): void {
+  forgetAccount = forget;
+}
+
+function forgetSession(): Session | undefined {
+  const { session } = state;
+  if (!session) return undefined;
+  drop(false);
+  forgetAccount(session.person);
+  return session;
+}
+
+/** Another tab has signed out: this one has a refresh token of its own. */
+async function withdraw(): Promise<void> {
+  const session = forgetSession();
+  if (!session?.refreshToken || !config) return;
+  const flow = await import('./flow');
+  await flow.withdraw(config, session).catch(() => undefined);
 }
 
 const fresh = ({ expires }: Session): boolean => expires === undefined || expires - MARGIN > Date.now();
@@ -209,7 +231,7 @@ export async function completeSignIn(answer: URLSearchParams): Promise<{ back: s
 export async function signOut(): Promise<void> {
   const { session } = state;
   if (!config || !session) return;
-  drop(false);
+  forgetSession();
   tabs?.postMessage('out');
   change({ leaving: true, fault: undefined });
   try {

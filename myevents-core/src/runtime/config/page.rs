@@ -68,7 +68,7 @@ pub(super) fn read(values: &mut Values<'_>) -> Option<PageSignIn> {
     let origins = values.list("page_origins");
     for origin in &origins {
         let host = origin.split_once("://").map_or("", |(_, host)| host);
-        if key_url(origin).is_err() || host.contains(['/', '?', '#', ';', ',', '\'', '"', ' ']) {
+        if key_url(origin).is_err() || host.contains(['*', '/', '?', '#', ';', ',', '\'', '"', ' ']) {
             values.fault(
                 "page_origins",
                 format!("`{origin}` is no origin such as https://tokens.example"),
