@@ -153,8 +153,8 @@ impl Running {
             if service.wait_ready(Duration::ZERO).await.is_ok() {
                 return Ok(self);
             }
-            if start.elapsed() > Duration::from_secs(30) {
-                bail!("not ready within 30 s:\n{}", self.log());
+            if start.elapsed() > Duration::from_secs(120) {
+                bail!("not ready within two minutes:\n{}", self.log());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -214,10 +214,10 @@ impl Running {
     /// SIGTERM, then the end; anything but exit status 0 is an error.
     ///
     /// # Errors
-    /// When it does not end well within 25 seconds.
+    /// When it does not end well within two minutes.
     pub async fn stop(mut self) -> Result<()> {
         self.terminate()?;
-        let status = self.wait(Duration::from_secs(25)).await?;
+        let status = self.wait(Duration::from_secs(120)).await?;
         if status.success() {
             Ok(())
         } else {

@@ -134,8 +134,10 @@ impl SqsBroker {
                     tracing::error!(group, %error, "a group can't have a queue");
                     return;
                 }
-                tracing::debug!(group, %error, "the queue of a group is not made yet");
-                sleep(wait).await;
+                if wait == DECLARE_AGAIN.0 {
+                    tracing::warn!(group, %error, "the queue of a group is not made yet; it is tried again");
+                }
+                sleep(wait.mul_f64(rand::random_range(0.5..1.0))).await;
                 // A subscription makes it too, and sooner where somebody waits for messages.
                 wait = (wait * 2).min(most);
             }

@@ -204,7 +204,7 @@ impl BrokerPlace for Place {
 }
 
 /// Waits for what has to happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A message of the tests' own name.
 pub(crate) fn message(key: &str, number: usize) -> Envelope {

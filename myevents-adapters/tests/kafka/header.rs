@@ -6,7 +6,7 @@ use myevents_core::ports::{EventEmitter as _, EventListener as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::common::{Kafka, everything, message, next, nothing};
+use crate::common::{Kafka, PATIENCE, everything, message, next, nothing};
 
 /// Bytes as Kafka's protocol writes them: <https://kafka.apache.org/protocol> and
 /// <https://kafka.apache.org/documentation/#recordbatch>.
@@ -128,7 +128,9 @@ async fn a_header_whose_name_is_no_text_spoils_no_message() -> Result<()> {
     emitter.emit(&[message("k", 1)]).await.remove(0)?;
     let headers: [(&[u8], &[u8]); 3] = [(b"ce_id", b"m-2"), (b"\xff\xfe", b"odd"), (b"x-own", b"kept")];
     let value = br#"{"eventName":"test.made","payload":{"number":2}}"#;
-    produce(kafka.address(), &topic, &batch(value, &headers)).await?;
+    let written = batch(value, &headers);
+    let producing = produce(kafka.address(), &topic, &written);
+    tokio::time::timeout(PATIENCE, producing).await??;
     emitter.emit(&[message("k", 3)]).await.remove(0)?;
 
     next(&mut stream).await.ack().await?;

@@ -57,7 +57,7 @@ async fn a_broker_that_is_away_delays_announcements_and_nothing_else() {
     service.wait_bookable(&event, CAPACITY).await.unwrap();
     until_broker_is(service, "connected").await;
 
-    let market = Market::open(vec![service], 16, Duration::from_millis(1)).await;
+    let market = Market::open(&pair, vec![service], 16, Duration::from_millis(1)).await;
     market.wait_accepted(500).await;
     pair.queues_have_settled().await;
     let before = memory(&pair);

@@ -32,7 +32,7 @@ async fn kills_of_services_and_broker_lose_nothing() {
     let begun = Instant::now();
     let mut pair = Pair::start(server, Stores::mongodb(mongodb.url()), 2).await;
     let services = (0..2).map(|number| pair.service(number)).collect();
-    let market = Market::open(services, 4, Duration::from_millis(5)).await;
+    let market = Market::open(&pair, services, 4, Duration::from_millis(5)).await;
     pair.queues_have_settled().await;
     for round in 0..kills {
         market.wait_accepted(5 + scattered(round, 40)).await;

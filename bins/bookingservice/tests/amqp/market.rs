@@ -135,8 +135,9 @@ impl Shared {
 }
 
 impl Market {
-    /// Opens it, once the first events can be booked at every process.
-    pub(crate) async fn open(services: Vec<Service>, customers: usize, pause: Duration) -> Self {
+    /// Opens it, once the first events can be booked at every process and what is announced will be heard.
+    pub(crate) async fn open(pair: &Pair, services: Vec<Service>, customers: usize, pause: Duration) -> Self {
+        pair.broker_takes_messages().await;
         let shared = Arc::new(Shared {
             services,
             events: Mutex::default(),

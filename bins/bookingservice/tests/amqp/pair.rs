@@ -20,6 +20,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::common::{Process, Stores};
 
+/// A message that only says that messages are taken.
+const REST: MessageName = MessageName::from_static("rest");
+
 /// How often the announcement of each booking came, and how often it was handled.
 #[derive(Debug, Default)]
 pub(crate) struct Announced {
@@ -151,9 +154,10 @@ impl Pair {
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
 
-    /// Waits until the broker takes messages: from then on there is rest, if nobody kills anything.
+    /// Waits until the broker takes messages and the listener's queue is there: RabbitMQ drops announcements that nobody asked
+    /// for yet, as it should. From then on there is rest, if nobody kills anything.
     pub(crate) async fn broker_takes_messages(&self) {
-        let message = Envelope::builder(MessageId::new("rest"), MessageName::from_static("rest"), "").build();
+        let message = Envelope::builder(MessageId::new("rest"), REST, "").build();
         let start = Instant::now();
         while self
             .audit
@@ -168,6 +172,7 @@ impl Pair {
                 start.elapsed() < Duration::from_secs(120),
                 "the broker does not come back"
             );
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -189,7 +194,9 @@ impl Pair {
 /// Handles the bookings that are announced, each once, with a queue of its own.
 fn audit(server: &Server) -> (AmqpBroker, Arc<Announced>, DropGuard) {
     let urls = vec![AmqpUrl::parse(server.url()).unwrap()];
-    let audit = AmqpBroker::connect(AmqpConfig::new(urls, "audit", "audit")).unwrap();
+    let mut config = AmqpConfig::new(urls, "audit", "audit");
+    config.required_names = vec![REST];
+    let audit = AmqpBroker::connect(config).unwrap();
     let announced = Arc::new(Announced::default());
     let noting = Arc::clone(&announced);
     let handler = move |booked: EventBooked, _: Context| {
@@ -207,7 +214,8 @@ fn audit(server: &Server) -> (AmqpBroker, Arc<Announced>, DropGuard) {
         .dead_letters(audit.dead_letters("audit"))
         .build()
         .unwrap();
-    audit.declare("audit", &[EventBooked::name()]);
+    // Bound in this order: where the last is taken, the first is.
+    audit.declare("audit", &[EventBooked::name(), REST]);
     let listener = Arc::new(Noting {
         inner: audit.listener(),
         announced: Arc::clone(&announced),

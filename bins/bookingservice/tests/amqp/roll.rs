@@ -45,7 +45,7 @@ impl Site {
             bookings: self.nginx.address,
             metrics: Some(self.pair.bookings[0].single.metrics),
         };
-        Market::open(vec![service], CUSTOMERS, Duration::from_millis(5)).await
+        Market::open(&self.pair, vec![service], CUSTOMERS, Duration::from_millis(5)).await
     }
 
     /// The first two are event services.

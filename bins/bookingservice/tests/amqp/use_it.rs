@@ -52,6 +52,7 @@ async fn two_processes_serve_over_rabbitmq() {
         return;
     };
     let mut pair = Pair::start(server, Stores::sqlite(), 1).await;
+    pair.broker_takes_messages().await;
     let service = pair.service(0);
     let event = service.new_event("joined by RabbitMQ", 100).await.unwrap();
     let mut booker = Booker::new(service.bookings);

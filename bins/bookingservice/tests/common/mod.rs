@@ -127,7 +127,7 @@ impl Process {
     /// Stopped as its platform stops it, which has to go well, and started again.
     pub(crate) async fn replace(&mut self) {
         self.running.terminate().unwrap();
-        let status = self.running.wait(Duration::from_secs(25)).await.unwrap();
+        let status = self.running.wait(Duration::from_secs(120)).await.unwrap();
         assert!(status.success(), "ended with {status}:\n{}", self.running.log());
         self.running = self.single.start_ready().await.unwrap();
     }

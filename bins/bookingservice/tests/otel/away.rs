@@ -109,7 +109,7 @@ async fn a_protocol_that_is_not_built_in_stops_the_start() {
     let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL".to_owned(), "grpc".to_owned());
     program.environment.push(grpc);
     let mut refused = program.start().unwrap();
-    let status = refused.wait(Duration::from_secs(20)).await.unwrap();
+    let status = refused.wait(Duration::from_secs(120)).await.unwrap();
     let log = refused.log();
     assert!(!status.success() && log.contains("http/protobuf"), "{log}");
 }

@@ -139,6 +139,13 @@ impl Collector {
         self.wait_for(name, |seen| seen.trace() == trace).await
     }
 
+    /// The same, of a try that went well.
+    pub(crate) async fn wait_sound(&self, trace: &str, name: &str) -> Seen {
+        let sound = |seen: &Seen| seen.span.status.clone().unwrap_or_default().code == 0;
+        self.wait_for(name, |seen| seen.trace() == trace && sound(seen))
+            .await
+    }
+
     /// The first span with this name, of whatever trace, waited for.
     pub(crate) async fn wait_any(&self, name: &str) -> Seen {
         self.wait_for(name, |_| true).await

@@ -287,7 +287,7 @@ pub static KEYS: &[Key] = &[
     key(BROKER, "sqs_visibility_timeout", Duration, Same("30s"), "How long a received message stays hidden from others."),
     key(MESSAGES, "legacy_event_names", Flag, Same("false"), "Send `eventCreated`, `locationCreated` and `eventBooked`, as the original services do."),
     key(MESSAGES, "required_names", List, Same("event.created,event.updated,event.cancelled"), "Messages that need a subscriber: without one they stay in the outbox. None with `legacy_event_names`."),
-    key(MESSAGES, "max_message_bytes", Number(1_000_000_000), Same("204800"), "The largest body of a message, in bytes."),
+    key(MESSAGES, "max_message_bytes", Number(1_000_000_000), Same("204800"), "The largest body of a message, in bytes, if the broker takes as much (184320 before an SNS topic)."),
     key(MESSAGES, "max_attempts", Number(1_000), Same("5"), "How often a message is tried before it is a dead letter."),
     key(MESSAGES, "handler_timeout", Duration, Same("30s"), "How long a handler may take."),
     key(BOOKING, "unknown_capacity", Choice(&["refuse", "allow"]), Same("refuse"), "What to do with bookings of an event whose capacity is not known."),
