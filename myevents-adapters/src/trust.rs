@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 /// What the settings of the store and of the broker are called.
+#[cfg(any(test, feature = "dynamodb", feature = "mongodb"))]
 pub(crate) const DATABASE_CA: &str = "database_tls_ca";
 #[cfg(any(feature = "amqp", feature = "sqs"))]
 pub(crate) const BROKER_CA: &str = "broker_tls_ca";
