@@ -24,7 +24,7 @@ export function stage(take, more = []) {
   before(async () => {
     begun.program = typeof more === 'function' ? await more() : await Program.start(...more);
     begun.browser = await Browser.start();
-    take(begun);
+    await take(begun);
   });
   after(async () => {
     await begun.browser?.stop();

@@ -1,6 +1,6 @@
 /** Every view for everybody: axe, both languages, light and dark, phone and desktop, keyboard, right to left; and its pictures. */
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
+import { test } from 'node:test';
 import { accessible, DESKTOP, fits, leave, PHONE, picture, shoot } from './browser.mjs';
 import { stage } from './program.mjs';
 
@@ -8,9 +8,8 @@ let program;
 let browser;
 let views;
 
-stage((begun) => ({ program, browser } = begun), ['--demo']);
-
-before(async () => {
+stage(async (begun) => {
+  ({ program, browser } = begun);
   const list = await program.until('/events', (events) => events.length === 9);
   const named = (name) => list.find((event) => event.Name === name);
   // Some life: a nearly full house, a full one, a cancelled evening, bookings of several days.
@@ -49,7 +48,7 @@ before(async () => {
     { name: 'organise-location', path: `/organise/locations/${location.ID}`, ready: (page) => page.locator('form').waitFor() },
     { name: 'organise-new-location', path: '/organise/locations/new', ready: (page) => page.locator('form').waitFor() },
   ];
-});
+}, ['--demo']);
 
 async function show(page, view) {
   await page.goto(view.path);
