@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::deploy;
+use crate::fuzz;
 use crate::layering;
 use crate::page;
 use crate::servers::Servers;
@@ -112,8 +113,10 @@ impl Test {
         } else {
             Ok(())
         };
+        let fuzzed = if whole { fuzz::of_ci() } else { Ok(()) };
         outcome?;
         deployed?;
+        fuzzed?;
         if whole {
             suites::compare()?;
         }

@@ -18,6 +18,8 @@ mod dead_letters;
 mod digest;
 mod edit;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod events;
 mod expression;
 mod gate;

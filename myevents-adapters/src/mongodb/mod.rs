@@ -15,6 +15,8 @@ mod counters;
 mod dead_letters;
 mod desks;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod events;
 mod fence;
 mod handler;

@@ -10,6 +10,8 @@ mod config;
 pub(crate) mod connect;
 mod dead_letters;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod events;
 mod handler;
 mod inbox;

@@ -41,9 +41,9 @@ fn limit(description: &str) -> Value {
     whole(1, MOST.into(), description)
 }
 
-/// Any value: clients of the original send numbers.
+/// Any value: clients of the original send numbers. That no type is said is written so here, and left out of the document.
 fn id(description: &str) -> Value {
-    json!({ "description": format!("{description}: hex digits; what is no id counts as none") })
+    json!({ "type": null, "description": format!("{description}: hex digits; what is no id counts as none") })
 }
 
 fn reference(name: &str) -> Value {
