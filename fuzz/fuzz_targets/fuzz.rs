@@ -1,7 +1,10 @@
 //! The program that libFuzzer runs: the target is the one that `FUZZ_TARGET` names.
 #![no_main]
 #![allow(missing_docs, reason = "libFuzzer's macro writes functions without")]
-#![allow(clippy::print_stderr, reason = "whoever starts it by hand is told what is missing")]
+#![allow(
+    clippy::print_stderr,
+    reason = "whoever starts it by hand is told what is missing"
+)]
 
 use std::sync::OnceLock;
 

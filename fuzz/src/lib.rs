@@ -39,7 +39,11 @@ pub fn find(name: &str) -> Option<fn(&[u8])> {
 /// Settings are read from a file, which is this process's own and in memory where that can be had.
 fn settings(data: &[u8]) {
     let memory = PathBuf::from("/dev/shm");
-    let folder = if memory.is_dir() { memory } else { std::env::temp_dir() };
+    let folder = if memory.is_dir() {
+        memory
+    } else {
+        std::env::temp_dir()
+    };
     let file = folder.join(format!("myevents-fuzz-{}.json", std::process::id()));
     runtime::fuzzing::settings(data, &file);
     let _absent = std::fs::remove_file(&file);

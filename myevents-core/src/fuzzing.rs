@@ -1,7 +1,7 @@
 //! What the targets of `fuzz/` are made of: any bytes taken apart, and the decoders of messages. No part of the interface.
 
-use crate::contract::{Envelope, EventWire, LocationWire, Message, MessageId, MessageName, Registry};
 use crate::contract::{BookingCancelled, EventBooked, EventCreated, EventUpdated, LocationCreated, UserWire};
+use crate::contract::{Envelope, EventWire, LocationWire, Message, MessageId, MessageName, Registry};
 use crate::domain::UnixMillis;
 use crate::error::{Error, ErrorKind};
 

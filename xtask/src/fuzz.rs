@@ -72,7 +72,14 @@ pub(crate) fn of_ci() -> Result<()> {
 
 /// With all features of the workspace, as then the drivers are those that the tests have built.
 fn build() -> Result<()> {
-    let mut command = shell::cargo(&["build", "--quiet", "--workspace", "--all-features", "--bin", "fuzz"]);
+    let mut command = shell::cargo(&[
+        "build",
+        "--quiet",
+        "--workspace",
+        "--all-features",
+        "--bin",
+        "fuzz",
+    ]);
     // Our own crates are other ones than the tests'.
     command.env("RUSTC_WORKSPACE_WRAPPER", shell::root().join("fuzz/rustc"));
     shell::run(command)
@@ -87,7 +94,12 @@ fn fuzz(target: &str, seeds: &Path, seconds: u64) -> Result<(u64, bool)> {
         .env("FUZZ_TARGET", target)
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}/", folder.display()))
-        .args(["-print_final_stats=1", "-max_len=4096", "-timeout=120", "-rss_limit_mb=4096"])
+        .args([
+            "-print_final_stats=1",
+            "-max_len=4096",
+            "-timeout=120",
+            "-rss_limit_mb=4096",
+        ])
         .args([found.as_path(), seeds])
         .stdin(Stdio::null())
         .output()
@@ -97,11 +109,16 @@ fn fuzz(target: &str, seeds: &Path, seconds: u64) -> Result<(u64, bool)> {
         println!("{said}");
     }
     let executions = executions(&said);
-    Ok((executions.unwrap_or_default(), output.status.success() && executions.is_some()))
+    Ok((
+        executions.unwrap_or_default(),
+        output.status.success() && executions.is_some(),
+    ))
 }
 
 fn executions(said: &str) -> Option<u64> {
-    let line = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))?;
+    let line = said
+        .lines()
+        .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))?;
     line.trim().parse().ok()
 }
 

@@ -98,7 +98,9 @@ async fn start(data: &tempfile::TempDir, environment: &[(&str, &str)]) -> (Progr
     let mut program = Program::new(env!("CARGO_BIN_EXE_myevents"), data.path());
     program.before = "ulimit -S -n 12000 2>/dev/null;".to_owned();
     let settings = environment.iter();
-    program.environment = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    program.environment = settings
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     let running = program.start_ready().await.unwrap();
     (program, running)
 }
@@ -112,7 +114,9 @@ async fn rest(stream: &mut TcpStream) -> Vec<u8> {
             said.extend_from_slice(&piece[..count]);
         }
     };
-    tokio::time::timeout(PATIENCE, read).await.expect("an attacker is cut at some time");
+    tokio::time::timeout(PATIENCE, read)
+        .await
+        .expect("an attacker is cut at some time");
     said
 }
 
@@ -130,7 +134,9 @@ async fn slow_heads_and_bodies_and_many_connections() {
         .output();
     let mut slow = Vec::new();
     for turn in 0..wanted {
-        let Ok(mut stream) = TcpStream::connect(at).await else { break };
+        let Ok(mut stream) = TcpStream::connect(at).await else {
+            break;
+        };
         let begun: &[u8] = match turn % 4 {
             0 => b"",
             1 => b"GET /events HT",
@@ -152,7 +158,11 @@ async fn slow_heads_and_bodies_and_many_connections() {
     let mut cut = 0;
     for mut stream in slow {
         let said = rest(&mut stream).await;
-        assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&said));
+        assert!(
+            said.is_empty() || said.starts_with(b"HTTP/1.1 4"),
+            "{}",
+            String::from_utf8_lossy(&said)
+        );
         cut += 1;
     }
     assert!(cut > 0);
@@ -176,14 +186,21 @@ async fn endless_bodies_and_bodies_that_unpack() {
         sent += 1 << 20;
         others.look(&running);
     }
-    println!("{} MiB of {} were taken from an endless body", sent >> 20, wanted >> 20);
+    println!(
+        "{} MiB of {} were taken from an endless body",
+        sent >> 20,
+        wanted >> 20
+    );
     assert!(sent <= 32 << 20, "an endless body is read on");
 
     // 1,029 bytes that would be a MiB of zeros; the encoding is refused before anything is unpacked.
     for encoding in ["gzip", "deflate", "br", "zstd", "gzip, gzip"] {
         let mut connection = Connection::open(at).await.unwrap();
         let headers = [("content-encoding", encoding)];
-        let answer = connection.send(&request("POST", "/users", &headers, &[0x1f; 1029])).await.unwrap();
+        let answer = connection
+            .send(&request("POST", "/users", &headers, &[0x1f; 1029]))
+            .await
+            .unwrap();
         assert_eq!(answer.status, 415, "{encoding}");
     }
     others.end("endless bodies", &running).await;
@@ -201,7 +218,10 @@ async fn floods_of_headers() {
     // One line without end, and lines without end.
     for piece in [vec![b'a'; 8_192], b"x-a: b\r\n".repeat(1_024)] {
         let mut stream = TcpStream::connect(at).await.unwrap();
-        stream.write_all(b"GET /events HTTP/1.1\r\nhost: localhost\r\nx-a: ").await.unwrap();
+        stream
+            .write_all(b"GET /events HTTP/1.1\r\nhost: localhost\r\nx-a: ")
+            .await
+            .unwrap();
         let mut sent = 0;
         while sent < wanted && stream.write_all(&piece).await.is_ok() {
             sent += piece.len();
@@ -210,7 +230,11 @@ async fn floods_of_headers() {
         println!("{} KiB of a head were taken", sent >> 10);
         assert!(sent < 8 << 20, "a head without end is read on");
         let said = rest(&mut stream).await;
-        assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&said));
+        assert!(
+            said.is_empty() || said.starts_with(b"HTTP/1.1 4"),
+            "{}",
+            String::from_utf8_lossy(&said)
+        );
     }
 
     // HTTP/2: a head that goes on in frame after frame and never ends. Each field is one byte of HPACK: `:method: GET` again,
@@ -277,5 +301,44 @@ async fn streams_that_are_reset_at_once() {
     println!("{opened} streams were opened and reset over {connections} connections");
     assert!(opened > 0);
     others.end("rapid reset", &running).await;
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_address_has_only_so_many_connections_where_that_is_set() {
+    let data = tempfile::tempdir().unwrap();
+    let (program, running) = start(&data, &[("MYEVENTS_MAX_CONNECTIONS_ADDRESS", "3")]).await;
+    let at = program.service.bookings;
+    let ask = request("GET", "/healthz", &[], b"");
+    let mut held = Vec::new();
+    // The start's own question may still be closing.
+    while held.len() < 3 {
+        let mut connection = Connection::open(at).await.unwrap();
+        if connection.send(&ask).await.is_ok() {
+            held.push(connection);
+        }
+    }
+    let mut further = TcpStream::connect(at).await.unwrap();
+    assert!(
+        rest(&mut further).await.is_empty(),
+        "a fourth connection is answered"
+    );
+    // Whoever leaves makes room.
+    held.pop();
+    let again = async {
+        loop {
+            let mut connection = Connection::open(at).await.unwrap();
+            if connection
+                .send(&ask)
+                .await
+                .is_ok_and(|answer| answer.status == 200)
+            {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, again)
+        .await
+        .expect("a place is given back");
     running.stop().await.unwrap();
 }

@@ -63,6 +63,6 @@ pub fn items(data: &[u8]) {
         let again = fair(Parcel::from_item(&first.to_item()));
         assert_eq!(again, Some(first));
     }
-    drop(fair(codec::counter_from_item(&item)));
-    drop(fair(codec::place(&item)));
+    let _counter = fair(codec::counter_from_item(&item));
+    let _place = fair(codec::place(&item));
 }

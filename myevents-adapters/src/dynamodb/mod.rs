@@ -18,10 +18,10 @@ mod dead_letters;
 mod digest;
 mod edit;
 mod error;
-#[cfg(feature = "fuzzing")]
-pub(crate) mod fuzzing;
 mod events;
 mod expression;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod gate;
 mod handler;
 mod holders;

@@ -10,7 +10,15 @@ use super::{codec, letters};
 fn record(value: &[u8], key: Option<&[u8]>, headers: OwnedHeaders) -> OwnedMessage {
     let key = key.map(<[u8]>::to_vec);
     let time = Timestamp::CreateTime(1_700_000_000_123);
-    OwnedMessage::new(Some(value.to_vec()), key, "events".into(), time, 3, 17, Some(headers))
+    OwnedMessage::new(
+        Some(value.to_vec()),
+        key,
+        "events".into(),
+        time,
+        3,
+        17,
+        Some(headers),
+    )
 }
 
 /// Records of Kafka.

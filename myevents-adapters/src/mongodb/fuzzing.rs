@@ -50,8 +50,8 @@ pub fn documents(data: &[u8]) {
     }
     drop(fair(records::user_of(fields)));
     drop(fair(envelope_of(fields)));
-    drop(fair(counters::counter_of(fields)));
-    drop(fair(counters::seen_of(fields)));
+    let _counter = fair(counters::counter_of(fields));
+    let _seen = fair(counters::seen_of(fields));
     drop(fair(counters::entries_of(fields)));
     for kind in Kind::ALL {
         drop(fair(Waiting::read(kind, fields, ClaimToken(7))));

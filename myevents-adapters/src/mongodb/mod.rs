@@ -15,10 +15,10 @@ mod counters;
 mod dead_letters;
 mod desks;
 mod error;
-#[cfg(feature = "fuzzing")]
-pub(crate) mod fuzzing;
 mod events;
 mod fence;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod handler;
 mod holders;
 mod inbox;

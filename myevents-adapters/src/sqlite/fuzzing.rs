@@ -21,7 +21,10 @@ fn of_row<T>(values: Vec<Value>, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Op
     let database: &'static LocalKey<_> = &DATABASE;
     let read = database.with(|database| {
         let places = vec!["?"; values.len()].join(",");
-        let mut statement = database.as_ref()?.prepare_cached(&format!("SELECT {places}")).ok()?;
+        let mut statement = database
+            .as_ref()?
+            .prepare_cached(&format!("SELECT {places}"))
+            .ok()?;
         let mut rows = statement.query(params_from_iter(values)).ok()?;
         Some(read(rows.next().ok()??))
     });

@@ -10,9 +10,9 @@ mod config;
 pub(crate) mod connect;
 mod dead_letters;
 mod error;
+mod events;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
-mod events;
 mod handler;
 mod inbox;
 mod inventory;

@@ -63,7 +63,10 @@ pub fn messages(data: &[u8]) {
 fn comes_back(envelope: &Envelope) {
     let again = |envelope: &Envelope| match codec::write(envelope, envelope.name().as_str(), None) {
         Ok(out) => {
-            let named = out.attributes.into_iter().map(|(name, value)| (name.to_owned(), value));
+            let named = out
+                .attributes
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value));
             incoming::decode(&message(&out.body, &named.collect::<Vec<_>>())).ok()
         }
         Err(error) => {

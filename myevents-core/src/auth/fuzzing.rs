@@ -49,7 +49,9 @@ pub fn tokens(data: &[u8]) {
     let Some(token) = fair(Token::parse(&text)) else {
         return;
     };
-    drop(fair(rules().caller(token.payload(), UnixSeconds::from_stored(1_800_000_000))));
+    drop(fair(
+        rules().caller(token.payload(), UnixSeconds::from_stored(1_800_000_000)),
+    ));
 }
 
 /// Documents with keys: a key set, PEM or a discovery document by the first byte.

@@ -72,10 +72,15 @@ fn cursor_comes_back<P: Position>(query: &Query, position: &[u8]) {
     };
     let written = list::write_cursor(&filters, &position);
     let asked = query_of(&format!("cursor={written}"));
-    let Some(asked) = asked else { panic!("a cursor is text of a query") };
+    let Some(asked) = asked else {
+        panic!("a cursor is text of a query")
+    };
     // It is bound to its filters.
     let read = list::read_cursor::<P>(&asked, &filters);
-    assert_eq!(read.ok().flatten().map(|read| read.to_bytes()), Some(position.to_bytes()));
+    assert_eq!(
+        read.ok().flatten().map(|read| read.to_bytes()),
+        Some(position.to_bytes())
+    );
     let others = query.filters("GET /other");
     assert!(list::read_cursor::<P>(&asked, &others).is_err());
 }
@@ -110,7 +115,9 @@ pub fn queries(data: &[u8]) {
     // The link to the next page asks the same.
     let link = query.next_link("/list", "c");
     let shown = link.to_str().unwrap_or_default();
-    let next = shown.strip_prefix("</list?").and_then(|rest| rest.strip_suffix(">; rel=\"next\""));
+    let next = shown
+        .strip_prefix("</list?")
+        .and_then(|rest| rest.strip_suffix(">; rel=\"next\""));
     let next = next.and_then(query_of);
     let same = next.map(|next| next.filters("x") == query.filters("x"));
     assert_eq!(same, Some(true), "{shown}");

@@ -144,7 +144,11 @@ async fn main() -> Result<()> {
     let mut look = begin;
     while Instant::now() < end {
         ticks.tick().await;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count far below 2^53")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count far below 2^53"
+        )]
         let due = (begin.elapsed().as_secs_f64() * rate) as u64;
         while sent < due {
             let at = begin + Duration::from_secs_f64(sent as f64 / rate);
@@ -182,7 +186,10 @@ async fn main() -> Result<()> {
             ..Order::default()
         };
         let start = Instant::now();
-        let answer = other.send(&order.request()).await.context("a booking afterwards")?;
+        let answer = other
+            .send(&order.request())
+            .await
+            .context("a booking afterwards")?;
         let calm = start.elapsed().as_secs_f64() * 1_000.0 <= 5.0 * alone.millis(99.0);
         if answer.status == 201 && calm {
             back = Some(over.elapsed());
@@ -202,7 +209,10 @@ async fn main() -> Result<()> {
         "{rate:.0} a second were due for {:.0} s; {sent} in all, {not_sent} of them not sent, as {} waited",
         cli.duration, cli.most
     );
-    println!("accepted: {goodput:.0} a second, {:.2} of the capacity", goodput / capacity);
+    println!(
+        "accepted: {goodput:.0} a second, {:.2} of the capacity",
+        goodput / capacity
+    );
     for (outcome, count) in &tally.outcomes {
         println!("{count:>9}  {outcome}");
     }

@@ -32,7 +32,9 @@ async fn python(test: &'static str) -> Option<PathBuf> {
 async fn start(folder: &Path, settings: &[(&str, &str)]) -> (Program, Running) {
     let settings = settings.iter();
     let program = Program {
-        environment: settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        environment: settings
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
         ..Program::new(env!("CARGO_BIN_EXE_myevents"), folder)
     };
     let running = program.start_ready().await.unwrap();
@@ -47,12 +49,30 @@ async fn ask(python: &Path, at: SocketAddr, token: Option<&str>) {
         .args(["-m", "schemathesis.cli", "--config-file"])
         .arg(settings)
         .args(["run", &format!("http://{at}/openapi.json"), "--checks", "all"])
-        .args(["--generation-deterministic", "--seed", "1", "--no-shrink", "--continue-on-failure"])
-        .args(["--request-timeout", "60", "--max-examples", if full_scale() { "200" } else { "3" }]);
+        .args([
+            "--generation-deterministic",
+            "--seed",
+            "1",
+            "--no-shrink",
+            "--continue-on-failure",
+        ])
+        .args([
+            "--request-timeout",
+            "60",
+            "--max-examples",
+            if full_scale() { "200" } else { "3" },
+        ]);
     if let Some(token) = token {
         command.args(["--header", &format!("Authorization: Bearer {token}")]);
     }
-    let Output { status, stdout, stderr } = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .unwrap()
+        .unwrap();
     let said = [stdout, stderr].concat();
     let said = String::from_utf8_lossy(&said);
     let last = said.find("== SUMMARY ==").map_or("", |from| &said[from..]);
@@ -63,7 +83,9 @@ async fn ask(python: &Path, at: SocketAddr, token: Option<&str>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_services_keep_to_their_document() {
-    let Some(python) = python("interface without sign-in").await else { return };
+    let Some(python) = python("interface without sign-in").await else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let (program, running) = start(folder.path(), &[]).await;
     ask(&python, program.service.bookings, None).await;
@@ -72,7 +94,9 @@ async fn both_services_keep_to_their_document() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_services_keep_to_their_document_with_sign_in() {
-    let Some(python) = python("interface with sign-in").await else { return };
+    let Some(python) = python("interface with sign-in").await else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let issuer = Issuer::start().await;
     let keys = format!("{}/keys", issuer.url);

@@ -172,6 +172,7 @@ async fn check_counters(target: &Target<'_>, done: &mut Imported, watch: &mut dy
 /// A record of a file whose first line is `first`, for fuzzing: read and thrown away.
 #[cfg(feature = "fuzzing")]
 pub(super) fn read_any(first: &[u8], line: &[u8]) -> Result<()> {
-    let header = serde_json::from_slice(first).map_err(|error| bad("the first line can't be read").caused_by(error))?;
+    let header = serde_json::from_slice(first)
+        .map_err(|error| bad("the first line can't be read").caused_by(error))?;
     reader::read_line(line, &header).map(drop)
 }

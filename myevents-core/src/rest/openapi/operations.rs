@@ -138,14 +138,26 @@ pub(super) const EVENT_SERVICE: &[Operation] = &[
         "Find an event, cancelled or not",
         "Event",
     ),
-    put("/events/{id}", "events", "Create or replace an event", "EventRequest", "Event"),
+    put(
+        "/events/{id}",
+        "events",
+        "Create or replace an event",
+        "EventRequest",
+        "Event",
+    ),
     delete(
         "/events/{id}",
         "events",
         "Cancel an event, for good; the record stays",
     ),
     find("/events/id/{id}", "events", "Find an event by id", "Event"),
-    put("/events/id/{id}", "events", "Create or replace an event", "EventRequest", "Event"),
+    put(
+        "/events/id/{id}",
+        "events",
+        "Create or replace an event",
+        "EventRequest",
+        "Event",
+    ),
     delete(
         "/events/id/{id}",
         "events",

@@ -77,7 +77,11 @@ fn event() -> Value {
 }
 
 fn location(required: &[&str]) -> Value {
-    let name = if required.is_empty() { text("the name") } else { name() };
+    let name = if required.is_empty() {
+        text("the name")
+    } else {
+        name()
+    };
     json!({
         "type": "object",
         "required": required,
@@ -143,7 +147,9 @@ pub(super) fn parameter(name: &str) -> Value {
         "from" | "to" => {
             or_empty(json!({ "type": "integer", "minimum": 0, "maximum": UnixSeconds::MAX.get() }))
         }
-        "cancelled" => json!({ "anyOf": [{ "type": "boolean" }, { "type": "string", "enum": ["", "0", "1"] }] }),
+        "cancelled" => {
+            json!({ "anyOf": [{ "type": "boolean" }, { "type": "string", "enum": ["", "0", "1"] }] })
+        }
         "q" => json!({ "type": "string", "maxLength": Text::MAX_CHARS }),
         "ids" => {
             let most = Id::MAX_BYTES;

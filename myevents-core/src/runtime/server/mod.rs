@@ -3,6 +3,7 @@
 mod body;
 mod connection;
 mod limits;
+mod neighbours;
 mod patient;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use super::config::ListenAddress;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use limits::{ServerLimits, raise_open_files};
+use neighbours::Neighbours;
 
 /// After a stop was asked for, connections still answer for this long, telling the client to close: a request that is
 /// on the wire right then is answered instead of cut.
@@ -110,6 +112,7 @@ pub async fn serve(
 ) {
     let Listener { name, tcp, .. } = listener;
     let room = Arc::new(Semaphore::new(limits.max_connections.max(1)));
+    let neighbours = Neighbours::new(limits.max_connections_address);
     let shared = Arc::new(Shared {
         limits,
         router,
@@ -120,10 +123,16 @@ pub async fn serve(
     });
     let tasks = TaskTracker::new();
     let start = |stream: TcpStream, permit: OwnedSemaphorePermit| {
+        // Gone already, if it can't be told.
+        let Ok(peer) = stream.peer_addr() else { return };
+        let Some(place) = neighbours.enter(peer.ip()) else {
+            tracing::debug!(listener = name, "an address has as many connections as it may");
+            return;
+        };
         let shared = Arc::clone(&shared);
         tasks.spawn(async move {
             connection::run(stream, &shared).await;
-            drop(permit);
+            drop((permit, place));
         });
     };
     while let Some((stream, permit)) = next(name, &tcp, &room, &stop).await {
