@@ -370,7 +370,8 @@ impl Operation {
             .split('/')
             .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
             .map(|name| {
-                json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
+                let schema = requests::in_path(self.method);
+                json!({ "name": name, "in": "path", "required": true, "schema": schema })
             });
         let in_query = self.query.iter().map(|name| {
             json!({

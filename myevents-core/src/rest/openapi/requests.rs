@@ -163,3 +163,12 @@ pub(super) fn parameter(name: &str) -> Value {
         _ => json!({ "type": "string" }),
     }
 }
+
+/// The schema of a parameter in the path. Only what is made under an id needs one; what can't be one is unknown elsewhere.
+pub(super) fn in_path(method: &str) -> Value {
+    if method == "PUT" {
+        let most = Id::MAX_BYTES;
+        return json!({ "type": "string", "pattern": format!("^([0-9a-fA-F]{{2}}){{1,{most}}}$") });
+    }
+    json!({ "type": "string" })
+}
