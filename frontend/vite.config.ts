@@ -20,6 +20,12 @@ export default defineConfig({
     // Everything small stays a file: `data:` addresses would need a wider content security policy.
     assetsInlineLimit: 0,
     reportCompressedSize: false,
+    rolldownOptions: {
+      output: {
+        // What every visit loads, in one file of ours: small ones beside each other compress badly.
+        advancedChunks: { groups: [{ name: 'frame', test: /\/src\/(api|app|i18n\/(en|index|message)|sign-in\/(session|scopes)|bookings\/(Banners|attempts|settle|tickets|pending)|ui\/(Icon|Page|States|focus))/ }] },
+      },
+    },
   },
   server: {
     // `npm run dev` beside a running `myevents`.

@@ -33,7 +33,7 @@ export class Browser {
   }
 
   /** A person with a browser of their own. */
-  async visitor(origin, options = {}) {
+  async visitor(origin, { provider, ...options } = {}) {
     const context = await this.chromium.newContext({
       baseURL: origin,
       locale: 'en-GB',
@@ -46,18 +46,23 @@ export class Browser {
     const visitor = { context, faults: [], elsewhere: [], referrers: [] };
     context.setDefaultTimeout(20_000);
     context.on('request', (request) => {
-      if (!request.url().startsWith(origin) && !/^(blob|data):/.test(request.url())) visitor.elsewhere.push(request.url());
+      const known = [origin, provider, provider && 'https://fonts.googleapis.com'].some((each) => each && request.url().startsWith(`${each}/`));
+      if (!known && !/^(blob|data):/.test(request.url())) visitor.elsewhere.push(request.url());
       const referrer = request.headers().referer;
-      if (referrer) visitor.referrers.push(`${referrer} → ${request.url()}`);
+      // What the identity provider does on its own pages is its affair.
+      if (referrer && !(provider && referrer.startsWith(`${provider}/`))) visitor.referrers.push(`${referrer} → ${request.url()}`);
     });
     visitor.watch = (page) => {
       page.on('pageerror', (error) => visitor.faults.push(String(error)));
       page.on('console', (message) => {
         const text = message.text();
+        if (provider && page.url().startsWith(`${provider}/`)) return;
         // That a request was refused or cut off is what some tests are about.
         if (['error', 'warning'].includes(message.type()) && !/Failed to load resource|net::ERR_/.test(text)) visitor.faults.push(text);
       });
     };
+    // Its pages want a font from far away.
+    if (provider) await context.route(/^https:\/\/fonts\.googleapis\.com\//, (route) => route.fulfill({ contentType: 'text/css', body: '' }));
     context.on('page', visitor.watch);
     visitor.page = await context.newPage();
     return visitor;

@@ -1,23 +1,15 @@
 /** A buyer's way: see what is on, book, keep the ticket, cancel; and what may come in between. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { encode } from 'uqr';
-import { Browser, leave } from './browser.mjs';
-import { Program } from './program.mjs';
+import { leave } from './browser.mjs';
+import { Program, stage } from './program.mjs';
 
 let program;
 let browser;
 
-before(async () => {
-  program = await Program.start();
-  browser = await Browser.start();
-});
-
-after(async () => {
-  await browser?.stop();
-  await program?.stop();
-});
+stage((begun) => ({ program, browser } = begun));
 
 async function open(event, options) {
   const visitor = await browser.visitor(program.origin, options);

@@ -1,21 +1,13 @@
 /** The page of the interface's document: it works under the policy that it is served with, and asks nobody else. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { Browser, leave } from './browser.mjs';
-import { Program } from './program.mjs';
+import { test } from 'node:test';
+import { leave } from './browser.mjs';
+import { stage } from './program.mjs';
 
 let program;
 let browser;
 
-before(async () => {
-  program = await Program.start();
-  browser = await Browser.start();
-});
-
-after(async () => {
-  await browser?.stop();
-  await program?.stop();
-});
+stage((begun) => ({ program, browser } = begun));
 
 test('the document is shown, and a request can be tried', async () => {
   const visitor = await browser.visitor(program.origin);

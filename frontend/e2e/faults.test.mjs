@@ -1,21 +1,13 @@
 /** Bookings whose answer is lost: by a reload, a dead service, a cut connection. Each is made once, and found again. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { Browser, leave } from './browser.mjs';
-import { Program } from './program.mjs';
+import { test } from 'node:test';
+import { leave } from './browser.mjs';
+import { stage } from './program.mjs';
 
 let program;
 let browser;
 
-before(async () => {
-  program = await Program.start();
-  browser = await Browser.start();
-});
-
-after(async () => {
-  await browser?.stop();
-  await program?.stop();
-});
+stage((begun) => ({ program, browser } = begun));
 
 async function open(event) {
   const visitor = await browser.visitor(program.origin);
@@ -229,8 +221,8 @@ test('who has stopped trying in one tab is not booked behind their back by anoth
 test('what one tab has booked is shown by the other', async () => {
   const event = await program.newEvent({ Name: 'Booked beside' });
   const { visitor, page, press } = await open(event);
-  const sent = [];
-  visitor.context.on('request', (request) => request.method() === 'POST' && sent.push(request.url()));
+  const answered = [];
+  visitor.context.on('response', (response) => response.request().method() === 'POST' && answered.push(response.url()));
   await visitor.context.route('**/bookings', (route) => route.abort('connectionreset'));
   await press();
   await page.getByText('Nobody answers.').waitFor();
@@ -238,12 +230,13 @@ test('what one tab has booked is shown by the other', async () => {
   await second.goto(`/e/${event.ID}`);
   await second.getByText('Booking…').first().waitFor();
   await visitor.context.unroute('**/bookings');
-  const before = sent.length;
-  await page.getByRole('button', { name: 'Ask again now' }).click();
+  // The page's own next try may come first, and then there is no button any more.
+  const asked = page.getByRole('button', { name: 'Ask again now' }).click();
+  await Promise.race([asked.catch(() => {}), done(page)]);
   await done(page);
   await done(second);
   assert.equal(second.url(), page.url(), 'both show the same ticket');
-  assert.equal(sent.length, before + 1, 'the second tab sends nothing');
+  assert.equal(answered.length, 1, 'the second tab sends nothing');
   assert.equal((await program.bookings(event)).length, 1);
   await leave(visitor);
 });

@@ -1,22 +1,14 @@
 /** The organiser's way: a location, an event in it that is then bookable, changes, conflicts, bookings, sales. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { accessible, Browser, leave, shoot } from './browser.mjs';
-import { Program } from './program.mjs';
+import { test } from 'node:test';
+import { accessible, leave, shoot } from './browser.mjs';
+import { Program, stage } from './program.mjs';
 
 let program;
 let browser;
 
-before(async () => {
-  program = await Program.start();
-  browser = await Browser.start();
-});
-
-after(async () => {
-  await browser?.stop();
-  await program?.stop();
-});
+stage((begun) => ({ program, browser } = begun));
 
 /** The wall clock in Rome, some days ahead, as a field of the form takes it. */
 function inRome(days, time) {

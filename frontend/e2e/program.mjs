@@ -1,14 +1,16 @@
 /** The real `myevents` program: started on a free port, killed, started again on the same data; and its interface. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after, before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Browser } from './browser.mjs';
 
 const BINARY = process.env.PAGE_TEST_PROGRAM ?? new URL('../../target/debug/myevents', import.meta.url).pathname;
 
-async function freePort() {
+export async function freePort() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address();
@@ -16,16 +18,38 @@ async function freePort() {
   return port;
 }
 
+/** The program and the browser of a file's tests: begun before the first, ended after the last. `more` names flags, or makes the program. */
+export function stage(take, more = []) {
+  const begun = {};
+  before(async () => {
+    begun.program = typeof more === 'function' ? await more() : await Program.start(...more);
+    begun.browser = await Browser.start();
+    take(begun);
+  });
+  after(async () => {
+    await begun.browser?.stop();
+    await begun.program?.stop();
+  });
+}
+
 export class Program {
   static async start(...flags) {
+    const program = await Program.placed(...flags);
+    await program.up();
+    return program;
+  }
+
+  /** Its address is known, and it does not run yet. */
+  static async placed(...flags) {
     const program = new Program();
     program.data = mkdtempSync(join(tmpdir(), 'myevents-page-'));
     program.port = await freePort();
     program.origin = `http://127.0.0.1:${program.port}`;
     program.flags = flags;
+    program.settings = {};
+    program.headers = {};
     // A test that breaks off must not leave it running.
     process.once('exit', () => program.child?.kill('SIGKILL'));
-    await program.up();
     return program;
   }
 
@@ -33,7 +57,10 @@ export class Program {
   async up() {
     this.log = '';
     const listen = ['--listen', `127.0.0.1:${this.port}`, '--event-listen', 'none', '--booking-listen', 'none', '--metrics-listen', 'none'];
-    this.child = spawn(BINARY, ['serve', '--data', this.data, ...listen, ...this.flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(BINARY, ['serve', '--data', this.data, ...listen, ...this.flags], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.settings },
+    });
     this.ended = new Promise((resolve) => this.child.once('exit', resolve));
     for (const stream of [this.child.stdout, this.child.stderr]) stream.on('data', (text) => (this.log += text));
     for (let turn = 0; turn < 600; turn += 1) {
@@ -43,6 +70,21 @@ export class Program {
       await sleep(50);
     }
     throw new Error(`myevents is not ready:\n${this.log}`);
+  }
+
+  /** From now on its interface is asked with a key that may do everything. */
+  async signIn() {
+    const scopes = ['events:admin', 'bookings:admin'].flatMap((scope) => ['--scope', scope]);
+    const made = execFileSync(BINARY, ['--data', this.data, 'api-keys', 'make', 'tests', ...scopes], { env: { ...process.env, ...this.settings }, encoding: 'utf8' });
+    this.headers = { authorization: `Bearer ${/mye_\S+/.exec(made)[0]}` };
+    // A running program hears of a new key after some seconds.
+    for (let turn = 0; turn < 1200; turn += 1) {
+      const answer = await fetch(`${this.origin}/users/me`, { headers: this.headers });
+      const listed = await fetch(`${this.origin}/events`, { headers: this.headers });
+      if (answer.status !== 401 && listed.status !== 401) return;
+      await sleep(50);
+    }
+    throw new Error('the key is never taken');
   }
 
   /** `kill -9`. */
@@ -61,7 +103,7 @@ export class Program {
   async ask(method, path, body, headers = {}) {
     const response = await fetch(this.origin + path, {
       method,
-      headers: { 'content-type': 'application/json', ...headers },
+      headers: { 'content-type': 'application/json', ...this.headers, ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await response.text();

@@ -1,16 +1,16 @@
 /** Every view for everybody: axe, both languages, light and dark, phone and desktop, keyboard, right to left; and its pictures. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { accessible, Browser, DESKTOP, fits, leave, PHONE, picture, shoot } from './browser.mjs';
-import { Program } from './program.mjs';
+import { before, test } from 'node:test';
+import { accessible, DESKTOP, fits, leave, PHONE, picture, shoot } from './browser.mjs';
+import { stage } from './program.mjs';
 
 let program;
 let browser;
 let views;
 
+stage((begun) => ({ program, browser } = begun), ['--demo']);
+
 before(async () => {
-  program = await Program.start('--demo');
-  browser = await Browser.start();
   const list = await program.until('/events', (events) => events.length === 9);
   const named = (name) => list.find((event) => event.Name === name);
   // Some life: a nearly full house, a full one, a cancelled evening, bookings of several days.
@@ -49,11 +49,6 @@ before(async () => {
     { name: 'organise-location', path: `/organise/locations/${location.ID}`, ready: (page) => page.locator('form').waitFor() },
     { name: 'organise-new-location', path: '/organise/locations/new', ready: (page) => page.locator('form').waitFor() },
   ];
-});
-
-after(async () => {
-  await browser?.stop();
-  await program?.stop();
 });
 
 async function show(page, view) {

@@ -11,6 +11,7 @@ import { ConfigProvider, loadConfig, type PageConfig } from './app/config';
 import { startTheme } from './app/theme';
 import { resumeAll } from './bookings/attempts';
 import { firstLanguage, I18nProvider, textsOf } from './i18n';
+import { startSession } from './sign-in/session';
 import './styles/main.scss';
 
 /** After some seconds, so that nobody looks at an empty window; the first view takes its place. */
@@ -40,6 +41,7 @@ startTheme();
 const [config, language] = await Promise.all([configuration(), firstLanguage()]);
 startTheme(config.branding.colour);
 connect(config);
+startSession(config);
 resumeAll(config);
 
 if (place) {

@@ -1,7 +1,7 @@
 //! Picks a backend by its configured word. A backend that was not compiled in is a typed error that names the feature.
 
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,9 @@ pub struct StoreOptions {
     pub kind: String,
     /// The file or URL.
     pub location: String,
+    /// The authorities of the store's certificate, PEM, and no others; `None` = those of the backend's default. With one
+    /// the store is spoken to over TLS or not at all. Without effect where there is nothing to prove: `sqlite`, `memory`.
+    pub ca: Option<PathBuf>,
     /// Whose records it holds, such as `eventservice`.
     pub role: String,
     /// Opened by a command beside a running service, not by the service.
@@ -64,12 +67,24 @@ pub struct BrokerOptions {
     pub max_message_bytes: usize,
     /// Whether the original services' spelling of names is sent.
     pub legacy_names: bool,
+    /// Whom the broker is proven by.
+    pub tls: BrokerTls,
     /// For `amqp`.
     pub amqp: AmqpOptions,
     /// For `kafka`.
     pub kafka: KafkaOptions,
     /// For `sqs`.
     pub sqs: SqsOptions,
+}
+
+/// Whom a broker is proven by over TLS, and how the service proves itself to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BrokerTls {
+    /// The authorities of the broker's certificate, PEM, and no others; `None` = the system's. With one the broker is
+    /// spoken to over TLS or not at all.
+    pub ca: Option<PathBuf>,
+    /// The service's own certificate chain and key, PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// What RabbitMQ is opened with.
@@ -374,6 +389,7 @@ mod tests {
             let options = StoreOptions {
                 kind: kind.into(),
                 location: String::new(),
+                ca: None,
                 role: "eventservice".into(),
                 tool: false,
                 create_tables: true,
@@ -389,6 +405,7 @@ mod tests {
             required_names: Vec::new(),
             max_message_bytes: 1_000,
             legacy_names: false,
+            tls: BrokerTls::default(),
             amqp: AmqpOptions::default(),
             kafka: KafkaOptions::default(),
             sqs: SqsOptions::default(),

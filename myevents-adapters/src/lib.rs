@@ -25,3 +25,5 @@ pub mod sqlite;
 pub mod sqs;
 pub mod tools;
 pub mod transfer;
+#[cfg(any(feature = "amqp", feature = "dynamodb", feature = "mongodb", feature = "sqs"))]
+mod trust;

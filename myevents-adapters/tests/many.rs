@@ -201,6 +201,7 @@ async fn on(kind: Kind, test: &'static str) {
         return;
     };
     let options = StoreOptions {
+        ca: None,
         kind: kind.word().into(),
         location: match kind {
             Kind::Mongodb => format!("{}/many", server.url()),

@@ -29,6 +29,7 @@ async fn stop(server: Server) {
 
 fn options(kind: &str, location: String, role: &str) -> StoreOptions {
     StoreOptions {
+        ca: None,
         kind: kind.into(),
         location,
         role: role.into(),

@@ -17,6 +17,7 @@ use myevents_servers::{Kind, Server};
 
 async fn open(folder: &tempfile::TempDir, role: &str) -> OpenStore {
     let options = StoreOptions {
+        ca: None,
         kind: "sqlite".into(),
         location: folder.path().join(role).to_string_lossy().into_owned(),
         role: role.into(),

@@ -50,6 +50,9 @@ pub struct PrometheusObserver {
     outbox_age: IntGaugeVec,
     outbox_parked: IntGaugeVec,
     drift: IntGauge,
+    tls_reloads: IntCounterVec,
+    tls_until: IntGaugeVec,
+    tls_failed: IntCounterVec,
 }
 
 fn fault(error: prometheus::Error) -> Error {
@@ -234,6 +237,24 @@ impl PrometheusObserver {
                     "Counters against bookings, summed; expected 0",
                 ),
             )?,
+            tls_reloads: counters(
+                registry,
+                "myevents_tls_reloads_total",
+                "Changes of the files of HTTPS, by what came of them",
+                &["service", "outcome"],
+            )?,
+            tls_until: gauges(
+                registry,
+                "myevents_tls_certificate_expiry_seconds",
+                "When the certificate of HTTPS ends, in Unix time",
+                &["service"],
+            )?,
+            tls_failed: counters(
+                registry,
+                "myevents_tls_handshakes_failed_total",
+                "TLS handshakes that came to nothing",
+                &["service", "reason"],
+            )?,
         })
     }
 
@@ -345,6 +366,19 @@ impl Observer for PrometheusObserver {
             }
             Observation::Outbox { service, depth, now } => self.show_outbox(service, *depth, now.0),
             Observation::CounterDrift { drift } => self.drift.set(*drift),
+            Observation::TlsReload { service, outcome } => {
+                self.tls_reloads.with_label_values(&[service, outcome]).inc();
+            }
+            Observation::TlsCertificate { service, until } => {
+                self.tls_until.with_label_values(&[service]).set(*until);
+                // There from the start, as the first of a series is no increase.
+                for outcome in ["taken", "refused"] {
+                    self.tls_reloads.with_label_values(&[*service, outcome]).inc_by(0);
+                }
+            }
+            Observation::TlsHandshakeFailed { service, reason } => {
+                self.tls_failed.with_label_values(&[service, reason]).inc();
+            }
         }
     }
 }

@@ -108,6 +108,27 @@ pub enum Observation<'a> {
         /// Now, to tell the age of the oldest row.
         now: UnixMillis,
     },
+    /// The files of a listener's HTTPS had changed.
+    TlsReload {
+        /// The service whose listener it is.
+        service: &'a str,
+        /// `taken` or `refused`.
+        outcome: &'static str,
+    },
+    /// A certificate is in force.
+    TlsCertificate {
+        /// The service whose listener has it.
+        service: &'a str,
+        /// The last second in which it is valid, in Unix time.
+        until: i64,
+    },
+    /// A TLS handshake came to nothing.
+    TlsHandshakeFailed {
+        /// The service whose listener it was.
+        service: &'a str,
+        /// One of a few words.
+        reason: &'static str,
+    },
     /// A counter was held against its bookings.
     CounterDrift {
         /// The sum of all drifts found in this round; expected 0.

@@ -6,6 +6,7 @@
 //! * [`shared`]: the server that all tests of a run use: [`find`] and [`require`] give its URL, `cargo xtask backends` runs it.
 //! * [`server`]: one of a test's own, which the test may kill and start again.
 //! * [`install`]: fetching what is missing; [`skip`]: saying that a test could not run; [`ports`]: free ones.
+//! * `tls` (feature `tls`): an authority with its certificates, and a front that speaks TLS before a server that does not.
 //! * `launch`: how each kind starts; `probe`: whether it answers; `process`: ids, signals, waiting for the end.
 
 pub mod install;
@@ -17,6 +18,8 @@ mod process;
 pub mod server;
 pub mod shared;
 pub mod skip;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use install::NotInstalled;
 pub use kind::Kind;

@@ -5,6 +5,7 @@
     reason = "a command line tool talks through its standard output"
 )]
 
+mod again;
 mod backends;
 mod bench;
 mod deploy;

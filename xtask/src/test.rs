@@ -1,12 +1,15 @@
 //! `cargo xtask test`: every test that can run here with the servers it needs, counted, and what could not run said at the end.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
+use crate::again::{self, Program};
 use crate::deploy;
 use crate::fuzz;
 use crate::layering;
@@ -22,6 +25,9 @@ use crate::tools;
 /// A test that cannot run here (no right to mount a file system, no server to talk to) says so and is listed at the end.
 /// With MYEVENTS_REQUIRE=all such a skip is a failure.
 ///
+/// A machine that is busy may starve a server until a limit of time is over. So a few failed programs that talk to servers are
+/// run once more, alone; one that passes then is listed as flaky, which is a fault to be found. Not with --strict.
+///
 /// The servers that tests share are started if they are installed (with MYEVENTS_REQUIRE=all they are installed first) and do
 /// not run yet, and stopped at the end. `cargo xtask backends up` keeps them between runs.
 #[derive(Debug, Args)]
@@ -33,6 +39,10 @@ pub(crate) struct Test {
     /// Build with optimisation.
     #[arg(long)]
     release: bool,
+
+    /// A test that fails once has failed: no second run of programs that talk to servers.
+    #[arg(long)]
+    strict: bool,
 
     /// Only this package; may be given several times.
     #[arg(short, long = "package", value_name = "NAME")]
@@ -65,19 +75,7 @@ impl Test {
             page::ensure_built()?;
             tools::chromium()?;
         }
-        let mut command = shell::cargo(&["test", "--no-fail-fast", "--all-features"]);
-        if self.packages.is_empty() {
-            command.arg("--workspace");
-        }
-        for package in &self.packages {
-            command.args(["-p", package]);
-        }
-        if self.release {
-            command.arg("--release");
-        }
-        if self.full {
-            command.env("MYEVENTS_SCALE", "full");
-        }
+        let mut command = self.command();
         command.env(skips::FILE, &skipped).arg("--").args(&self.rest);
         // They end with this value, and with this process if it is killed.
         let servers = if self.needs_servers()? {
@@ -88,7 +86,15 @@ impl Test {
         command.envs(servers.environment());
 
         let mut tally = Tally::default();
-        let outcome = tee(command, |line| tally.take(line));
+        let (mut outcome, failures) = tee(command, |line| tally.take(line))?;
+        let flaky = if self.strict {
+            Vec::new()
+        } else {
+            again::worth_it(&failures)?
+        };
+        if !flaky.is_empty() {
+            outcome = self.once_more(&flaky, &skipped, &servers);
+        }
         servers.stop();
 
         let reasons = skips::read(&skipped);
@@ -107,6 +113,11 @@ impl Test {
             tally.programs,
             start.elapsed().as_secs_f64()
         );
+        if outcome.is_ok() {
+            for program in &flaky {
+                println!("--- FLAKY, a fault to be found: failed at first, passed alone: {program}");
+            }
+        }
         // Last, as they take the program that the tests have built.
         let deployed = if whole && !self.release {
             deploy::test()
@@ -131,6 +142,35 @@ impl Test {
 }
 
 impl Test {
+    fn command(&self) -> Command {
+        let mut command = shell::cargo(&["test", "--no-fail-fast", "--all-features"]);
+        if self.packages.is_empty() {
+            command.arg("--workspace");
+        }
+        for package in &self.packages {
+            command.args(["-p", package]);
+        }
+        if self.release {
+            command.arg("--release");
+        }
+        if self.full {
+            command.env("MYEVENTS_SCALE", "full");
+        }
+        command
+    }
+
+    /// Runs these programs again, one after the other.
+    fn once_more(&self, programs: &[Program], skipped: &Path, servers: &Servers) -> Result<()> {
+        for program in programs {
+            println!("--- once more, alone: {program}");
+            let mut command = self.command();
+            command.args(["--test", &program.name]).arg("--").args(&self.rest);
+            command.env(skips::FILE, skipped).envs(servers.environment());
+            tee(command, |_| ())?.0?;
+        }
+        Ok(())
+    }
+
     /// Whether one of the chosen packages has tests that talk to servers.
     fn needs_servers(&self) -> Result<bool> {
         if self.packages.is_empty() {
@@ -160,25 +200,45 @@ impl Tally {
     }
 }
 
-/// Runs it with its output both shown and read line by line.
-fn tee(mut command: Command, mut each: impl FnMut(&str)) -> Result<()> {
+/// What cargo said of each target that failed.
+type Failures = Vec<Result<Program, String>>;
+
+/// Runs it with its output both shown and read line by line: how it ended, and what failed.
+fn tee(mut command: Command, mut each: impl FnMut(&str)) -> Result<(Result<()>, Failures)> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .context("cannot start cargo")?;
     let output = child.stdout.take().context("no output to read")?;
+    let errors = child.stderr.take().context("no output to read")?;
+    let reading = thread::spawn(move || -> Result<Failures> {
+        let mut failures = Failures::new();
+        for line in BufReader::new(errors).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            eprintln!("{line}");
+            failures.extend(again::failed(&line));
+        }
+        Ok(failures)
+    });
     for line in BufReader::new(output).split(b'\n') {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
         println!("{line}");
         each(&line);
     }
+    let failures = reading
+        .join()
+        .map_err(|_| anyhow!("cargo's words were not read"))??;
     let status = child.wait()?;
-    if !status.success() {
-        bail!("`cargo test` ended with {status}");
-    }
-    Ok(())
+    let outcome = if status.success() {
+        Ok(())
+    } else {
+        Err(anyhow!("`cargo test` ended with {status}"))
+    };
+    Ok((outcome, failures))
 }
 
 #[cfg(test)]

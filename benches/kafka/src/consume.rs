@@ -1,5 +1,10 @@
 //! Consuming a full topic with a new group, each message settled by itself; measured from the first to the last.
+//!
+//! The bare client twice: once it stores the offset of each record and looks at nothing else, once it also takes out of the
+//! record what whoever handles the message needs, as ours does: key, headers, name and body, in memory of their own.
 
+use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -7,10 +12,48 @@ use futures_util::StreamExt as _;
 use myevents_adapters::kafka::KafkaBroker;
 use myevents_adapters::kafka::rdkafka::ClientConfig;
 use myevents_adapters::kafka::rdkafka::consumer::{Consumer as _, StreamConsumer};
+use myevents_adapters::kafka::rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use myevents_core::contract::Envelope;
 use myevents_core::ports::{EventEmitter as _, EventListener as _, StartFrom, Subscription};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 const TOPIC: &str = "consume";
+
+/// A record's value.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Value<'a> {
+    event_name: &'a str,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+/// What a handler needs of a record.
+#[allow(dead_code, reason = "taken out of the record, and looked at by nobody here")]
+struct Read {
+    key: String,
+    name: String,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Read {
+    fn new(record: &BorrowedMessage<'_>) -> Result<Self> {
+        let value: Value<'_> = serde_json::from_slice(record.payload().context("no value")?)?;
+        let headers = record.headers().context("no headers")?;
+        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+        Ok(Self {
+            key: text(record.key()),
+            name: value.event_name.to_owned(),
+            headers: headers
+                .iter()
+                .map(|header| (header.key.to_owned(), text(header.value)))
+                .collect(),
+            body: value.payload.get().as_bytes().to_vec(),
+        })
+    }
+}
 
 pub(crate) struct Sides {
     broker: KafkaBroker,
@@ -60,11 +103,12 @@ impl Sides {
         Ok(rate)
     }
 
-    pub(crate) async fn bare(&self, round: usize) -> Result<f64> {
+    /// `read` says whether the records are looked at.
+    pub(crate) async fn bare(&self, round: usize, read: bool) -> Result<f64> {
         let mut client = ClientConfig::new();
         client
             .set("bootstrap.servers", &self.brokers)
-            .set("group.id", format!("bare-{round}"))
+            .set("group.id", format!("bare-{read}-{round}"))
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", "200")
@@ -78,6 +122,9 @@ impl Sides {
             for _ in 0..count {
                 let record = consumer.recv().await?;
                 started.get_or_insert_with(Instant::now);
+                if read {
+                    black_box(Read::new(&record)?);
+                }
                 consumer.store_offset_from_message(&record)?;
             }
             let rate = rate(count, started);

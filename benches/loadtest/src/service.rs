@@ -86,7 +86,7 @@ impl Service {
     /// Waits until the booking service has heard of the event with this capacity.
     ///
     /// # Errors
-    /// When that takes more than half a minute: a group of Kafka's is without its dead members only when their session is over.
+    /// When that takes more than a minute: a group of Kafka's is without its dead members only when their session is over.
     pub async fn wait_bookable(&self, event: &str, capacity: u64) -> Result<()> {
         let start = Instant::now();
         let path = format!("/events/{event}/availability");
@@ -101,7 +101,7 @@ impl Service {
                     return Ok(());
                 }
             }
-            if start.elapsed() > Duration::from_secs(30) {
+            if start.elapsed() > Duration::from_secs(60) {
                 bail!(
                     "event {event} is not bookable: {} {}",
                     answer.status,

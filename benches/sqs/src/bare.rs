@@ -1,4 +1,4 @@
-//! The yardstick: the SDK's own calls, as many open at once as ours has, each with ten messages or with one.
+//! The yardstick: the SDK's own calls, each with ten messages or with one; as many open at once as ours has, or one after another.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,14 +14,14 @@ use myevents_adapters::sqs::aws_sdk_sqs::types::{
 };
 use myevents_core::contract::Envelope;
 
-use crate::OPEN;
-
 pub(crate) struct Bare {
     client: Client,
     url: String,
     fifo: bool,
     /// Messages a request: 10 or 1.
     batch: usize,
+    /// Requests of a kind at once.
+    open: usize,
 }
 
 fn text(value: &str) -> Result<MessageAttributeValue> {
@@ -32,7 +32,7 @@ fn text(value: &str) -> Result<MessageAttributeValue> {
 }
 
 impl Bare {
-    pub(crate) async fn new(client: Client, queue: &str, batch: usize) -> Result<Self> {
+    pub(crate) async fn new(client: Client, queue: &str, batch: usize, open: usize) -> Result<Self> {
         let fifo = queue.ends_with(".fifo");
         let mut request = client.create_queue().queue_name(queue);
         if fifo {
@@ -44,6 +44,7 @@ impl Bare {
             url,
             fifo,
             batch,
+            open,
         })
     }
 
@@ -51,12 +52,12 @@ impl Bare {
     pub(crate) async fn round(&self, messages: Vec<Envelope>) -> Result<(f64, f64)> {
         let start = Instant::now();
         iter(messages.chunks(self.batch).map(Ok::<_, anyhow::Error>))
-            .try_for_each_concurrent(OPEN, |batch| self.send(batch))
+            .try_for_each_concurrent(self.open, |batch| self.send(batch))
             .await?;
         let sent = start.elapsed();
         let left = Arc::new(AtomicUsize::new(messages.len()));
         let start = Instant::now();
-        try_join_all((0..OPEN).map(|_| self.take(Arc::clone(&left)))).await?;
+        try_join_all((0..self.open).map(|_| self.take(Arc::clone(&left)))).await?;
         Ok((sent.as_secs_f64(), start.elapsed().as_secs_f64()))
     }
 

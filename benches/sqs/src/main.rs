@@ -131,9 +131,11 @@ async fn measure(cli: &Cli, endpoint: &str) -> Result<Vec<String>> {
     for end in ["", ".fifo"] {
         let what = if end.is_empty() { "standard" } else { "FIFO" };
         let ours = Ours::new(&client(endpoint), &format!("ours{end}")).await?;
-        let batches = Bare::new(client(endpoint), &format!("batches{end}"), 10).await?;
-        let single = Bare::new(client(endpoint), &format!("single{end}"), 1).await?;
-        let (mut by_us, mut by_ten, mut by_one) = (Rates::default(), Rates::default(), Rates::default());
+        let batches = Bare::new(client(endpoint), &format!("batches{end}"), 10, OPEN).await?;
+        let single = Bare::new(client(endpoint), &format!("single{end}"), 1, OPEN).await?;
+        let lonely = Bare::new(client(endpoint), &format!("lonely{end}"), 1, 1).await?;
+        let (mut by_us, mut by_ten) = (Rates::default(), Rates::default());
+        let (mut by_one, mut in_turn) = (Rates::default(), Rates::default());
         for round in 0..rounds {
             // Not measured: a server that has just started is slow.
             if round == 0 {
@@ -147,15 +149,16 @@ async fn measure(cli: &Cli, endpoint: &str) -> Result<Vec<String>> {
                 by_ten.add(count, batches.round(messages(count)).await?);
                 by_us.add(count, ours.round(messages(count)).await?);
             }
-            // A third suffices: it takes several times as long.
-            let few = count / 3;
-            by_one.add(few, single.round(messages(few)).await?);
+            // Fewer suffice: they take several times as long.
+            by_one.add(count / 3, single.round(messages(count / 3)).await?);
+            in_turn.add(count / 10, lonely.round(messages(count / 10)).await?);
             println!(
-                "{what}, round {}: {:.0}/s beside {:.0}/s in tens and {:.0}/s one by one",
+                "{what}, round {}: {:.0}/s beside {:.0}/s in tens, {:.0}/s one by one with {OPEN} open, and {:.0}/s one after another",
                 round + 1,
                 by_us.both[round],
                 by_ten.both[round],
-                by_one.both[round]
+                by_one.both[round],
+                in_turn.both[round]
             );
         }
         let tens = "of the bare SDK with batches of 10";
@@ -166,9 +169,11 @@ async fn measure(cli: &Cli, endpoint: &str) -> Result<Vec<String>> {
         ] {
             lines.push(line(&format!("{what} queue: {step}"), 0.9, tens, ours, theirs));
         }
-        let ones = "× the bare SDK one by one";
         let what = format!("{what} queue: send, receive, delete");
-        lines.push(line(&what, 5.0, ones, &by_us.both, &by_one.both));
+        let ones = format!("× the bare SDK one by one, {OPEN} requests open");
+        lines.push(line(&what, 5.0, &ones, &by_us.both, &by_one.both));
+        let ones = "× the bare SDK one by one, one after another";
+        lines.push(line(&what, 5.0, ones, &by_us.both, &in_turn.both));
     }
     Ok(lines)
 }

@@ -16,7 +16,7 @@ use myevents_core::relay::{Handover, HandoverReceiver, Relay, RelayOptions, SHAR
 use myevents_core::rest::{Admission, ApiKeyAuthenticator, Authenticator, Readiness};
 use myevents_core::runtime::config::{ListenAddress, ServiceName, ServiceSettings, Settings};
 use myevents_core::runtime::server::{Listener, ServerLimits, raise_open_files, serve};
-use myevents_core::runtime::tls;
+use myevents_core::runtime::tls::Tls;
 use myevents_core::service::{BookingService, BookingSettings, EventService, SalesRules};
 use prometheus::Registry;
 use tokio::sync::Semaphore;
@@ -45,7 +45,7 @@ pub struct Application {
     relays: Vec<(ServiceName, Relay)>,
     dispatch: Option<(Arc<dyn EventListener>, Dispatch)>,
     parts: Parts,
-    listeners: Vec<(Listener, Router, Option<tls::TlsAcceptor>)>,
+    listeners: Vec<(Listener, Router, Option<Tls>)>,
     demo: bool,
 }
 
@@ -75,20 +75,20 @@ impl Application {
         // Before anything is opened: a wrong broker, certificate or key must leave no trace.
         let sign_in = SignIn::open(&settings).await?;
         let brokers = brokers::open(&settings, &observer).await?;
-        let bound = bind(&settings).await?;
+        let bound = bind(&settings, &observer).await?;
         let stores = stores::open(&settings, false).await?;
         let put_together = (|| {
             let (parts, relays, dispatch) = services(&settings, &stores, &brokers, &sign_in, &observer)?;
             let listeners = bound
                 .into_iter()
-                .map(|(what, listener, acceptor)| {
+                .map(|(what, listener, tls)| {
                     let router = match what {
                         Serves::Whole => parts.whole_app(),
                         Serves::Events => parts.event_app(),
                         Serves::Bookings => parts.booking_app(),
                         Serves::Metrics => metrics_app(registry.clone()),
                     };
-                    (listener, router, acceptor)
+                    (listener, router, tls)
                 })
                 .collect();
             anyhow::Ok((parts, relays, dispatch, listeners))
@@ -164,16 +164,12 @@ impl Application {
             .min(raise_open_files().saturating_sub(OTHER_FILES).max(16));
         let grace = self.settings.shutdown_timeout;
         let servers = TaskTracker::new();
-        for (listener, router, acceptor) in self.listeners {
+        for (listener, router, tls) in self.listeners {
+            if let Some(tls) = tls.clone() {
+                others.spawn(tls.watch(stop.clone()));
+            }
             let grace = grace.saturating_sub(RESERVE).max(grace / 2);
-            servers.spawn(serve(
-                listener,
-                router,
-                acceptor,
-                limits.clone(),
-                stop.clone(),
-                grace,
-            ));
+            servers.spawn(serve(listener, router, tls, limits.clone(), stop.clone(), grace));
         }
         for (service, open) in &self.stores {
             background::start(&others, *service, open, &self.observer, &stop);
@@ -258,6 +254,8 @@ fn limits(settings: &Settings) -> ServerLimits {
         .max();
     ServerLimits {
         header_timeout: settings.header_timeout,
+        handshake_timeout: settings.tls_handshake_timeout,
+        max_handshakes: settings.max_tls_handshakes,
         // The routers' own bounds come first: they answer with a reason.
         body_timeout: settings.body_timeout + Duration::from_secs(5),
         request_timeout: longest.unwrap_or_default() + Duration::from_secs(5),
@@ -275,13 +273,13 @@ enum Serves {
     Metrics,
 }
 
-type Bound = (Serves, Listener, Option<tls::TlsAcceptor>);
+type Bound = (Serves, Listener, Option<Tls>);
 
-async fn bind(settings: &Settings) -> Result<Vec<Bound>> {
+async fn bind(settings: &Settings, observer: &Arc<dyn Observer>) -> Result<Vec<Bound>> {
     let mut bound = Vec::new();
-    let mut add = async |serves, name, address: &Option<ListenAddress>, acceptor| -> Result<()> {
+    let mut add = async |serves, name, address: &Option<ListenAddress>, tls| -> Result<()> {
         if let Some(address) = address {
-            bound.push((serves, Listener::bind(name, address).await?, acceptor));
+            bound.push((serves, Listener::bind(name, address).await?, tls));
         }
         Ok(())
     };
@@ -293,8 +291,8 @@ async fn bind(settings: &Settings) -> Result<Vec<Bound>> {
         };
         add(serves, plain, &service.listen, None).await?;
         if let Some(files) = &service.tls {
-            let acceptor = tls::acceptor(&files.certificate, &files.key)?;
-            add(serves, secure, &service.tls_listen, Some(acceptor)).await?;
+            let tls = Tls::open(files.clone(), service.service.as_str(), Arc::clone(observer))?;
+            add(serves, secure, &service.tls_listen, Some(tls)).await?;
         }
     }
     add(Serves::Metrics, "metrics", &settings.metrics, None).await?;
@@ -344,11 +342,16 @@ fn services(
         readiness.watch_store(name.as_str(), open.store.clone());
         readiness.set_broker(name.as_str(), true);
         match name {
-            ServiceName::Event => events = Some((Arc::new(event_service(open, to_relay, service)), rest)),
+            ServiceName::Event => {
+                events = Some((Arc::new(event_service(open, broker, to_relay, service)), rest));
+            }
             ServiceName::Booking => {
                 let handlers = projection_dispatch(open, broker, service, observer)?;
                 dispatch = Some((Arc::clone(&broker.listener), handlers));
-                bookings = Some((Arc::new(booking_service(open, to_relay, service, observer)), rest));
+                bookings = Some((
+                    Arc::new(booking_service(open, broker, to_relay, service, observer)),
+                    rest,
+                ));
             }
         }
     }
@@ -361,18 +364,30 @@ fn services(
     Ok((parts, relays, dispatch))
 }
 
-fn event_service(open: &OpenStore, to_relay: Handover, settings: &ServiceSettings) -> EventService {
+/// The largest message that is stored: the broker may take less than what is set, and what it refuses is announced to nobody.
+fn largest_message(broker: &OpenBroker, settings: &ServiceSettings) -> usize {
+    let takes = broker.emitter.capabilities().max_message_bytes;
+    settings.max_message_bytes.min(takes)
+}
+
+fn event_service(
+    open: &OpenStore,
+    broker: &OpenBroker,
+    to_relay: Handover,
+    settings: &ServiceSettings,
+) -> EventService {
     EventService::with_parts(
         open.store.clone(),
         to_relay,
         Arc::new(SystemClock),
         Arc::new(RandomIds),
-        settings.max_message_bytes,
+        largest_message(broker, settings),
     )
 }
 
 fn booking_service(
     open: &OpenStore,
+    broker: &OpenBroker,
     to_relay: Handover,
     settings: &ServiceSettings,
     observer: &Arc<dyn Observer>,
@@ -385,7 +400,7 @@ fn booking_service(
         unknown_capacity: settings.unknown_capacity,
         desk_wait: settings.desk_wait,
         request_timeout: settings.request_timeout,
-        max_message_bytes: settings.max_message_bytes,
+        max_message_bytes: largest_message(broker, settings),
     };
     BookingService::with_parts(
         open.store.clone(),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use myevents_adapters::connect::{self, AmqpOptions, BrokerOptions, KafkaOptions, OpenBroker, SqsOptions};
+use myevents_adapters::connect::{
+    self, AmqpOptions, BrokerOptions, BrokerTls, KafkaOptions, OpenBroker, SqsOptions,
+};
 use myevents_core::observe::Observer;
 use myevents_core::runtime::config::{ServiceName, ServiceSettings, Settings};
 
@@ -16,6 +18,10 @@ pub(crate) fn options(settings: &Settings, service: &ServiceSettings) -> BrokerO
         required_names: service.required_names.clone(),
         max_message_bytes: service.max_message_bytes,
         legacy_names: service.legacy_event_names,
+        tls: BrokerTls {
+            ca: broker.trust.ca.clone(),
+            identity: broker.trust.identity.clone(),
+        },
         amqp: AmqpOptions {
             urls: broker
                 .amqp_urls

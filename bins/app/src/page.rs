@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 struct Site;
 
 /// Paths that the page itself tells apart. Every other path that nobody knows stays a problem of the API, but for browsers.
-const VIEWS: [&str; 10] = [
+const VIEWS: [&str; 11] = [
     "/",
     "/e/{id}",
     "/e/{id}/",
@@ -34,6 +34,7 @@ const VIEWS: [&str; 10] = [
     "/organise",
     "/organise/",
     "/organise/{*rest}",
+    "/sign-in",
 ];
 
 /// Names with the hash of their content in them: what was once loaded never changes.
@@ -133,6 +134,7 @@ fn config(settings: &Settings) -> Result<Value> {
             "requestTimeout": booking.request_timeout.as_secs_f64(),
         });
     }
+    config["signIn"] = sign_in(settings);
     let Some(path) = &settings.page_config else {
         return Ok(config);
     };
@@ -147,6 +149,23 @@ fn config(settings: &Settings) -> Result<Value> {
     Ok(config)
 }
 
+/// Whether people have to sign in, and how they do on the page.
+fn sign_in(settings: &Settings) -> Value {
+    let needed = settings.services.iter().any(|service| service.auth.is_some());
+    let Some(page) = &settings.page_sign_in else {
+        return json!({ "needed": needed });
+    };
+    json!({
+        "needed": needed,
+        "issuer": page.issuer,
+        "clientId": page.client_id,
+        "scopes": page.scopes,
+        "audience": page.audience,
+        "resource": page.resource,
+        "origins": page.origins,
+    })
+}
+
 /// Objects are put together member by member; anything else replaces what was there.
 fn overlay(under: &mut Value, over: Value) {
     match (under, over) {
@@ -159,12 +178,22 @@ fn overlay(under: &mut Value, over: Value) {
     }
 }
 
-/// Only files of our own are run, and only the services that the configuration names are asked. Pictures in the style
-/// sheet are `data:`.
+/// Only files of our own are run, and only the services and the identity provider that the configuration names are asked.
+/// Pictures in the style sheet are `data:`.
 fn policy(config: &Value) -> Result<HeaderValue> {
     let mut services = String::new();
     for name in ["events", "bookings"] {
         if let Some(origin) = origin(&config["api"][name]) {
+            let _infallible = write!(services, " {origin}");
+        }
+    }
+    let sign_in = &config["signIn"];
+    if sign_in["clientId"].as_str().is_some_and(|id| !id.is_empty()) {
+        let further = sign_in["origins"].as_array().into_iter().flatten();
+        for origin in std::iter::once(&sign_in["issuer"])
+            .chain(further)
+            .filter_map(origin)
+        {
             let _infallible = write!(services, " {origin}");
         }
     }
@@ -378,6 +407,19 @@ mod tests {
             "{policy}"
         );
         assert!(!policy.contains("cdn.example"), "{policy}");
+    }
+
+    #[test]
+    fn the_policy_names_the_identity_provider_only_where_the_page_signs_in() {
+        let mut config = json!({ "signIn": {
+            "needed": true, "issuer": "https://id.example:8443/realms/tickets", "clientId": "page",
+            "origins": ["https://tokens.example", "https://bad.example;script-src *"],
+        } });
+        let text = |config: &Value| policy(config).unwrap().to_str().unwrap().to_owned();
+        let allowed = "connect-src 'self' https://id.example:8443 https://tokens.example; img-src";
+        assert!(text(&config).contains(allowed), "{}", text(&config));
+        config["signIn"]["clientId"] = json!("");
+        assert!(!text(&config).contains("id.example"), "{}", text(&config));
     }
 
     #[test]

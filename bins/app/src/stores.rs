@@ -25,6 +25,7 @@ pub(crate) fn options(settings: &Settings, service: &ServiceSettings, tool: bool
     StoreOptions {
         kind: service.database.clone(),
         location,
+        ca: service.database_ca.clone(),
         role: service.service.as_str().into(),
         tool,
         create_tables: service.create_tables,

@@ -60,6 +60,7 @@ async fn views_files_and_configuration_are_served_with_what_protects_them() -> R
         "/organise",
         "/organise/events/new",
         "/organise/a/b/c",
+        "/sign-in",
     ] {
         let answer = get(&program, view, &[]).await;
         assert_eq!((answer.status, &answer.body), (200, &page.body), "{view}");
@@ -102,6 +103,7 @@ async fn views_files_and_configuration_are_served_with_what_protects_them() -> R
         json!({ "refusePastEvents": false, "unknownCapacity": "refuse", "maxSeatsPerBooking": 20, "requestTimeout": 10.0 })
     );
     assert_eq!(config["branding"]["name"], "MyEvents");
+    assert_eq!(config["signIn"], json!({ "needed": false }));
 
     if let Some(asset) = asset(&page) {
         for (accepted, encoding) in [
@@ -164,6 +166,35 @@ async fn settings_and_an_own_configuration_reach_the_page() -> Result<()> {
         assert!(log.contains("page_config") && log.contains(fault), "{log}");
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn settings_of_sign_in_reach_the_page_and_its_policy() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let environment = [
+        ("MYEVENTS_AUTH", "jwt"),
+        ("MYEVENTS_AUTH_ISSUER", "https://id.example/realms/tickets"),
+        ("MYEVENTS_AUTH_AUDIENCE", "myevents"),
+        ("MYEVENTS_PAGE_CLIENT_ID", "page"),
+        ("MYEVENTS_PAGE_SCOPES", "openid,bookings:write,events:write"),
+        ("MYEVENTS_PAGE_ORIGINS", "https://tokens.example"),
+    ];
+    let (program, running) = spawn_app(&data, &environment).await;
+    let config = get(&program, "/config.json", &[]).await.json()?;
+    assert_eq!(
+        config["signIn"],
+        json!({
+            "needed": true, "issuer": "https://id.example/realms/tickets", "clientId": "page",
+            "scopes": ["openid", "bookings:write", "events:write"], "audience": "", "resource": "",
+            "origins": ["https://tokens.example"],
+        })
+    );
+    let page = get(&program, "/sign-in?code=x&state=y", &[]).await;
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy").unwrap();
+    let allowed = "connect-src 'self' https://id.example https://tokens.example;";
+    assert!(policy.contains(allowed), "{policy}");
+    running.stop().await
 }
 
 /// Word for word what the page of 2017 sends: no header but what the browser adds, the body as plain text, from another origin.

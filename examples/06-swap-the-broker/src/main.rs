@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use myevents_adapters::connect::{self, AmqpOptions, BrokerOptions, KafkaOptions, SqsOptions};
+use myevents_adapters::connect::{self, AmqpOptions, BrokerOptions, BrokerTls, KafkaOptions, SqsOptions};
 use myevents_core::dispatch::Dispatch;
 use myevents_core::domain::{EventId, Hall, Minutes, Name, PersonLimits, Seats, Text, UnixSeconds};
 use myevents_core::memory::MemoryStore;
@@ -37,6 +37,7 @@ fn options(kind: &str) -> BrokerOptions {
         required_names: projection::subscribe_names(),
         max_message_bytes: 204_800,
         legacy_names: false,
+        tls: BrokerTls::default(),
         amqp: AmqpOptions {
             urls: vec!["amqp://guest:guest@localhost:5672".to_owned()],
             queue: "example-06".to_owned(),

@@ -116,3 +116,25 @@ export function useBooking(id: string) {
     staleTime: 0,
   });
 }
+
+/** The bookings of whoever is signed in, newest first; as many as anybody looks through. */
+async function fetchOwn(signal?: AbortSignal): Promise<Booking[]> {
+  const own: Booking[] = [];
+  let cursor: string | undefined;
+  do {
+    const params = { path: { id: 'me' }, query: { limit: 200, cursor } };
+    const asked = taken(bookings().GET('/users/{id}/bookings', { params, signal }));
+    const page = await asked.catch((error: unknown) => {
+      // Who has never booked is not known yet.
+      if (asApiError(error).status === 404) return undefined;
+      throw error;
+    });
+    own.push(...((page?.data ?? []) as Booking[]));
+    cursor = page && nextCursor(page.response);
+  } while (cursor && own.length < 1_000);
+  return own;
+}
+
+export function useOwn(person: string | undefined) {
+  return useQuery({ queryKey: ['own', person], queryFn: ({ signal }) => fetchOwn(signal), enabled: person !== undefined, staleTime: 0 });
+}

@@ -11,6 +11,8 @@ const TicketPage = lazy(() => import('../bookings/TicketPage').then((part) => ({
 const MyTickets = lazy(() => import('../bookings/MyTickets').then((part) => ({ default: part.MyTickets })));
 const Organise = lazy(() => import('../organise/Organise').then((part) => ({ default: part.Organise })));
 
+const SignedIn = lazy(() => import('../sign-in/SignedIn').then((part) => ({ default: part.SignedIn })));
+
 function Start() {
   const { hash } = useLocation();
   const old = oldAddress(hash);
@@ -26,6 +28,7 @@ export function App() {
         <Route path="/t/:id" element={<TicketPage />} />
         <Route path="/my" element={<MyTickets />} />
         <Route path="/organise/*" element={<Organise />} />
+        <Route path="/sign-in" element={<SignedIn />} />
         <Route path="*" element={<NotFound />} />
       </Routes>
     </Shell>

@@ -1,14 +1,19 @@
 /** What is around every view: header, banners, footer. */
-import { type ReactNode, Suspense, useState, useSyncExternalStore } from 'react';
+import { lazy, type ReactNode, Suspense, useState, useSyncExternalStore } from 'react';
 import { NavLink, useLocation } from 'react-router';
 import { Banners } from '../bookings/Banners';
 import { useTickets } from '../bookings/tickets';
 import { LANGUAGE_NAMES, LANGUAGES, type Language, useI18n } from '../i18n';
+import { offered } from '../sign-in/session';
 import { Broken } from '../ui/Broken';
 import { Icon, type IconName } from '../ui/Icon';
 import { Loading } from '../ui/States';
 import { useConfig } from './config';
 import { chosenTheme, chooseTheme, type Theme, THEMES } from './theme';
+
+// Where nobody signs in nobody has to load it.
+const Account = lazy(() => import('../sign-in/Account').then((part) => ({ default: part.Account })));
+const SignInBanner = lazy(() => import('../sign-in/Account').then((part) => ({ default: part.SignInBanner })));
 
 const THEME_ICONS: Record<Theme, IconName> = { auto: 'auto', light: 'sun', dark: 'moon' };
 
@@ -89,6 +94,7 @@ export function Shell({ children }: { children: ReactNode }) {
             {organiser && <NavLink to="/organise">{t('app.organise')}</NavLink>}
           </nav>
           <div className="top-tools">
+            <Suspense>{offered() && <Account />}</Suspense>
             <LanguageChoice />
             <ThemeButton />
           </div>
@@ -96,6 +102,7 @@ export function Shell({ children }: { children: ReactNode }) {
       </header>
       <Offline />
       <main id="content" tabIndex={-1}>
+        <Suspense>{offered() && <SignInBanner />}</Suspense>
         <Banners />
         <Broken>
           <Suspense fallback={<Loading />}>{children}</Suspense>

@@ -14,6 +14,17 @@ export interface PageConfig {
   };
   /** Where the link of a place leads; `{query}` stands for its address. Empty = no link. */
   map: string;
+  signIn: {
+    /** The services take bookings from signed-in callers only. */
+    needed: boolean;
+    /** The identity provider, and what the page is called there; empty = this page can't sign in. */
+    issuer: string;
+    clientId: string;
+    scopes: string[];
+    /** What some providers want to hear to make tokens for the services: `audience` is Auth0's word, `resource` that of RFC 8707. */
+    audience: string;
+    resource: string;
+  };
   /** Whether the page shows the way to the organiser's part. */
   organiser: boolean;
 }
@@ -23,6 +34,7 @@ export const DEFAULTS: PageConfig = {
   branding: { name: 'MyEvents', colour: '#0f6b6b', logo: '' },
   sales: { refusePastEvents: false, unknownCapacity: 'refuse', maxSeatsPerBooking: 20, requestTimeout: 10 },
   map: 'https://www.openstreetmap.org/search?query={query}',
+  signIn: { needed: false, issuer: '', clientId: '', scopes: ['openid', 'profile', 'bookings:write'], audience: '', resource: '' },
   organiser: true,
 };
 
@@ -32,6 +44,8 @@ export function readConfig(given: unknown): PageConfig {
   if (!/^#[0-9a-f]{6}$/i.test(config.branding.colour)) config.branding.colour = DEFAULTS.branding.colour;
   // Only pages: a `javascript:` address in a link would be a program.
   if (config.map && !/^https?:\/\//.test(config.map)) config.map = DEFAULTS.map;
+  // Who can sign in is meant to.
+  if (config.signIn.issuer && config.signIn.clientId) config.signIn.needed = true;
   if (config.sales.unknownCapacity !== 'allow') config.sales.unknownCapacity = 'refuse';
   return config;
 }
@@ -41,7 +55,8 @@ function overlay<T extends object>(defaults: T, given: unknown): T {
   const result: Record<string, unknown> = {};
   for (const [name, fallback] of Object.entries(defaults)) {
     const value = values[name];
-    if (typeof fallback === 'object') result[name] = overlay(fallback as object, value);
+    if (Array.isArray(fallback)) result[name] = Array.isArray(value) ? value.filter((each) => typeof each === 'string') : fallback;
+    else if (typeof fallback === 'object') result[name] = overlay(fallback as object, value);
     else result[name] = typeof value === typeof fallback ? value : fallback;
   }
   return result as T;

@@ -1,9 +1,12 @@
 /** Bookings that an earlier visit left open, above whatever view is shown. */
+import { lazy, Suspense } from 'react';
 import { Alert, Button, Spinner } from 'react-bootstrap';
 import { Link, useLocation } from 'react-router';
 import { useI18n } from '../i18n';
 import { ProblemText } from '../ui/States';
 import { type Attempt, dismiss, leave, nudge, useAttempts } from './attempts';
+
+const SignInForIt = lazy(() => import('./SignInForIt').then((part) => ({ default: part.SignInForIt })));
 
 function Banner({ attempt }: { attempt: Attempt }) {
   const { t } = useI18n();
@@ -24,6 +27,16 @@ function Banner({ attempt }: { attempt: Attempt }) {
     return (
       <Alert variant="warning" dismissible onClose={done} closeLabel={t('state.close')}>
         {t('book.nothing', { event })} {ended.kind === 'refused' && <ProblemText error={ended.error} />}
+      </Alert>
+    );
+  }
+  if (delay === 'signIn') {
+    return (
+      <Alert variant="warning">
+        <p>{t('book.signIn.event', { event })}</p>
+        <Suspense>
+          <SignInForIt pending={pending} />
+        </Suspense>
       </Alert>
     );
   }
@@ -49,6 +62,8 @@ function Banner({ attempt }: { attempt: Attempt }) {
 export function Banners() {
   const { pathname } = useLocation();
   const attempts = useAttempts();
+  // On the way back from signing in everything is about to change.
+  if (pathname === '/sign-in') return null;
   // The event's own view shows what was begun there.
   const shown = attempts.filter(
     ({ pending }) => pathname !== `/t/${pending.body.id}` && (pending.left || pathname !== `/e/${pending.event.id}`),

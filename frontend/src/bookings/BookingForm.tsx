@@ -16,13 +16,15 @@ interface Props {
   limits: Limits;
   first: { seats: number; name: string; email: string };
   busy: boolean;
+  /** Sending it leads to the sign-in first. */
+  signIn?: boolean;
   submit: (wish: Wish) => void;
 }
 
 /** The service takes longer ones, but nobody has them. */
 const LONGEST = 200;
 
-export function BookingForm({ limits, first, busy, submit }: Props) {
+export function BookingForm({ limits, first, busy, signIn = false, submit }: Props) {
   const { t } = useI18n();
   const [seats, setSeats] = useState(String(first.seats));
   const [name, setName] = useState(first.name);
@@ -82,7 +84,7 @@ export function BookingForm({ limits, first, busy, submit }: Props) {
           )}
         </Field>
         <Button type="submit" className="wide" size="lg">
-          {busy ? t('book.sending') : t('book.submit', { n: Number.isInteger(Number(seats)) ? Number(seats) : 0 })}
+          {busy ? t('book.sending') : t(signIn ? 'book.submit.signIn' : 'book.submit', { n: Number.isInteger(Number(seats)) ? Number(seats) : 0 })}
         </Button>
       </fieldset>
     </Form>

@@ -9,6 +9,7 @@ import { mostSeats, needsPerson, type Seats } from '../events/sale';
 import { useSale } from '../events/useSale';
 import { short, zoneOf } from '../events/when';
 import { useI18n } from '../i18n';
+import { offered, signIn, useSignIn } from '../sign-in/session';
 import { Bone, Failure, ProblemText } from '../ui/States';
 import { type Attempt, dismiss, start, useAttempts } from './attempts';
 import { BookingForm, type Wish } from './BookingForm';
@@ -48,7 +49,9 @@ function Refused({ attempt, retry }: { attempt: Attempt; retry: (seats: number) 
 
 export function BookingPanel({ event, seats, refresh }: { event: Event; seats: Seats; refresh: () => void }) {
   const { t, locale } = useI18n();
-  const { sales } = useConfig();
+  const { sales, signIn: need } = useConfig();
+  const { session } = useSignIn();
+  const unsigned = need.needed && !session;
   const navigate = useNavigate();
   const attempts = useAttempts();
   const identity = useRef<Identity>(null);
@@ -79,7 +82,9 @@ export function BookingPanel({ event, seats, refresh }: { event: Event; seats: S
     if (busy || undecided || identity.current) return;
     if (key) dismiss(key);
     identity.current = newIdentity();
-    start(newPending(identity.current, ticketEvent(event), wish, Date.now()));
+    start(newPending(identity.current, ticketEvent(event), wish, Date.now(), session?.person));
+    // It goes on as soon as somebody is back.
+    if (unsigned) void signIn(`/e/${event.ID}`, identity.current.key);
   };
 
   const zone = zoneOf(event);
@@ -87,9 +92,10 @@ export function BookingPanel({ event, seats, refresh }: { event: Event; seats: S
   const left = seats.kind === 'left' ? seats.left : null;
   const before = attempt?.pending.body;
   const wish = { seats: before?.seats ?? 1, name: before?.name ?? '', email: before?.email ?? '' };
-  const limits = { left, most: mostSeats(event, sales), needsEmail: needsPerson(event) };
+  const limits = { left, most: mostSeats(event, sales), needsEmail: needsPerson(event) && !need.needed };
   const known = seats.kind === 'left' || (seats.kind === 'unknown' && sales.unknownCapacity === 'allow');
-  const open = sale.kind === 'open' && known && !undecided && (left !== 0 || busy);
+  const closed = unsigned && !offered();
+  const open = sale.kind === 'open' && !closed && known && !undecided && (left !== 0 || busy);
 
   return (
     <section className="panel" id="book" aria-labelledby="book-title">
@@ -113,14 +119,20 @@ export function BookingPanel({ event, seats, refresh }: { event: Event; seats: S
         </Alert>
       )}
       {sale.kind === 'open' && seats.kind === 'unknown' && !known && <Alert variant="secondary">{t('book.unknown')}</Alert>}
+      {sale.kind === 'open' && closed && (
+        <Alert variant="secondary">
+          <p className="alert-title">{t('signIn.missing')}</p>
+          <p>{t('signIn.missing.text')}</p>
+        </Alert>
+      )}
       <div aria-live="assertive">{attempt && <Refused attempt={attempt} retry={(seats) => submit({ ...attempt.pending.body, seats })} />}</div>
       {busy && <Progress attempt={attempt} />}
       {undecided && <p className="muted">{t('book.undecided')}</p>}
       {/* It stays while nothing can be booked, so that what was typed is still there when a seat comes back. */}
       <div hidden={!open}>
-        <BookingForm limits={limits} first={wish} busy={busy} submit={submit} />
+        <BookingForm limits={limits} first={wish} busy={busy} signIn={unsigned} submit={submit} />
         {event.SalesEnd != null && <p className="field-help">{t('sale.until', { date: short(event.SalesEnd, zone, locale) })}</p>}
-        <p className="panel-foot">{t('book.noAccount')} {t(lasts ? 'book.kept' : 'book.notKept')}</p>
+        <p className="panel-foot">{t(unsigned ? 'book.account' : need.needed ? 'book.inAccount' : 'book.noAccount')} {t(lasts ? 'book.kept' : 'book.notKept')}</p>
       </div>
     </section>
   );

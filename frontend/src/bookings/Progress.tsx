@@ -4,11 +4,20 @@ import { Button, Spinner } from 'react-bootstrap';
 import { lasting } from '../app/storage';
 import { useI18n } from '../i18n';
 import { type Attempt, leave, nudge } from './attempts';
+import { SignInForIt } from './SignInForIt';
 
 export function Progress({ attempt }: { attempt: Attempt }) {
   const { t } = useI18n();
   const { delay, pending } = attempt;
   const [lasts] = useState(lasting);
+  if (delay === 'signIn') {
+    return (
+      <div className="progress-box">
+        <p role="status">{t('book.signIn')}</p>
+        <SignInForIt pending={pending} />
+      </div>
+    );
+  }
   return (
     <div className="progress-box">
       <p className="progress-line" role="status">

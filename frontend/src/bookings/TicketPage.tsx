@@ -10,6 +10,7 @@ import { CalendarButton } from '../events/EventPage';
 import { Poster } from '../events/Poster';
 import { longDay, short, timeRange, zoneName, zoneOf } from '../events/when';
 import { useI18n } from '../i18n';
+import { offered, signIn } from '../sign-in/session';
 import { Confirm } from '../ui/Confirm';
 import { Icon } from '../ui/Icon';
 import { Title } from '../ui/Page';
@@ -90,6 +91,7 @@ export function TicketPage() {
   const about = useEvent(asked.data?.EventID ?? kept?.event.id ?? '');
   // At the entrance without a network what is kept is enough: the code needs nothing more.
   const missing = asked.isError && asApiError(asked.error).status === 404;
+  const unsigned = offered() && asApiError(asked.error).word === 'unauthenticated';
   const stale = !asked.data && !missing && kept !== undefined;
   const booking = asked.data ?? (stale ? bookingOf(kept) : undefined);
   const event = about.data?.event ?? (kept && eventOf(kept));
@@ -127,9 +129,9 @@ export function TicketPage() {
       )}
       {stale && asked.isError && (
         <Alert variant="warning">
-          {t('ticket.stale')}{' '}
-          <Button variant="link" size="sm" onClick={() => void asked.refetch()}>
-            {t('state.retry')}
+          {t(unsigned ? 'ticket.signIn' : 'ticket.stale')}{' '}
+          <Button variant="link" size="sm" onClick={() => void (unsigned ? signIn() : asked.refetch())}>
+            {t(unsigned ? 'signIn.in' : 'state.retry')}
           </Button>
         </Alert>
       )}

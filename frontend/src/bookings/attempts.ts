@@ -3,9 +3,11 @@ import { useSyncExternalStore } from 'react';
 import { type Booking, bookings, taken } from '../api/client';
 import { fetchBooking, queries } from '../api/queries';
 import type { PageConfig } from '../app/config';
+import { onChange } from '../app/storage';
 import { keepFocus } from '../ui/focus';
 import { allPending, dropPending, findPending, type Pending, savePending } from './pending';
-import { type Delay, type Ended, lookUp, settle } from './settle';
+import { currentSession, offered, onSignIn } from '../sign-in/session';
+import { type Delay, type Ended, lookUp, type Means, settle } from './settle';
 import { bookingOf, findTicket, keepTicket } from './tickets';
 
 export interface Attempt {
@@ -69,10 +71,49 @@ function begin(pending: Pending, resumed: boolean): void {
   if (attempts.some((each) => each.pending.key === pending.key)) return;
   attempts = [...attempts, { pending, resumed }];
   for (const listener of listeners) listener();
-  // One tab at a time; a browser without locks sends it twice under one key, which is done once all the same.
-  const work = () => carryThrough(pending, resumed);
+  void seeThrough(pending, resumed);
+}
+
+async function seeThrough(pending: Pending, resumed: boolean): Promise<void> {
   const name = `myevents.pending.${pending.key}`;
-  void (navigator.locks ? navigator.locks.request(name, work) : work());
+  for (let turn = 0; ; turn += 1) {
+    await signedInFor(pending);
+    // One tab at a time; a browser without locks sends it twice under one key, which is done once all the same. Whoever has to
+    // sign in first lets others have their turn.
+    const work = () => carryThrough(pending, resumed || turn > 0);
+    if (await (navigator.locks ? navigator.locks.request(name, work) : work())) return;
+  }
+}
+
+/** Who is signed in is the one who books, or nobody has to sign in, or there is nothing left to be sent or asked. */
+function mayGoOn(pending: Pending): boolean {
+  const kept = findPending(pending.key);
+  // Another tab has seen it through.
+  if (!kept) return true;
+  pending.person = kept.person ?? pending.person;
+  if (overdue(pending) && pending.lost === null) return true;
+  const session = currentSession();
+  return session !== undefined && session.person === pending.person;
+}
+
+async function signedInFor(pending: Pending): Promise<void> {
+  while (offered() && !mayGoOn(pending)) {
+    update(pending.key, { delay: 'signIn' });
+    await new Promise<void>((resolve) => {
+      const stop = [onSignIn(wake), onChange(wake), () => nudges.delete(wake)];
+      function wake(): void {
+        for (const each of stop) each();
+        resolve();
+      }
+      nudges.add(wake);
+    });
+  }
+  update(pending.key, { delay: undefined });
+}
+
+/** Nobody waits for it any more. */
+function overdue(pending: Pending): boolean {
+  return pending.left === true || Date.now() - pending.begun > STALE;
 }
 
 /** Another tab has seen it through meanwhile: what it has kept says how it ended. */
@@ -81,7 +122,8 @@ function elsewhere(pending: Pending): Ended {
   return ticket ? { kind: 'booked', booking: bookingOf(ticket) } : { kind: 'nothing' };
 }
 
-async function carryThrough(pending: Pending, resumed: boolean): Promise<void> {
+/** Tells whether it has come to its end; if not, somebody has to sign in first. */
+async function carryThrough(pending: Pending, resumed: boolean): Promise<boolean> {
   // While it waited for its turn another tab may have tried, been told to stop, or come to the end.
   const kept = findPending(pending.key);
   if (kept) {
@@ -91,12 +133,12 @@ async function carryThrough(pending: Pending, resumed: boolean): Promise<void> {
     const ended = elsewhere(pending);
     // Where nothing was booked there is no ticket to go to: the banner says it, on whatever view.
     if (ended.kind === 'nothing') pending.left = true;
-    update(pending.key, { ended });
-    return;
+    update(pending.key, { ended, delay: undefined });
+    return true;
   }
-  /** Nobody waits for it any more; from then on every view tells how it ends. */
+  /** From then on every view tells how it ends. */
   const gone = () => {
-    if (!pending.left && Date.now() - pending.begun > STALE) {
+    if (!pending.left && overdue(pending)) {
       pending.left = true;
       savePending(pending);
       update(pending.key, { resumed: true });
@@ -104,18 +146,21 @@ async function carryThrough(pending: Pending, resumed: boolean): Promise<void> {
     return pending.left === true;
   };
   class Left extends Error {}
-  const means = {
+  class SignInFirst extends Error {}
+  const means: Means = {
     send,
     look: fetchBooking,
     save: savePending,
+    signIn: offered(),
     now: Date.now,
     window: requestTimeout * 1_000 + SLACK,
     wait: async (milliseconds: number, delay: Delay) => {
+      if (delay === 'signIn') throw new SignInFirst();
       update(pending.key, { delay });
       await wait(milliseconds);
     },
   };
-  const sending = {
+  const sending: Means = {
     ...means,
     wait: async (milliseconds: number, delay: Delay) => {
       await means.wait(milliseconds, delay);
@@ -124,15 +169,25 @@ async function carryThrough(pending: Pending, resumed: boolean): Promise<void> {
   };
   let ended: Ended;
   try {
-    ended = gone() ? await lookUp(pending, means) : await settle(pending, sending);
+    ended = await found(pending, gone, means, sending).catch((error: unknown) => {
+      if (!(error instanceof Left)) throw error;
+      return found(pending, () => true, means, sending);
+    });
   } catch (error) {
-    if (!(error instanceof Left)) throw error;
-    ended = await lookUp(pending, means);
+    if (error instanceof SignInFirst) return false;
+    throw error;
   }
-  if (ended.kind === 'booked') keepTicket(ended.booking, pending.event);
+  if (ended.kind === 'booked') keepTicket(ended.booking, pending.event, pending.person);
   dropPending(pending.key);
   update(pending.key, { ended, delay: undefined });
-  void queries.invalidateQueries({ queryKey: ['left'] });
+  for (const name of ['left', 'own']) void queries.invalidateQueries({ queryKey: [name] });
+  return true;
+}
+
+async function found(pending: Pending, gone: () => boolean, looking: Means, sending: Means): Promise<Ended> {
+  if (!gone()) return settle(pending, sending);
+  // What was never sent needs no asking.
+  return pending.lost === null && offered() ? { kind: 'nothing' } : lookUp(pending, looking);
 }
 
 /** Begins a booking. It is written down before anything is sent. */
@@ -144,8 +199,21 @@ export function start(pending: Pending): void {
 /** Takes up what an earlier visit left open. */
 export function resumeAll(config: PageConfig): void {
   requestTimeout = config.sales.requestTimeout;
-  for (const pending of allPending()) begin(pending, true);
+  const person = currentSession()?.person;
+  // What somebody else has begun in this browser is theirs to finish.
+  for (const pending of allPending()) if (!person || !pending.person || pending.person === person) begin(pending, true);
   window.addEventListener('online', nudge);
+}
+
+/** Whoever has just signed in for it is the one who books. */
+export function adopt(key: string): void {
+  const person = currentSession()?.person;
+  const pending = findPending(key);
+  if (!person || !pending || (pending.person && pending.person !== person)) return;
+  const adopted = { ...pending, person };
+  const known = attempts.find((each) => each.pending.key === key);
+  if (known) Object.assign(known.pending, adopted);
+  savePending(adopted);
 }
 
 /** The person turns away: how it ended is still found out, and kept if seats were booked. */

@@ -16,7 +16,7 @@ export function useCancel() {
       void queries.invalidateQueries({ queryKey: ['left'] });
       void queries.invalidateQueries({ queryKey: ['charted'] });
       // The view shows it before the dialog closes, so that the focus goes to what is still there.
-      await Promise.all([['booking', id], ['bookings']].map((queryKey) => queries.invalidateQueries({ queryKey })));
+      await Promise.all([['booking', id], ['bookings'], ['own']].map((queryKey) => queries.invalidateQueries({ queryKey })));
     },
   });
 }

@@ -14,6 +14,8 @@ export interface Pending {
   lost: number | null;
   /** The person has turned away: find out how it ended, but don't send it again. */
   left?: boolean;
+  /** Who books, where people sign in; nothing while that is not known yet. */
+  person?: string;
 }
 
 const START = 'pending.';
@@ -29,8 +31,8 @@ export function newIdentity(): Identity {
   return { key, id: randomHex(12) };
 }
 
-export function newPending(identity: Identity, event: TicketEvent, wish: Omit<Pending['body'], 'id'>, now: number): Pending {
-  return { key: identity.key, event, body: { ...wish, id: identity.id }, begun: now, lost: null };
+export function newPending(identity: Identity, event: TicketEvent, wish: Omit<Pending['body'], 'id'>, now: number, person?: string): Pending {
+  return { key: identity.key, event, body: { ...wish, id: identity.id }, begun: now, lost: null, ...(person && { person }) };
 }
 
 /** Tells whether a reload would find it again. */

@@ -40,6 +40,7 @@ function run(answers: (ApiError | Booking)[], each = 100) {
       return Promise.resolve();
     },
     window: 11_000,
+    signIn: true,
   };
   const pending = newPending(newIdentity(), event, { seats: 1 }, clock);
   return { means, pending, saved, sent, waits };
@@ -115,6 +116,27 @@ test('looking says “nothing” only when no lost try can be granted any more',
   expect((sent.at(-1) ?? 0) - begun).toBeGreaterThanOrEqual(11_000);
   const found = run([booking]);
   expect(await lookUp(found.pending, found.means)).toEqual({ kind: 'booked', booking });
+});
+
+test('who is turned away for want of a sign-in waits for it, and asks again under the same key', async () => {
+  const { means, pending, saved, waits } = run([problem('unauthenticated', 401), booking]);
+  expect(await settle(pending, means)).toEqual({ kind: 'booked', booking });
+  expect(waits.map(([why]) => why)).toEqual(['signIn']);
+  expect(new Set(saved.map(({ key }) => key)).size).toBe(1);
+  // It was never let in, so it leaves no doubt behind.
+  expect(saved.at(1)?.lost).toBeNull();
+});
+
+test('where nobody can sign in that is a refusal', async () => {
+  const { means, pending } = run([problem('unauthenticated', 401)]);
+  means.signIn = false;
+  expect((await settle(pending, means)).kind).toBe('refused');
+});
+
+test('looking waits for a sign-in too', async () => {
+  const { means, pending, waits } = run([problem('unauthenticated', 401), booking]);
+  expect(await lookUp(pending, means)).toEqual({ kind: 'booked', booking });
+  expect(waits.map(([why]) => why)).toEqual(['signIn']);
 });
 
 test('only the services’ own word says that nothing was changed', () => {

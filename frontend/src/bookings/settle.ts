@@ -8,8 +8,8 @@ import type { Pending } from './pending';
 
 export type Ended = { kind: 'booked'; booking: Booking } | { kind: 'refused'; error: ApiError } | { kind: 'nothing' };
 
-/** Why it takes longer: nobody answers, the service has too much to do, or an earlier try is still being decided. */
-export type Delay = 'silence' | 'busy' | 'deciding';
+/** Why it takes longer: nobody answers, the service has too much to do, an earlier try is still being decided, or nobody is signed in. */
+export type Delay = 'silence' | 'busy' | 'deciding' | 'signIn';
 
 export interface Means {
   send: (pending: Pending) => Promise<Booking>;
@@ -20,13 +20,17 @@ export interface Means {
   wait: (milliseconds: number, why: Delay) => Promise<void>;
   /** Milliseconds after which a lost try can't be granted any more. */
   window: number;
+  /** Whether people can sign in here: what is turned away for want of that is not refused yet. */
+  signIn: boolean;
 }
 
 /** What an unsuccessful try says about the booking. */
-export function verdict(error: ApiError): 'lost' | 'untouched' | 'refused' {
+export function verdict(error: ApiError): 'lost' | 'untouched' | 'refused' | 'signIn' {
   // Only the services' own word counts: a proxy that says 503 does not know what it cut off.
   if (['unavailable', 'overloaded', 'timeout'].includes(error.word)) return 'untouched';
   if (error.status === 429) return 'untouched';
+  // It was turned away at the door.
+  if (error.word === 'unauthenticated') return 'signIn';
   if (error.status >= 400 && error.status < 500 && error.word !== '') return 'refused';
   return 'lost';
 }
@@ -57,6 +61,10 @@ export async function settle(pending: Pending, means: Means): Promise<Ended> {
         await means.wait(pause(turn, error), 'busy');
         continue;
       }
+      if (said === 'signIn' && means.signIn) {
+        await means.wait(pause(turn, error), 'signIn');
+        continue;
+      }
       const open = earlier === null ? 0 : means.window - (sent - earlier);
       if (open <= 0) return { kind: 'refused', error };
       await means.wait(Math.min(open, means.window), 'deciding');
@@ -73,7 +81,7 @@ export async function lookUp(pending: Pending, means: Means): Promise<Ended> {
     } catch (thrown) {
       const error = thrown instanceof ApiError ? thrown : new ApiError(0);
       if (error.status !== 404 || error.word === '') {
-        await means.wait(pause(turn, error), 'silence');
+        await means.wait(pause(turn, error), means.signIn && verdict(error) === 'signIn' ? 'signIn' : 'silence');
         continue;
       }
       // A clock that was set back must not make this wait for ever.

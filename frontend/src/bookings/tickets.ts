@@ -2,6 +2,7 @@
 import { useMemo, useSyncExternalStore } from 'react';
 import type { Booking, Event } from '../api/client';
 import { forget, keep, onChange, recall, recallAll } from '../app/storage';
+import { useSignIn } from '../sign-in/session';
 
 /** What a ticket has to say of its event. */
 export interface TicketEvent {
@@ -22,6 +23,8 @@ export interface Ticket {
   state: string;
   /** When it was booked, Unix seconds. */
   date: number;
+  /** Whose account it is booked with, where people sign in. */
+  person?: string;
 }
 
 const START = 'ticket.';
@@ -38,8 +41,8 @@ export function ticketEvent(event: Event): TicketEvent {
   };
 }
 
-export function keepTicket(booking: Booking, event: TicketEvent): void {
-  const ticket: Ticket = { id: booking.ID, event, seats: booking.Seats, state: booking.State, date: booking.Date };
+export function keepTicket(booking: Booking, event: TicketEvent, person = findTicket(booking.ID)?.person): void {
+  const ticket: Ticket = { id: booking.ID, event, seats: booking.Seats, state: booking.State, date: booking.Date, ...(person && { person }) };
   keep(START + booking.ID, ticket);
 }
 
@@ -61,6 +64,11 @@ export function forgetTicket(id: string): void {
   forget(START + id);
 }
 
+/** After signing out this browser may be somebody else's. */
+export function forgetTicketsOf(person: string): void {
+  for (const ticket of recallAll<Ticket>(START)) if (ticket.person === person) forgetTicket(ticket.id);
+}
+
 let snapshot = '';
 function read(): string {
   // React compares snapshots by identity, so the text stands for the list.
@@ -69,11 +77,12 @@ function read(): string {
   return snapshot;
 }
 
-/** All of them, those of the nearest event first. */
+/** All of them but those of other accounts than the one signed in, those of the nearest event first. */
 export function useTickets(): Ticket[] {
   const text = useSyncExternalStore(onChange, read);
+  const person = useSignIn().session?.person;
   return useMemo(() => {
-    const tickets = JSON.parse(text) as Ticket[];
+    const tickets = (JSON.parse(text) as Ticket[]).filter((ticket) => !person || !ticket.person || ticket.person === person);
     return tickets.sort((a, b) => a.event.start - b.event.start || b.date - a.date);
-  }, [text]);
+  }, [text, person]);
 }

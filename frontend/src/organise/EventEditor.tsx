@@ -15,6 +15,7 @@ import { ConflictBox } from './ConflictBox';
 import { EMPTY_EVENT, EVENT_LABELS, type EventDraft, eventDraft, eventFaults, eventField } from './eventDraft';
 import { EventForm } from './EventForm';
 import { changed, EVENTS, useLocations, useStored } from './kinds';
+import { useRights } from './rights';
 import { SaveBar } from './SaveBar';
 import { useFaultFocus } from './useFaultFocus';
 import { type Stored, useRecord } from './useRecord';
@@ -169,6 +170,7 @@ export function NewEvent() {
 export function EditEvent() {
   const { t } = useI18n();
   const { id = '' } = useParams();
+  const rights = useRights();
   const asked = useStored(EVENTS, 'event', id);
   if (asked.isPending) return <Loading />;
   if (!asked.data) {
@@ -181,9 +183,11 @@ export function EditEvent() {
         <Link className="btn btn-outline-primary btn-sm" to={`/e/${id}`}>
           <Icon name="out" size={16} /> {t('organise.view')}
         </Link>
-        <Link className="btn btn-outline-primary btn-sm" to={`/organise/events/${id}/bookings`}>
-          <Icon name="people" size={16} /> {t('organise.bookings')}
-        </Link>
+        {rights.bookings && (
+          <Link className="btn btn-outline-primary btn-sm" to={`/organise/events/${id}/bookings`}>
+            <Icon name="people" size={16} /> {t('organise.bookings')}
+          </Link>
+        )}
         <Link className="btn btn-outline-primary btn-sm" to={`/organise/events/new?copy=${id}`}>
           <Icon name="copy" size={16} /> {t('organise.copy')}
         </Link>

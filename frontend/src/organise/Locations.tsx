@@ -5,16 +5,20 @@ import { Icon } from '../ui/Icon';
 import { Head } from '../ui/Page';
 import { Failure, Loading, Notice } from '../ui/States';
 import { useLocations } from './kinds';
+import { useRights } from './rights';
 
 export function Locations() {
   const { t } = useI18n();
   const asked = useLocations();
+  const rights = useRights();
   return (
     <>
       <Head title={t('locations.title')} lead={t('locations.lead')}>
-        <Link className="btn btn-primary" to="/organise/locations/new">
-          <Icon name="plus" size={18} /> {t('organise.newLocation')}
-        </Link>
+        {rights.events && (
+          <Link className="btn btn-primary" to="/organise/locations/new">
+            <Icon name="plus" size={18} /> {t('organise.newLocation')}
+          </Link>
+        )}
       </Head>
       {asked.isPending ? (
         <Loading />

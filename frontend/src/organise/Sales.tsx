@@ -14,6 +14,7 @@ import { useI18n } from '../i18n';
 import { Icon } from '../ui/Icon';
 import { Head } from '../ui/Page';
 import { Bone, Failure, Loading, Notice } from '../ui/States';
+import { useRights } from './rights';
 
 function Bar({ availability }: { availability?: Availability }) {
   const { t, locale } = useI18n();
@@ -30,6 +31,7 @@ function Bar({ availability }: { availability?: Availability }) {
 
 function Row({ event, availability, seats }: { event: Event; availability?: Availability; seats: Seats }) {
   const { t } = useI18n();
+  const rights = useRights();
   const act = (to: string, icon: 'edit' | 'people' | 'copy', label: string) => (
     <Link className="btn btn-outline-primary btn-sm" to={to} aria-label={`${label}: ${event.Name}`}>
       <Icon name={icon} size={16} /> {label}
@@ -50,9 +52,9 @@ function Row({ event, availability, seats }: { event: Event; availability?: Avai
         {!event.Cancelled && <Bar availability={availability} />}
       </div>
       <div className="button-row">
-        {act(`/organise/events/${event.ID}/bookings`, 'people', t('organise.bookings'))}
-        {!event.Cancelled && act(`/organise/events/${event.ID}`, 'edit', t('organise.edit'))}
-        {act(`/organise/events/new?copy=${event.ID}`, 'copy', t('organise.copy'))}
+        {rights.bookings && act(`/organise/events/${event.ID}/bookings`, 'people', t('organise.bookings'))}
+        {rights.events && !event.Cancelled && act(`/organise/events/${event.ID}`, 'edit', t('organise.edit'))}
+        {rights.events && act(`/organise/events/new?copy=${event.ID}`, 'copy', t('organise.copy'))}
       </div>
     </li>
   );
@@ -101,12 +103,15 @@ export function Sales() {
   const events = useMemo(() => list.data?.pages.flatMap((page) => page.items) ?? [], [list.data]);
   const ids = useMemo(() => events.map((event) => event.ID), [events]);
   const left = useLeft(ids);
+  const rights = useRights();
   return (
     <>
       <Head title={t('organise.title')} lead={t('sales.lead')}>
-        <Link className="btn btn-primary" to="/organise/events/new">
-          <Icon name="plus" size={18} /> {t('organise.newEvent')}
-        </Link>
+        {rights.events && (
+          <Link className="btn btn-primary" to="/organise/events/new">
+            <Icon name="plus" size={18} /> {t('organise.newEvent')}
+          </Link>
+        )}
       </Head>
       {list.isPending ? (
         <Loading />
@@ -119,9 +124,11 @@ export function Sales() {
           <Form.Check id="past" type="switch" className="past" label={t('sales.past')} checked={past} onChange={(event) => setPast(event.target.checked)} />
           {events.length === 0 ? (
             <Notice icon="calendar" title={t('sales.empty')} text={t('sales.empty.text')}>
-              <Link className="btn btn-outline-primary" to="/organise/locations/new">
-                {t('organise.newLocation')}
-              </Link>
+              {rights.events && (
+                <Link className="btn btn-outline-primary" to="/organise/locations/new">
+                  {t('organise.newLocation')}
+                </Link>
+              )}
             </Notice>
           ) : (
             <ul className="rows">

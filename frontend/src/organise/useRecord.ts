@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'react';
 import { type ApiError, asApiError } from '../api/problem';
 import { newIdentity } from '../bookings/pending';
 import { verdict } from '../bookings/settle';
+import { keepHere, onLeaving, recallHere } from '../sign-in/session';
 import { keepFocus } from '../ui/focus';
 import { merge, type Merged } from './merge';
 
@@ -26,6 +27,13 @@ export interface Conflict<Rec, Draft> extends Merged<Draft> {
   mine: Draft;
 }
 
+/** A form that is left for signing in. */
+interface Draught<Rec, Draft> {
+  base: { stored?: Stored<Rec>; draft: Draft };
+  draft: Draft;
+  asked: { key: string; content: string };
+}
+
 export type Saving = 'idle' | 'saving' | 'waiting';
 
 interface Options<Rec, Draft> {
@@ -38,15 +46,18 @@ interface Options<Rec, Draft> {
 }
 
 export function useRecord<Rec, Draft extends object>({ kind, id, stored, first, done }: Options<Rec, Draft>) {
-  const [base, setBase] = useState({ stored, draft: first });
-  const [draft, setDraft] = useState(first);
+  // What was typed before somebody had to sign in anew, with what it was made from: another's change in between is still told.
+  const [place] = useState(() => `myevents.draft ${window.location.pathname}${window.location.search}`);
+  const [kept] = useState(() => recallHere<Draught<Rec, Draft>>(place));
+  const [base, setBase] = useState(kept?.base ?? { stored, draft: first });
+  const [draft, setDraft] = useState(kept?.draft ?? first);
   const [saving, setSaving] = useState<Saving>('idle');
   const [error, setError] = useState<ApiError>();
   const [conflict, setConflict] = useState<Conflict<Rec, Draft>>();
   /** Why it is not known yet how the saving ended. */
   const [why, setWhy] = useState<ApiError>();
   /** What makes all tries of one content the same request. */
-  const asked = useRef({ key: '', content: '' });
+  const asked = useRef(kept?.asked ?? { key: '', content: '' });
   const here = useRef(true);
   const stopped = useRef(false);
   const wake = useRef<() => void>(undefined);
@@ -57,6 +68,9 @@ export function useRecord<Rec, Draft extends object>({ kind, id, stored, first, 
     };
   }, []);
 
+  useEffect(() => keepHere(place, undefined), [place]);
+  useEffect(() => onLeaving(() => keepHere(place, { base, draft, asked: asked.current })), [place, base, draft]);
+
   /** Sends it again while nobody says how it ended; under the same key or version that is done once. */
   async function untilKnown<T>(send: () => Promise<T>): Promise<T> {
     for (let turn = 0; ; turn += 1) {
@@ -64,7 +78,7 @@ export function useRecord<Rec, Draft extends object>({ kind, id, stored, first, 
         return await send();
       } catch (thrown) {
         const wrong = asApiError(thrown);
-        if (verdict(wrong) === 'refused' || !here.current || stopped.current) throw wrong;
+        if (['refused', 'signIn'].includes(verdict(wrong)) || !here.current || stopped.current) throw wrong;
         setSaving('waiting');
         setWhy(wrong);
         await new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
 /** What a view shows while it has nothing to show: loading, empty, broken, unreachable, not found. */
-import type { ReactNode } from 'react';
+import { lazy, type ReactNode, Suspense } from 'react';
 import { Button } from 'react-bootstrap';
 import { Link } from 'react-router';
 import { asApiError } from '../api/problem';
@@ -7,6 +7,8 @@ import { useI18n } from '../i18n';
 import { en, type Key } from '../i18n/en';
 import { Icon, type IconName } from './Icon';
 import { Title } from './Page';
+
+const SignInNotice = lazy(() => import('../sign-in/Account').then((part) => ({ default: part.SignInNotice })));
 
 export function Notice({ icon, title, text, children, main = false }: { icon: IconName; title: string; text?: string; children?: ReactNode; main?: boolean }) {
   return (
@@ -52,6 +54,7 @@ export function ProblemText({ error }: { error: unknown }) {
 
 export function Failure({ error, retry, main = false }: { error: unknown; retry: () => void; main?: boolean }) {
   const { t } = useI18n();
+  if (asApiError(error).word === 'unauthenticated') return <Suspense><SignInNotice main={main} /></Suspense>;
   const silent = asApiError(error).status === 0;
   return (
     <div role="alert">

@@ -5,12 +5,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use lapin::types::ShortString;
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use myevents_core::contract::MessageName;
 use myevents_core::local::default_required_names;
 use myevents_core::{Error, ErrorKind, Result};
 
-use crate::connect::BrokerOptions;
+use super::secure::Secure;
+use crate::connect::{BrokerOptions, BrokerTls};
 
 /// The kind of queue that is made where none is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,6 +70,11 @@ impl AmqpUrl {
         uri
     }
 
+    /// Whether it is AMQP over TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        self.0.scheme == AMQPScheme::AMQPS
+    }
+
     /// For people: host, port and virtual host, no user and no password.
     pub(super) fn place(&self) -> String {
         let AMQPUri { authority, vhost, .. } = &self.0;
@@ -96,6 +102,8 @@ impl fmt::Debug for AmqpUrl {
 pub struct AmqpConfig {
     /// Where it is; tried in turn. Empty only with connections of the caller's own.
     pub urls: Vec<AmqpUrl>,
+    /// Whom `amqps` is proven by. With an authority every address has to be `amqps`.
+    pub tls: BrokerTls,
     /// Whose messages are carried: the name in connections and consumer tags, and the group that owns [`queue`](Self::queue).
     pub service: String,
     /// The topic exchange; made durable and without arguments where none is.
@@ -145,6 +153,7 @@ impl AmqpConfig {
     pub fn new(urls: Vec<AmqpUrl>, service: impl Into<String>, queue: impl Into<String>) -> Self {
         Self {
             urls,
+            tls: BrokerTls::default(),
             service: service.into(),
             exchange: "events".to_owned(),
             queue: queue.into(),
@@ -169,6 +178,7 @@ impl AmqpConfig {
     pub(super) fn from_options(options: &BrokerOptions) -> Result<Self> {
         let urls = options.amqp.urls.iter().map(|url| AmqpUrl::parse(url));
         let config = Self {
+            tls: options.tls.clone(),
             queue_type: options.amqp.queue_type.parse()?,
             required_names: options.required_names.clone(),
             max_message_bytes: options.max_message_bytes,
@@ -189,6 +199,12 @@ impl AmqpConfig {
     /// # Errors
     /// `Config` for a name that AMQP can't carry, or a limit that would drop messages of a service that restarts often.
     pub(super) fn check(&self) -> Result<()> {
+        Secure::read(&self.tls)?;
+        if (self.tls != BrokerTls::default()) && self.urls.iter().any(|url| !url.is_secure()) {
+            return Err(config_error(
+                "broker_tls_ca and broker_tls_certificate are for TLS: write amqps:// in amqp_message_broker (its port is 5671), or leave them out",
+            ));
+        }
         let longest = format!("{}.{}.dead", self.queue, self.service);
         for (what, name) in [("exchange", &self.exchange), ("queue", &longest)] {
             short(name).map_err(|error| error.with("name", what))?;

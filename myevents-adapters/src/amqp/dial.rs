@@ -15,6 +15,8 @@ use tokio::time::timeout;
 
 use super::config::{AmqpConfig, AmqpUrl};
 use super::error::fault;
+use super::secure::{Secure, unproven};
+use crate::trust::is_unproven;
 
 /// A second handle of the socket, by which a silent connection can be ended.
 type Socket = Arc<Mutex<Option<TcpStream>>>;
@@ -81,7 +83,12 @@ pub(super) async fn any(config: &AmqpConfig, purpose: &str, number: u64) -> Resu
             Ok(live) => return Ok(live),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                let why = cause.unwrap_or_else(|| error.message().to_owned());
+                let why = match cause {
+                    // What helps is said in our words.
+                    Some(cause) if is_unproven(&error) => format!("{} ({cause})", error.message()),
+                    Some(cause) => cause,
+                    None => error.to_string(),
+                };
                 refusals.push(format!("{}: {why}", url.place()));
             }
         }
@@ -96,6 +103,10 @@ async fn one(config: &AmqpConfig, url: &AmqpUrl, purpose: &str, number: u64) -> 
     let runtime = lapin::runtime::default_runtime().map_err(|error| fault("connect", error))?;
     let uri = url.to_connect(config.heartbeat);
     let within = config.connect_timeout;
+    let secure = match url.is_secure() {
+        true => Some(Secure::connector(&config.tls)?),
+        false => None,
+    };
     let socket = Socket::default();
     let keeping = Arc::clone(&socket);
     // Written here, where the type of the runtime is known.
@@ -115,7 +126,10 @@ async fn one(config: &AmqpConfig, url: &AmqpUrl, purpose: &str, number: u64) -> 
                 }
                 match uri.scheme {
                     AMQPScheme::AMQP => Ok(stream),
-                    AMQPScheme::AMQPS => stream.into_tls(&uri.authority.host, TLSConfig::default()).await,
+                    AMQPScheme::AMQPS => {
+                        let connector = secure.as_ref().ok_or(std::io::ErrorKind::InvalidInput)?;
+                        stream.into_rustls(connector, &uri.authority.host).await
+                    }
                 }
             };
             match timeout(within, opening).await {
@@ -134,6 +148,7 @@ async fn one(config: &AmqpConfig, url: &AmqpUrl, purpose: &str, number: u64) -> 
             place: url.place(),
             socket,
         }),
+        Ok(Ok(Err(error))) if is_unproven(&error) => Err(unproven(&config.tls, error)),
         Ok(Ok(Err(error))) => Err(fault("connect", error)),
         Ok(Err(ended)) => {
             Err(Error::new(ErrorKind::Internal, "connect", "the AMQP client failed").caused_by(ended))

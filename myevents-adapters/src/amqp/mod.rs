@@ -15,6 +15,7 @@ mod letter;
 mod link;
 mod listener;
 mod publisher;
+mod secure;
 mod settlement;
 mod shelf;
 mod subscription;

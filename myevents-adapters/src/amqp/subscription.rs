@@ -93,7 +93,8 @@ impl Subscribing {
         let (first, most) = self.config.reconnect;
         let backoff = ExponentialBuilder::default()
             .with_min_delay(first)
-            .with_max_delay(most)
+            // The spread adds up to as much again.
+            .with_max_delay(most / 2)
             .with_jitter()
             .without_max_times();
         let mut delays = backoff.build();

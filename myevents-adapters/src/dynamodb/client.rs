@@ -8,12 +8,13 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use myevents_core::{Error, ErrorKind, Result};
 
 use super::config::DynamoConfig;
 use super::error::{fault, unbuilt};
 use super::item::Item;
+use crate::aws;
+use crate::trust::DATABASE_CA;
 
 /// How many keys one `BatchGetItem` takes.
 const MAX_KEYS: usize = 100;
@@ -22,10 +23,11 @@ const MAX_KEYS: usize = 100;
 const MAX_ROUNDS: u32 = 10;
 
 /// A client as the configuration says, with region and credentials by the SDK's chain.
-pub(super) async fn connect(config: &DynamoConfig) -> Client {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+///
+/// # Errors
+/// `Config` for authorities that can't be read.
+pub(super) async fn connect(config: &DynamoConfig) -> Result<Client> {
+    let http = aws::http_client(DATABASE_CA, config.ca.as_deref())?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if let Some(endpoint) = &config.endpoint {
         loader = loader.endpoint_url(endpoint);
@@ -35,7 +37,7 @@ pub(super) async fn connect(config: &DynamoConfig) -> Client {
         // An endpoint of one's own, such as DynamoDB Local, has no region that matters.
         found = found.into_builder().region(Region::new("us-east-1")).build();
     }
-    Client::new(&found)
+    Ok(Client::new(&found))
 }
 
 /// Both ways to call: reads are repeated by the SDK, writes never, as their protocols repeat what may be repeated.

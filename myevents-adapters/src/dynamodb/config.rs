@@ -1,5 +1,6 @@
 //! Where the tables are, whose they are, and how they are used.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use myevents_core::relay::SHARED_LEASE;
@@ -12,6 +13,8 @@ pub struct DynamoConfig {
     /// Another endpoint than the region's own, such as `http://localhost:8000` for DynamoDB Local. Region and
     /// credentials come from the SDK's own chain (environment, profile, container, instance).
     pub endpoint: Option<String>,
+    /// The authorities of the endpoint's certificate, PEM, and no others; `None` = the system's.
+    pub ca: Option<PathBuf>,
     /// Whose tables they are, such as `eventservice`. Kept in them: another role is refused.
     pub role: String,
     /// Opened by a command beside a running service: its messages are left for the service's relay, no tables are made.
@@ -39,6 +42,7 @@ impl DynamoConfig {
     pub fn service(role: impl Into<String>) -> Self {
         Self {
             endpoint: None,
+            ca: None,
             role: role.into(),
             tool: false,
             create_tables: true,
@@ -72,6 +76,17 @@ impl DynamoConfig {
             return refuse(
                 "dbconnection",
                 "the endpoint of DynamoDB is no http or https URL; leave it empty for the region's own",
+            );
+        }
+        if self.ca.is_some()
+            && self
+                .endpoint
+                .as_deref()
+                .is_some_and(|endpoint| endpoint.starts_with("http://"))
+        {
+            return refuse(
+                "database_tls_ca",
+                "is for TLS, and the endpoint in dbconnection is http: write https://, or leave it out",
             );
         }
         // Names of tables: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html

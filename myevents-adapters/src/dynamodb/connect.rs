@@ -18,6 +18,7 @@ fn config(options: &StoreOptions) -> DynamoConfig {
         DynamoConfig::service(&options.role)
     };
     config.endpoint = Some(options.location.clone()).filter(|location| !location.is_empty());
+    config.ca.clone_from(&options.ca);
     config.create_tables = options.create_tables && !options.tool;
     config.table_prefix.clone_from(&options.table_prefix);
     config

@@ -7,6 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use myevents_core::{Error, ErrorKind};
 
 use crate::aws::was_never_sent;
+use crate::trust::is_unproven;
 
 /// What a failed call means for what it was to do.
 #[derive(Debug)]
@@ -187,8 +188,11 @@ where
         ),
         SdkError::ConstructionFailure(_) => Fault::NotSent(not_sent(operation, error)),
         SdkError::DispatchFailure(failure) => {
-            let never = failure.as_connector_error().is_some_and(was_never_sent);
-            if never {
+            let connector = failure.as_connector_error();
+            if connector.is_some_and(|error| is_unproven(error)) {
+                return Fault::NotSent(unproven(operation, error));
+            }
+            if connector.is_some_and(was_never_sent) {
                 Fault::NotSent(not_sent(operation, error))
             } else {
                 Fault::Unknown(lost(operation, error))
@@ -204,6 +208,15 @@ fn not_sent(operation: &'static str, cause: impl StdError + Send + Sync + 'stati
         ErrorKind::Unavailable,
         operation,
         "DynamoDB can't be reached; check the network, the endpoint, the region and the credentials",
+    )
+    .caused_by(cause)
+}
+
+fn unproven(operation: &'static str, cause: impl StdError + Send + Sync + 'static) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        operation,
+        "the endpoint's certificate is not valid for its address by the authorities in database_tls_ca, or the system's where it is not set; put the authority's certificate in that file, or correct the address in dbconnection",
     )
     .caused_by(cause)
 }

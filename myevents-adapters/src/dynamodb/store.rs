@@ -66,7 +66,7 @@ impl DynamoStore {
     /// [tool](DynamoConfig::tool) where no service has been; `Unavailable`.
     pub async fn open(config: DynamoConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         config.validate()?;
-        let client = client::connect(&config).await;
+        let client = client::connect(&config).await?;
         Self::with_client(&client, config, clock).await
     }
 

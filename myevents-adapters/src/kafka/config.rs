@@ -166,6 +166,8 @@ impl KafkaConfig {
                 ("queued.min.messages", "2000"),
                 // Of each partition, as each has its own queue.
                 ("queued.max.messages.kbytes", "4096"),
+                // A queue that was full is looked at again so soon: these are small, and are read empty within milliseconds.
+                ("fetch.queue.backoff.ms", "10"),
             ],
         );
         client

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -191,13 +190,14 @@ impl<C: ClientContext + 'static> EventEmitter for KafkaEmitter<C> {
         for message in messages {
             open.push(self.enqueue(&producer, message).await);
         }
-        let answers = open.into_iter().map(|queued| async {
-            match queued {
+        // In their order, which is nearly that of the reports: waiting for all at once costs more and ends no sooner.
+        let mut answers = Vec::with_capacity(open.len());
+        for queued in open {
+            answers.push(match queued {
                 Ok(delivery) => self.delivered(&producer, delivery).await,
                 Err(error) => Err(error),
-            }
-        });
-        let answers = join_all(answers).await;
+            });
+        }
         let missing =
             |answer: &Result<()>| matches!(answer, Err(error) if error.kind() == ErrorKind::Unroutable);
         if let Some(topology) = self.topology.as_ref().filter(|_| answers.iter().any(missing)) {

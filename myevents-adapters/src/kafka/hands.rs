@@ -53,6 +53,29 @@ struct State {
     complete: bool,
 }
 
+impl State {
+    fn with<T>(&mut self, place: Place, act: impl FnOnce(&mut Partition) -> T) -> Result<T> {
+        let phase = self.phase;
+        let partition = self
+            .partitions
+            .iter_mut()
+            .find(|partition| partition.assigned == place.assigned);
+        match partition {
+            Some(partition) => Ok(act(partition)),
+            None if phase == Phase::Open => Err(Error::new(
+                ErrorKind::Unavailable,
+                "settle delivery",
+                "the partition was given to another consumer of the group; the message comes again there",
+            )),
+            None => Err(Error::new(
+                ErrorKind::Closed,
+                "settle delivery",
+                "the subscription is over; the message comes again",
+            )),
+        }
+    }
+}
+
 impl Hands {
     pub(super) fn new(
         group: String,
@@ -184,33 +207,17 @@ impl Hands {
 
     /// Does something with the partition that a record is of, while it is ours.
     pub(super) fn with<T>(&self, place: Place, act: impl FnOnce(&mut Partition) -> T) -> Result<T> {
-        let mut state = self.state.lock();
-        let phase = state.phase;
-        let partition = state
-            .partitions
-            .iter_mut()
-            .find(|partition| partition.assigned == place.assigned);
-        match partition {
-            Some(partition) => Ok(act(partition)),
-            None if phase == Phase::Open => Err(Error::new(
-                ErrorKind::Unavailable,
-                "settle delivery",
-                "the partition was given to another consumer of the group; the message comes again there",
-            )),
-            None => Err(Error::new(
-                ErrorKind::Closed,
-                "settle delivery",
-                "the subscription is over; the message comes again",
-            )),
-        }
+        self.state.lock().with(place, act)
     }
 
-    /// One less is handed out.
-    pub(super) fn back(&self) {
+    /// The same for a delivery that is handed out no more.
+    pub(super) fn back(&self, place: Place, act: impl FnOnce(&mut Partition)) -> Result<()> {
         let mut state = self.state.lock();
+        let done = state.with(place, act);
         state.out = state.out.saturating_sub(1);
         drop(state);
         self.changed.notify_one();
+        done
     }
 
     /// The listener was closed.

@@ -32,14 +32,12 @@ impl KafkaSettlement {
     fn settle(&mut self, delay: Option<Duration>) -> Result<()> {
         self.settled = true;
         let (offset, attempt) = (self.place.offset, self.attempt.saturating_add(1));
-        let result = self.hands.with(self.place, |partition| match delay {
+        self.hands.back(self.place, |partition| match delay {
             None => {
                 partition.line.settle(offset);
             }
             Some(delay) => partition.line.give_back(offset, attempt, Instant::now() + delay),
-        });
-        self.hands.back();
-        result
+        })
     }
 }
 

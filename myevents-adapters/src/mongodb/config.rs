@@ -1,13 +1,15 @@
 //! Where the database is, whose it is, and how it is used; the settings of a URL that would lose bookings are refused.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mongodb::options::{Acknowledgment, ClientOptions};
+use mongodb::options::{Acknowledgment, ClientOptions, Tls, TlsOptions};
 use myevents_core::relay::SHARED_LEASE;
 use myevents_core::{Error, ErrorKind, Result};
 
 use super::error::{Sends, fault};
+use crate::trust::{self, DATABASE_CA};
 
 /// Who opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,9 @@ pub enum MongoMode {
 pub struct MongoConfig {
     /// The connection string. Not read where a client is handed over.
     pub url: String,
+    /// The authorities of the servers' certificates, PEM, and no others. With it the servers are spoken to over TLS or not
+    /// at all. A client certificate is named in the URL (`tlsCertificateKeyFile`).
+    pub ca: Option<PathBuf>,
     /// The database; else the one in the URL, else `myevents`, for the booking service `myevents_booking`.
     pub database: Option<String>,
     /// Whose store it is, such as `eventservice`. Kept in the store: another role is refused.
@@ -50,6 +55,7 @@ impl MongoConfig {
     pub fn service(url: impl Into<String>, role: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            ca: None,
             database: None,
             role: role.into(),
             mode: MongoMode::Service,
@@ -123,12 +129,40 @@ impl MongoConfig {
             }
         })?;
         check(&options).map_err(|error| error.with("url", self.shown_url()))?;
+        if let Some(path) = &self.ca {
+            trust::authorities(DATABASE_CA, path)?;
+            options.tls = Some(self.trusting(options.tls.take(), path)?);
+        }
         options
             .app_name
             .get_or_insert_with(|| format!("myevents-{}", self.role));
         options.server_selection_timeout.get_or_insert(self.call_timeout);
         options.connect_timeout.get_or_insert(self.call_timeout);
         Ok(options)
+    }
+}
+
+impl MongoConfig {
+    /// The URL's TLS with the authorities of [`ca`](Self::ca).
+    fn trusting(&self, of_url: Option<Tls>, path: &Path) -> Result<Tls> {
+        let refused = |message| Err(trust::refused(DATABASE_CA, message).with("url", self.shown_url()));
+        let mut tls = match of_url {
+            Some(Tls::Disabled) => {
+                return refused("dbconnection says tls=false: leave that out, or database_tls_ca");
+            }
+            Some(Tls::Enabled(tls)) => tls,
+            None => TlsOptions::default(),
+        };
+        if tls.ca_file_path.as_deref().is_some_and(|of_url| of_url != path) {
+            return refused("dbconnection says tlsCAFile too: leave one of them out");
+        }
+        if tls.allow_invalid_certificates == Some(true) {
+            return refused(
+                "dbconnection turns the proof of the server off: leave that out, or database_tls_ca",
+            );
+        }
+        tls.ca_file_path = Some(path.to_owned());
+        Ok(Tls::Enabled(tls))
     }
 }
 
@@ -174,6 +208,7 @@ impl fmt::Debug for MongoConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MongoConfig")
             .field("url", &self.shown_url())
+            .field("ca", &self.ca)
             .field("database", &self.database)
             .field("role", &self.role)
             .field("mode", &self.mode)

@@ -12,11 +12,13 @@ use super::{MongoConfig, MongoStore, transfer};
 use crate::connect::{CheckResult, OpenStore, StoreOptions, StoreTools};
 
 fn config(options: &StoreOptions) -> MongoConfig {
-    if options.tool {
+    let mut config = if options.tool {
         MongoConfig::tool(&options.location, &options.role)
     } else {
         MongoConfig::service(&options.location, &options.role).create_indexes(options.create_tables)
-    }
+    };
+    config.ca.clone_from(&options.ca);
+    config
 }
 
 pub(crate) async fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<OpenStore> {

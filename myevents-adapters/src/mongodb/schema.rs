@@ -14,6 +14,7 @@ use super::codec::{Fields, binary};
 use super::config::{MongoConfig, MongoMode};
 use super::error::{Sends, malformed};
 use super::link::{Collection, Link, Strength};
+use crate::trust::is_unproven;
 
 /// The one record of `meta`.
 pub(super) const STORE: &str = "store";
@@ -139,6 +140,8 @@ pub(super) async fn prepare(client: Client, name: &str, config: &MongoConfig) ->
     loop {
         match attempt(&client, name, config).await {
             Ok(opened) => return Ok(opened),
+            // Waiting makes no certificate another.
+            Err(error) if is_unproven(&error) => return Err(unproven(config, error).with("database", name)),
             Err(error) if error.is_retryable() && Instant::now() + PAUSE < end => {
                 if !told {
                     tracing::warn!(url = config.shown_url(), %error, "the database is away; waiting for it");
@@ -159,6 +162,21 @@ pub(super) async fn prepare(client: Client, name: &str, config: &MongoConfig) ->
             Err(error) => return Err(error.with("url", config.shown_url()).with("database", name)),
         }
     }
+}
+
+/// Why a server that could not be proven was not used.
+fn unproven(config: &MongoConfig, error: Error) -> Error {
+    let message = match &config.ca {
+        Some(_) => {
+            "the server's certificate is not valid for this address by the authorities in database_tls_ca; put the authority's certificate in that file, or correct the host name in dbconnection"
+        }
+        None => {
+            "the server's certificate is not valid for this address by the authorities of the web, or tlsCAFile; name its authority by database_tls_ca, or correct the host name in dbconnection"
+        }
+    };
+    Error::new(ErrorKind::Config, "open store", message)
+        .with("url", config.shown_url())
+        .caused_by(error)
 }
 
 async fn attempt(client: &Client, name: &str, config: &MongoConfig) -> Result<(Link, IdSecret)> {

@@ -59,7 +59,7 @@ impl SnsTopic {
 /// # Errors
 /// `Config` for settings that can't be.
 pub async fn connect(topic: SnsTopic, config: SqsConfig) -> Result<SqsBroker> {
-    let found = load(config.endpoint.as_deref()).await;
+    let found = load(config.endpoint.as_deref(), config.ca.as_deref()).await?;
     let queues = crate::sqs::aws_sdk_sqs::Client::new(&found);
     with_clients(&Client::new(&found), &queues, topic, config)
 }

@@ -19,8 +19,8 @@ use super::outlet::{Outlet, QueueOutlet};
 use super::queues::{Fanout, Queues};
 use crate::connect::BrokerTools;
 
-/// Between two tries to make a group known.
-const DECLARE_AGAIN: Duration = Duration::from_secs(1);
+/// Between two tries to make a group known: at first, and at most. Each costs a request, and a missing permission may stay so.
+const DECLARE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// The queues of SQS.
 ///
@@ -49,7 +49,7 @@ impl SqsBroker {
     /// `Config` for settings that can't be.
     pub async fn connect(config: SqsConfig) -> Result<Self> {
         config.check()?;
-        let client = Client::new(&load(config.endpoint.as_deref()).await);
+        let client = Client::new(&load(config.endpoint.as_deref(), config.ca.as_deref()).await?);
         Self::with_client(&client, config)
     }
 
@@ -128,13 +128,16 @@ impl SqsBroker {
                     return;
                 }
             };
+            let (mut wait, most) = DECLARE_AGAIN;
             while let Err(error) = queues.group(&queue).await {
                 if error.kind() == ErrorKind::Config {
                     tracing::error!(group, %error, "a group can't have a queue");
                     return;
                 }
                 tracing::debug!(group, %error, "the queue of a group is not made yet");
-                sleep(DECLARE_AGAIN).await;
+                sleep(wait).await;
+                // A subscription makes it too, and sooner where somebody waits for messages.
+                wait = (wait * 2).min(most);
             }
         };
         tokio::spawn(async move { stop.run_until_cancelled(declaring).await });

@@ -1,28 +1,42 @@
 //! The SDK's clients: one for what is sent once, one for what may be repeated, one for receives that wait.
 
+use std::path::Path;
+
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use myevents_core::Result;
 
 use super::config::SqsConfig;
+use crate::aws;
+use crate::trust::{self, BROKER_CA};
 
 /// Region, credentials and endpoint as the environment says, over TLS by `ring`.
-pub(crate) async fn load(endpoint: Option<&str>) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+///
+/// # Errors
+/// `Config` for authorities that can't be read, or an endpoint without TLS where there are some.
+pub(crate) async fn load(endpoint: Option<&str>, ca: Option<&Path>) -> Result<SdkConfig> {
+    let http = aws::http_client(BROKER_CA, ca)?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if let Some(endpoint) = endpoint {
         loader = loader.endpoint_url(endpoint);
     }
     let found = loader.load().await;
+    let named = endpoint.or(found.endpoint_url()).map(str::to_owned);
+    let own = ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SNS"].map(|name| std::env::var(name).ok());
+    let plain = |url: &String| url.starts_with("http://");
+    if ca.is_some() && named.iter().chain(own.iter().flatten()).any(plain) {
+        return Err(trust::refused(
+            BROKER_CA,
+            "is for TLS, and an endpoint of SQS or SNS is http: write https://, or leave it out",
+        ));
+    }
     if found.region().is_none() && (endpoint.is_some() || found.endpoint_url().is_some()) {
         // An endpoint of one's own, such as ElasticMQ, has no region that matters.
-        return found.into_builder().region(Region::new("us-east-1")).build();
+        return Ok(found.into_builder().region(Region::new("us-east-1")).build());
     }
-    found
+    Ok(found)
 }
 
 /// One client, three ways.

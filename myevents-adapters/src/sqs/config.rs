@@ -1,5 +1,6 @@
 //! Which queues, and how they are used.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use myevents_core::contract::MessageName;
@@ -7,6 +8,7 @@ use myevents_core::local::default_required_names;
 use myevents_core::{Error, ErrorKind, Result};
 
 use crate::connect::BrokerOptions;
+use crate::trust;
 
 /// The end of a FIFO queue's name: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queue-message-identifiers.html>.
 const FIFO: &str = ".fifo";
@@ -26,6 +28,8 @@ pub struct SqsConfig {
     /// Another endpoint than the region's own, such as `http://localhost:9324` for ElasticMQ. Region and credentials come
     /// from the SDK's own chain (environment, profile, container, instance).
     pub endpoint: Option<String>,
+    /// The authorities of the endpoint's certificate, PEM, and no others; `None` = the system's.
+    pub ca: Option<PathBuf>,
     /// Whose broker it is, such as `bookingservice`: the group of this name has [`queue`](Self::queue) itself.
     pub service: String,
     /// The queue of the service's own group. A name that ends in `.fifo` is a FIFO queue: order within a key, and repeated
@@ -71,6 +75,7 @@ impl SqsConfig {
         let queue = queue.into();
         Self {
             endpoint: None,
+            ca: None,
             service: service.into(),
             destinations: vec![queue.clone()],
             queue,
@@ -95,6 +100,7 @@ impl SqsConfig {
     pub(crate) fn from_options(options: &BrokerOptions) -> Result<Self> {
         let sqs = &options.sqs;
         let mut config = Self {
+            ca: options.tls.ca.clone(),
             create_queues: sqs.create_queues,
             max_message_bytes: options.max_message_bytes,
             legacy_names: options.legacy_names,
@@ -104,6 +110,12 @@ impl SqsConfig {
             visibility_timeout: sqs.visibility_timeout,
             ..Self::new(options.service.clone(), sqs.queue.clone())
         };
+        if options.tls.identity.is_some() {
+            return Err(trust::refused(
+                "broker_tls_certificate",
+                "is for RabbitMQ; AWS is signed in to with credentials",
+            ));
+        }
         if !sqs.destinations.is_empty() {
             config.destinations.clone_from(&sqs.destinations);
         }

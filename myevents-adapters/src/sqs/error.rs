@@ -8,6 +8,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use myevents_core::{Error, ErrorKind};
 
 use crate::aws::was_never_sent;
+use crate::trust::is_unproven;
+
+/// What is said of a message that is out of our hands.
+const GONE: &str = "SQS gave the message to another, as its time was over; it comes again";
 
 /// What an error code means. The codes are those of
 /// [SQS](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html) and
@@ -54,10 +58,7 @@ fn meaning(code: &str) -> Option<(ErrorKind, &'static str)> {
         "MessageTooLong" | "BatchRequestTooLong" => {
             (ErrorKind::TooLarge, "the message is larger than SQS takes")
         }
-        "ReceiptHandleIsInvalid" | "MessageNotInflight" => (
-            ErrorKind::Unavailable,
-            "SQS gave the message to another, as its time was over; it comes again",
-        ),
+        "ReceiptHandleIsInvalid" | "MessageNotInflight" => (ErrorKind::Unavailable, GONE),
         "QueueNameExists" | "QueueAlreadyExists" => {
             (ErrorKind::Config, "the queue is there with other settings")
         }
@@ -90,10 +91,7 @@ pub(crate) fn answered(operation: &'static str, code: &str, message: &str, statu
     let (kind, words) = match meaning(code) {
         Some(found) => found,
         // An expired handle of a FIFO queue has no code of its own.
-        None if speaks_of_handle(message) => (
-            ErrorKind::Unavailable,
-            "SQS gave the message to another, as its time was over; it comes again",
-        ),
+        None if speaks_of_handle(message) => (ErrorKind::Unavailable, GONE),
         None if speaks_of_size(message) => (ErrorKind::TooLarge, "the message is larger than SQS takes"),
         // No failure, and no answer that can be read: a page of something in between.
         None if status < 400 => (ErrorKind::OutcomeUnknown, "the answer can't be read"),
@@ -107,6 +105,11 @@ pub(crate) fn answered(operation: &'static str, code: &str, message: &str, statu
     Error::new(kind, operation, words)
         .with("code", code)
         .caused_by(message.to_owned())
+}
+
+/// Whether the message is out of our hands: its time was over, or a request of ours that gave it back was heard before.
+pub(super) fn is_gone(error: &Error) -> bool {
+    error.message() == GONE
 }
 
 fn speaks_of_handle(message: &str) -> bool {
@@ -183,7 +186,10 @@ where
         ),
         SdkError::ConstructionFailure(_) => not_sent(operation, error),
         SdkError::DispatchFailure(failure) => {
-            if failure.as_connector_error().is_some_and(was_never_sent) {
+            let connector = failure.as_connector_error();
+            if connector.is_some_and(|error| is_unproven(error)) {
+                unproven(operation, error)
+            } else if connector.is_some_and(was_never_sent) {
                 not_sent(operation, error)
             } else {
                 lost(operation, error)
@@ -192,6 +198,15 @@ where
         // The request was on its way: a time-out, or an answer that can't be read.
         _ => lost(operation, error),
     }
+}
+
+fn unproven(operation: &'static str, cause: impl StdError + Send + Sync + 'static) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        operation,
+        "the endpoint's certificate is not valid for its address by the authorities in broker_tls_ca, or the system's where it is not set; put the authority's certificate in that file, or correct the endpoint",
+    )
+    .caused_by(cause)
 }
 
 /// As [`fault`], for what may be repeated whether or not it was done.

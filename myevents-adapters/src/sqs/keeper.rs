@@ -13,7 +13,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep};
 
 use super::batch::Batcher;
-use super::error::{entry, repeatable, unbuilt};
+use super::error::{entry, is_gone, repeatable, unbuilt};
 use super::outlet::{by_place, for_all};
 use super::queues::Queues;
 
@@ -180,14 +180,21 @@ impl Keeper {
         self.deletes.perform(taken.handle, 0).await
     }
 
-    /// Others may get the message after `delay`.
+    /// Others may get the message after `delay`. If they may already, that is no failure: it comes again. A repeat finds it
+    /// so whose first request was heard and whose answer was lost.
     pub(super) async fn give_back(&self, taken: Taken, delay: Duration) -> Result<()> {
         let _guard = taken.gate.lock().await;
         let change = Change {
             handle: Arc::clone(&taken.handle),
             seconds: seconds(delay),
         };
-        self.changes.perform(change, 0).await
+        match self.changes.perform(change, 0).await {
+            Err(error) if is_gone(&error) => {
+                tracing::debug!(%error, "a message was out of our hands when it was given back");
+                Ok(())
+            }
+            answer => answer,
+        }
     }
 }
 

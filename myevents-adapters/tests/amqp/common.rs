@@ -90,7 +90,7 @@ impl BrokerFixture for Rabbit {
     fn times(&self) -> BrokerTimes {
         BrokerTimes {
             quiet: Duration::from_millis(300),
-            slack: Duration::from_secs(3),
+            slack: Duration::from_secs(10),
             // Silent for twice the heartbeat.
             notices_dead_peer: Some(Duration::from_secs(2)),
             hold: None,

@@ -6,8 +6,8 @@ use crate::beside::Beside;
 use crate::common::{eventually, patient};
 use crate::killed;
 
-const PORT: &str = "MYEVENTS_TEST_PORT";
-const PLACE: &str = "MYEVENTS_TEST_PLACE";
+const PORT: &str = "KILLED_CONSUMER_PORT";
+const PLACE: &str = "KILLED_CONSUMER_PLACE";
 
 fn named(port: u16, place: &str) -> AmqpConfig {
     let mut config = patient(port, QueueType::Quorum);

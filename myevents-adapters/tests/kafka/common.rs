@@ -148,7 +148,7 @@ impl BrokerFixture for Fixture {
     fn times(&self) -> BrokerTimes {
         BrokerTimes {
             quiet: Duration::from_millis(500),
-            slack: Duration::from_secs(2),
+            slack: Duration::from_secs(10),
             notices_dead_peer: Some(DELIVERY),
             hold: Some(HOLD),
             most_messages: None,

@@ -119,7 +119,7 @@ async fn a_topic_that_is_not_there_is_an_error_in_time() -> Result<()> {
         "{kind:?}"
     );
     assert!(
-        started.elapsed() < Duration::from_secs(20),
+        started.elapsed() < Duration::from_secs(60),
         "{:?}",
         started.elapsed()
     );

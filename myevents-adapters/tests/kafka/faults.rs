@@ -69,7 +69,7 @@ async fn under_load(kafka: &Arc<Kafka>, fault: Fault) -> Result<()> {
     if let Err(error) = answer {
         assert!(error.is_retryable(), "{error:?}");
     }
-    assert!(asked.elapsed() < DELIVERY * 3, "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < DELIVERY * 20, "{:?}", asked.elapsed());
     match fault {
         Fault::Kill | Fault::Stop => kafka.restart().await?,
         Fault::Away => kafka.proxy().accept_again().await?,
@@ -124,7 +124,7 @@ async fn the_broker_is_killed_stopped_and_away_under_load() -> Result<()> {
     let _ = listener.close().await;
     let _ = emitter.close().await;
     assert!(
-        started.elapsed() < Duration::from_secs(30),
+        started.elapsed() < Duration::from_secs(90),
         "{:?}",
         started.elapsed()
     );

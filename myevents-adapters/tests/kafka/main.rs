@@ -5,6 +5,7 @@ mod common;
 mod dead_letters;
 mod emitter;
 mod faults;
+mod header;
 #[path = "../common/once.rs"]
 mod killed;
 mod once;

@@ -8,8 +8,8 @@ use myevents_adapters::kafka::KafkaBroker;
 use crate::common::{Kafka, new_topic};
 use crate::killed;
 
-const ADDRESS: &str = "MYEVENTS_TEST_ADDRESS";
-const TOPIC: &str = "MYEVENTS_TEST_TOPIC";
+const ADDRESS: &str = "KILLED_CONSUMER_ADDRESS";
+const TOPIC: &str = "KILLED_CONSUMER_TOPIC";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_consumer_left_is_handled_once() -> Result<()> {

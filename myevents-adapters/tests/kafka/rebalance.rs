@@ -7,8 +7,10 @@ use std::time::Duration;
 use anyhow::Result;
 use futures_util::StreamExt as _;
 use myevents_adapters::kafka::KafkaBroker;
-use myevents_core::ErrorKind;
+use myevents_core::contract::{Envelope, MessageName};
+use myevents_core::dispatch::{Context, Dispatch, DispatchOptions};
 use myevents_core::ports::{EventEmitter as _, EventListener, StartFrom, Subscription};
+use myevents_core::{Error, ErrorKind};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -40,13 +42,68 @@ async fn member(
     Ok((stop, task))
 }
 
-#[allow(clippy::print_stdout, reason = "duplicates are counted and shown")]
+/// A member that handles as the services do, several keys at once, each message with a number of its own failing at first.
+fn dispatching(
+    broker: &KafkaBroker,
+    handled: &Handled,
+) -> Result<(CancellationToken, tokio::task::JoinHandle<()>)> {
+    let handled = Arc::clone(handled);
+    let handler = move |envelope: Envelope, context: Context| {
+        let handled = Arc::clone(&handled);
+        async move {
+            tokio::time::sleep(Duration::from_micros(300)).await;
+            let number = number(&envelope);
+            if number % 25 == 7 && context.attempt() == 1 {
+                let error = Error::new(ErrorKind::Internal, "handle", "the first try fails");
+                return Err(error);
+            }
+            handled.lock().push((envelope.key().to_owned(), number));
+            Ok(())
+        }
+    };
+    let dispatch = Dispatch::builder("shared")
+        .on_envelope(MessageName::from_static("test.made"), handler)
+        .dead_letters(Arc::new(broker.dead_letters("shared")?))
+        .options(DispatchOptions {
+            prefetch: 32,
+            concurrency: 4,
+            from: StartFrom::Beginning,
+            ..DispatchOptions::default()
+        })
+        .build()?;
+    let stop = CancellationToken::new();
+    let (listener, stopped) = (Arc::new(broker.listener()), stop.clone());
+    let task = tokio::spawn(async move {
+        dispatch.run(listener.clone(), stopped).await.unwrap();
+        let _ = listener.close().await;
+    });
+    Ok((stop, task))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_come_and_go_under_load_and_nothing_is_lost() -> Result<()> {
+    come_and_go("members_come_and_go_under_load_and_nothing_is_lost", false).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_that_dispatch_come_and_go_and_every_key_keeps_its_order() -> Result<()> {
+    const TEST: &str = "members_that_dispatch_come_and_go_and_every_key_keeps_its_order";
+    come_and_go(TEST, true).await
+}
+
+#[allow(clippy::print_stdout, reason = "duplicates are counted and shown")]
+async fn come_and_go(test: &'static str, dispatched: bool) -> Result<()> {
     const KEYS: usize = 40;
     const EACH: usize = 100;
-    let Some(kafka) = Kafka::shared("members_come_and_go_under_load_and_nothing_is_lost").await? else {
+    let Some(kafka) = Kafka::shared(test).await? else {
         return Ok(());
+    };
+    let member = async |broker: &KafkaBroker, handled: &Handled| {
+        if dispatched {
+            dispatching(broker, handled)
+        } else {
+            member(broker, handled).await
+        }
     };
     let broker = KafkaBroker::new(kafka.config(12))?;
     let emitter = Arc::new(broker.emitter()?);
@@ -93,7 +150,7 @@ async fn members_come_and_go_under_load_and_nothing_is_lost() -> Result<()> {
         *expected = (*expected).max(number + 1);
     }
     println!(
-        "rebalances: {} messages, 0 lost, {} repeats",
+        "rebalances, dispatched: {dispatched}: {} messages, 0 lost, {} repeats",
         KEYS * EACH,
         handled.len() - KEYS * EACH
     );

@@ -15,6 +15,7 @@ use crate::kit;
 fn fresh(folder: &tempfile::TempDir) -> impl Fn(&str) -> StoreOptions + Sync {
     let (folder, number) = (folder.path().to_owned(), AtomicU32::new(0));
     move |role| StoreOptions {
+        ca: None,
         kind: "sqlite".into(),
         location: folder
             .join(format!("{}-{role}.db", number.fetch_add(1, Ordering::Relaxed)))
@@ -286,6 +287,7 @@ async fn a_counter_that_was_off_is_told_and_set_right_by_the_move() {
 #[tokio::test]
 async fn a_memory_store_says_why_it_can_not_be_moved() {
     let options = StoreOptions {
+        ca: None,
         kind: "memory".into(),
         ..fresh(&tempfile::tempdir().unwrap())("bookingservice")
     };

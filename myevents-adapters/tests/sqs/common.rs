@@ -73,13 +73,16 @@ pub(crate) fn topic(end: &str) -> SnsTopic {
     topic
 }
 
-/// A fresh queue, and no patience.
+/// How long a message is hidden from others; longer than a request may take on a busy machine.
+const HOLD: Duration = Duration::from_secs(6);
+
+/// A fresh queue, and little patience.
 pub(crate) fn options(end: &str) -> SqsConfig {
     let mut config = SqsConfig::new("suite", unique(end));
     config.wait_time = Duration::from_secs(1);
-    config.visibility_timeout = Duration::from_secs(3);
-    config.request_timeout = Duration::from_secs(2);
-    config.connect_timeout = Duration::from_secs(1);
+    config.visibility_timeout = HOLD;
+    config.request_timeout = Duration::from_secs(5);
+    config.connect_timeout = Duration::from_secs(2);
     config.reconnect = (Duration::from_millis(20), Duration::from_millis(500));
     config.letters_hidden = Duration::from_secs(5);
     config
@@ -165,9 +168,10 @@ impl BrokerFixture for Queues {
         BrokerTimes {
             quiet: Duration::from_millis(500),
             // Delays are whole seconds.
-            slack: Duration::from_secs(4),
-            notices_dead_peer: Some(Duration::from_secs(2)),
-            hold: Some(Duration::from_secs(3)),
+            slack: Duration::from_secs(20),
+            // A receive that waits, the rest after its failure, and the next.
+            notices_dead_peer: Some(Duration::from_secs(15)),
+            hold: Some(HOLD),
             most_messages: self.most_messages(),
         }
     }

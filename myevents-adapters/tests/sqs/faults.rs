@@ -350,11 +350,25 @@ async fn a_settlement_that_fails(endpoint: &str) {
     let again = next(&mut stream).await;
     assert_eq!((again.envelope.id(), again.attempt), (&id, 2));
     // Giving back that fails likewise.
-    layer.next(HIDE, [Fault::Entries(vec![(0, "ReceiptHandleIsInvalid", true)])]);
+    layer.next(HIDE, [Fault::Entries(vec![(0, "InternalError", false)])]);
     let refused = again.nack(Duration::ZERO).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    // What is given back, and the answer is lost, comes again before its repeat is answered that the handle is of no use.
+    let again = next(&mut stream).await;
+    assert_eq!((again.envelope.id(), again.attempt), (&id, 3));
+    layer.next(
+        HIDE,
+        [
+            Fault::LostAfter,
+            Fault::Answer {
+                status: 400,
+                code: "ReceiptHandleIsInvalid",
+            },
+        ],
+    );
+    again.nack(Duration::ZERO).await.unwrap();
     let last = next(&mut stream).await;
-    assert_eq!((last.envelope.id(), last.attempt), (&id, 3));
+    assert_eq!((last.envelope.id(), last.attempt), (&id, 4));
     last.ack().await.unwrap();
     listener.close().await.unwrap();
 }

@@ -4,6 +4,7 @@
 mod broken;
 mod common;
 mod dead_letters;
+mod destinations;
 mod faults;
 mod format;
 mod layer;
@@ -26,6 +27,7 @@ async fn messages_are_what_both_sides_expect() {
     format::what_a_group_does_not_want_is_deleted(endpoint).await;
     broken::broken_messages_stop_nothing(endpoint).await;
     for end in ["", ".fifo"] {
+        destinations::one_that_fails_holds_a_message_up_and_loses_none(endpoint, end).await;
         dead_letters::are_kept_listed_sent_back_and_dropped(endpoint, end).await;
         dead_letters::the_limit_of_receives_loses_nothing(endpoint, end).await;
     }

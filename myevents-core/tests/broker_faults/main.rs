@@ -331,7 +331,7 @@ impl BrokerFixture for Toy {
     fn times(&self) -> BrokerTimes {
         BrokerTimes {
             quiet: Duration::from_millis(300),
-            slack: Duration::from_secs(2),
+            slack: Duration::from_secs(10),
             notices_dead_peer: Some(HEARTBEAT),
             hold: None,
             most_messages: None,

@@ -28,7 +28,7 @@ pub(crate) async fn until_broker_is(service: Service, state: &str) {
         let start = Instant::now();
         while broker_state(address).await != state {
             assert!(
-                start.elapsed() < Duration::from_secs(30),
+                start.elapsed() < Duration::from_secs(120),
                 "{address} does not say that the broker is {state}"
             );
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -89,7 +89,7 @@ impl Nginx {
             .is_ok_and(|answer| answer.status == 200)
         {
             assert!(
-                start.elapsed() < Duration::from_secs(30),
+                start.elapsed() < Duration::from_secs(120),
                 "nginx does not answer: {}",
                 nginx.said()
             );
@@ -123,7 +123,7 @@ impl Nginx {
                 return;
             }
             assert!(
-                start.elapsed() < Duration::from_secs(30),
+                start.elapsed() < Duration::from_secs(120),
                 "old workers stay: {}",
                 self.said()
             );
@@ -148,7 +148,7 @@ impl Nginx {
             .any(|told| !told.failed() && told.asked.last() == Some(&process))
         {
             assert!(
-                start.elapsed() < Duration::from_secs(30),
+                start.elapsed() < Duration::from_secs(120),
                 "{process} is not asked again: {}",
                 self.said()
             );

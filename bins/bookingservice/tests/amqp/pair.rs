@@ -165,7 +165,7 @@ impl Pair {
             .is_err()
         {
             assert!(
-                start.elapsed() < Duration::from_secs(60),
+                start.elapsed() < Duration::from_secs(120),
                 "the broker does not come back"
             );
         }

@@ -31,7 +31,10 @@ fn order(event: &str, seats: u32, number: u32) -> Order {
 }
 
 async fn book(booker: &mut Booker, order: &Order) -> String {
-    match booker.book(order, Instant::now() + Duration::from_secs(20)).await {
+    match booker
+        .book(order, Instant::now() + Duration::from_secs(120))
+        .await
+    {
         Outcome::Booked { id } => id,
         other => panic!("{other:?}"),
     }
@@ -56,11 +59,11 @@ async fn two_processes_serve_over_rabbitmq() {
     let second = book(&mut booker, &order(&event, 3, 2)).await;
     assert!(
         booker
-            .cancel(&first, Instant::now() + Duration::from_secs(20))
+            .cancel(&first, Instant::now() + Duration::from_secs(120))
             .await
     );
     assert_eq!(service.availability(&event).await.unwrap(), (100, 97));
-    until("the announcements", Duration::from_secs(20), || async {
+    until("the announcements", Duration::from_secs(120), || async {
         pair.announced.has(&first) && pair.announced.has(&second)
     })
     .await;
@@ -83,7 +86,7 @@ async fn two_processes_serve_over_rabbitmq() {
     let meanwhile = created.json().unwrap()["ID"].as_str().unwrap().to_owned();
     assert!(!pair.announced.has(&third));
     pair.server = with(pair.server, |server| server.restart()).await;
-    until("what waited", Duration::from_secs(30), || async {
+    until("what waited", Duration::from_secs(120), || async {
         pair.announced.has(&third)
     })
     .await;
@@ -107,7 +110,7 @@ async fn dead_letters(pair: &Pair) {
     .body(r#"{"id": "00ff", "version": "private@example.org"}"#)
     .build();
     sender.emitter().emit(&[broken]).await.pop().unwrap().unwrap();
-    until("the dead letter", Duration::from_secs(20), || async {
+    until("the dead letter", Duration::from_secs(120), || async {
         told(&pair.bookings[0].single, &["dead-letters"]).contains("1 dead letters")
     })
     .await;
@@ -136,7 +139,7 @@ async fn dead_letters(pair: &Pair) {
         told(&pair.bookings[0].single, &["dead-letters", "resend", &id])
             .contains("1 sent back to their consumer")
     );
-    until("the letter again", Duration::from_secs(20), || async {
+    until("the letter again", Duration::from_secs(120), || async {
         let said = told(&pair.bookings[0].single, &["dead-letters", "list"]);
         said.contains("1 dead letters") && !said.contains(&id)
     })

@@ -98,7 +98,7 @@ impl Pair {
     /// Both services say this of the broker, while they go on serving.
     pub(crate) async fn both_say(&self, state: &str) {
         for address in [self.service.events, self.service.bookings] {
-            until(state, Duration::from_secs(60), || async {
+            until(state, Duration::from_secs(120), || async {
                 let answer = ask(address, "GET", "/readyz", None).await.unwrap();
                 assert_eq!(answer.status, 200, "bookings go on without the broker");
                 answer.json().unwrap()["broker"] == state
@@ -158,7 +158,7 @@ pub(crate) async fn book(booker: &mut Booker, event: &str, seats: u32, number: u
         holder: Holder::Nobody,
     };
     match booker
-        .book(&order, Instant::now() + Duration::from_secs(20))
+        .book(&order, Instant::now() + Duration::from_secs(120))
         .await
     {
         Outcome::Booked { id } => id,

@@ -23,11 +23,11 @@ async fn two_processes_serve_over_kafka() {
     let second = book(&mut booker, &event, 3, 2).await;
     assert!(
         booker
-            .cancel(&first, Instant::now() + Duration::from_secs(20))
+            .cancel(&first, Instant::now() + Duration::from_secs(120))
             .await
     );
     assert_eq!(service.availability(&event).await.unwrap(), (100, 97));
-    until("the announcements", Duration::from_secs(20), || async {
+    until("the announcements", Duration::from_secs(120), || async {
         let announced = announced.lock();
         announced.contains_key(&first) && announced.contains_key(&second)
     })
@@ -44,7 +44,7 @@ async fn two_processes_serve_over_kafka() {
     let meanwhile = created.json().unwrap()["ID"].as_str().unwrap().to_owned();
     assert!(!announced.lock().contains_key(&third));
     pair.server = with(pair.server, |server| server.restart()).await;
-    until("what waited", Duration::from_secs(60), || async {
+    until("what waited", Duration::from_secs(120), || async {
         let told = announced.lock().contains_key(&third);
         told && pair.knows(&meanwhile).await
     })
@@ -75,7 +75,7 @@ async fn dead_letters(pair: &Pair) {
     .build();
     let sender = pair.broker().emitter().unwrap();
     sender.emit(&[broken]).await.pop().unwrap().unwrap();
-    until("the dead letter", Duration::from_secs(20), || async {
+    until("the dead letter", Duration::from_secs(120), || async {
         told(&pair.bookings, &["dead-letters"]).contains("1 dead letters")
     })
     .await;
@@ -92,7 +92,7 @@ async fn dead_letters(pair: &Pair) {
     let id = said.split_whitespace().next().unwrap().to_owned();
     // Sent back it fails again, and is one letter again.
     assert!(told(&pair.bookings, &["dead-letters", "resend", &id]).contains("1 sent back to their consumer"));
-    until("the letter again", Duration::from_secs(20), || async {
+    until("the letter again", Duration::from_secs(120), || async {
         let said = told(&pair.bookings, &["dead-letters", "list"]);
         said.contains("1 dead letters") && !said.contains(&id)
     })

@@ -97,7 +97,8 @@ async fn a_collector_that_hangs_holds_nothing_up_and_costs_no_memory() {
     let start = Instant::now();
     running.stop().await.unwrap();
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(8), "the stop took {took:?}");
+    // Far longer than the stop may take, and shorter than one export would.
+    assert!(took < Duration::from_secs(40), "the stop took {took:?}");
     hanging.abort();
 }
 

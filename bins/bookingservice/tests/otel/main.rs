@@ -1,11 +1,13 @@
 //! One trace from the HTTP request through outbox and broker to the projection, as a small collector gets it from the real
-//! programs: over RabbitMQ and over `local`; and a collector that is away.
+//! programs: over each broker and over `local`; and a collector that is away.
 //!
 //! All programs need feature `otel`: `cargo test --workspace --all-features --test otel` after a build of all of them.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod away;
+mod brokers;
 mod collector;
+mod joined;
 mod one_trace;
 
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! What is made in one service and heard of in the other is one trace, over each way between them.
 
 use loadtest::program::Program;
-use loadtest::service::{Service, event_body};
+use loadtest::service::event_body;
 use loadtest::single::Single;
 use myevents_adapters::amqp::{AmqpBroker, AmqpConfig, AmqpUrl};
 use myevents_core::contract::{Envelope, MessageId, MessageName, header};
@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::json;
 
 use crate::collector::Collector;
+use crate::joined::{Joined, ORGANISING};
 use crate::{CALLER, is_one_chain, post, post_as};
 
 const CREATED: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -28,40 +29,15 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
     };
     let (collector, endpoint) = Collector::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let own = env!("CARGO_BIN_EXE_bookingservice");
-    let mut events = Single::beside(own, "eventservice", folder.path()).unwrap();
-    let mut bookings = Single::beside(own, "bookingservice", folder.path()).unwrap();
-    for single in [&mut events, &mut bookings] {
-        for (name, value) in [
-            ("AMQP_BROKER_URL", server.url()),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
-            (
-                "OTEL_EXPORTER_OTLP_HEADERS",
-                "authorization=Bearer%20of-the-collector",
-            ),
-            ("OTEL_BSP_SCHEDULE_DELAY", "100"),
-        ] {
-            single.environment.push((name.into(), value.into()));
-        }
-    }
-    let named = ("OTEL_SERVICE_NAME".to_owned(), "organising".to_owned());
-    events.environment.push(named);
-    let running = [
-        events.start_ready().await.unwrap(),
-        bookings.start_ready().await.unwrap(),
+    let settings = [
+        ("AMQP_BROKER_URL", server.url()),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "authorization=Bearer%20of-the-collector",
+        ),
     ];
-    let service = Service {
-        events: events.address,
-        bookings: bookings.address,
-        metrics: None,
-    };
-
-    // Until queue and connections are there a publish may be refused and tried again, which would be in the trace.
-    let event = service.new_event("before", 10).await.unwrap();
-    let path = format!("/events/{event}/bookings");
-    let answer = post(service.bookings, &path, &json!({"seats": 1}), None).await;
-    assert_eq!(answer.status, 201);
-    collector.wait_any("publish event.booked").await;
+    let joined = Joined::start(folder.path(), (&collector, &endpoint), &settings).await;
+    let service = joined.service;
 
     // The caller's trace goes on, through the broker into the other service.
     let body = event_body("traced", 10);
@@ -69,7 +45,7 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
     assert_eq!(answer.status, 201);
     let event = answer.json().unwrap()["ID"].as_str().unwrap().to_owned();
     let act = ["POST /events", "event.created"];
-    is_one_chain(&collector, CREATED, CALLER, act, ["organising", "bookingservice"]).await;
+    is_one_chain(&collector, CREATED, CALLER, act, [ORGANISING, "bookingservice"]).await;
 
     // A booking's announcement has nobody to handle it here.
     service.wait_bookable(&event, 10).await.unwrap();
@@ -105,7 +81,7 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
     assert_eq!(answer.status, 201);
     let begun = collector.wait_any("POST /locations").await.trace();
     let act = ["POST /locations", "location.created"];
-    is_one_chain(&collector, &begun, "", act, ["organising", "bookingservice"]).await;
+    is_one_chain(&collector, &begun, "", act, [ORGANISING, "bookingservice"]).await;
 
     // What can't be handled is an error of the try, told without a piece of it.
     let urls = vec![AmqpUrl::parse(server.url()).unwrap()];
@@ -123,17 +99,14 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
     assert_eq!(status.code, StatusCode::Error as i32);
     assert!(status.message.contains("another form"), "{}", status.message);
 
-    let logs: Vec<String> = running.iter().map(|running| running.log()).collect();
-    for running in running {
-        running.stop().await.unwrap();
-    }
+    let logs = joined.stop().await;
     // Nothing that is a key or private leaves by a span, and the collector's key is in no log.
     let keys = collector.keys();
     assert!(
         keys.iter().all(|key| key == "Bearer of-the-collector") && !keys.is_empty(),
         "{keys:?}"
     );
-    assert!(!logs.concat().contains("of-the-collector"));
+    assert!(!logs.contains("of-the-collector"));
     let told = format!("{:?}", collector.all());
     assert!(told.contains("/events/{id}/bookings"), "{told}");
     let password = server

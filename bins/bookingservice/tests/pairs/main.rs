@@ -10,7 +10,7 @@ use loadtest::booker::{Booker, Order, Outcome};
 use loadtest::http::Answer;
 use loadtest::service::{Service, ask, event_body};
 use myevents_servers::{Kind, Server, require};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{Process, Settings, Stores};
 
@@ -57,7 +57,7 @@ fn sqs(url: &str, queue: &str) -> Settings {
 type Make = fn(&str) -> Stores;
 
 /// How long a message may take to the other side. The first one waits for the broker's own set-up too.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn every_store(test: &'static str, kind: Kind, settings: fn(&str) -> Settings) {
     let starting = move || Server::start_or_skip(test, kind).expect("the broker starts");
@@ -111,6 +111,15 @@ async fn book(booker: &mut Booker, event: &str, seats: u32, number: u32) -> Outc
     booker.book(&order, Instant::now() + PATIENCE).await
 }
 
+/// An event that a queue would take and a topic does not: it is stored by nobody, as nobody could hear of it.
+async fn what_a_topic_does_not_take_is_refused(service: Service) {
+    let mut large = event_body("large", 10);
+    let hall = |number: usize| json!({"name": format!("{number:01900}"), "capacity": 1});
+    large["Location"]["Halls"] = (0..98).map(hall).collect();
+    let refused = send(service.events, "POST", "/events", Some(&large)).await;
+    assert_eq!(refused.status, 413, "{:?}", refused.json());
+}
+
 /// What the organiser is told of an event is what customers can book, from its making to its end.
 async fn agree(stores: &Stores, broker: &Settings) {
     let kind = stores.kind;
@@ -124,6 +133,9 @@ async fn agree(stores: &Stores, broker: &Settings) {
     let mut body = event_body("a pair", 10);
     let created = send(service.events, "POST", "/events", Some(&body)).await;
     assert_eq!(created.status, 201, "{kind}: {:?}", created.json());
+    if broker.iter().any(|(name, _)| *name == "MYEVENTS_SQS_TOPIC") {
+        what_a_topic_does_not_take_is_refused(service).await;
+    }
     let event = created.json().unwrap()["ID"].as_str().unwrap().to_owned();
     let availability = format!("/events/{event}/availability");
     let seats = |capacity: u64, available: u64| {

@@ -21,7 +21,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- if eq .Values.mode "single" -}}
 {"myevents": {"http": 8080, "metrics": 9100}}
 {{- else -}}
-{"eventservice": {"http": 8181, "metrics": 9100}, "bookingservice": {"http": 8282, "metrics": 9101}}
+{"eventservice": {"http": 8181, "https": 9191, "metrics": 9100}, "bookingservice": {"http": 8282, "https": 9292, "metrics": 9101}}
 {{- end -}}
 {{- end }}
 
@@ -118,6 +118,10 @@ spec:
       ports:
         - name: http
           containerPort: {{ .ports.http }}
+        {{- if include "myevents.https" . }}
+        - name: https
+          containerPort: {{ .ports.https }}
+        {{- end }}
         - name: metrics
           containerPort: {{ .ports.metrics }}
       startupProbe:
@@ -143,11 +147,48 @@ spec:
         {{- toYaml .root.Values.resources | nindent 8 }}
       securityContext:
         {{- include "myevents.containerSecurity" . | nindent 8 }}
-      {{- if eq .component "myevents" }}
+      {{- $mounts := include "myevents.certificates" . | fromYamlArray }}
+      {{- if or $mounts (eq .component "myevents") }}
       volumeMounts:
+        {{- if eq .component "myevents" }}
         - name: data
           mountPath: /data
+        {{- end }}
+        {{- range $mounts }}
+        # As a folder, never by subPath: so a renewed Secret is seen.
+        - name: {{ .name }}
+          mountPath: /etc/myevents/{{ .name }}
+          readOnly: true
+        {{- end }}
       {{- end }}
+  {{- with $mounts }}
+  volumes:
+    {{- range . }}
+    - name: {{ .name }}
+      secret:
+        secretName: {{ .secret }}
+    {{- end }}
+  {{- end }}
+{{- end }}
+
+{{/* "true" where a service has HTTPS of its own; root, component. */}}
+{{- define "myevents.https" -}}
+{{- if and .root.Values.tls.secretName (ne .component "myevents") -}}
+true
+{{- end -}}
+{{- end }}
+
+{{/* The Secrets with certificates that a pod mounts, as a list; root, component. */}}
+{{- define "myevents.certificates" -}}
+{{- if include "myevents.https" . }}
+- {name: tls, secret: {{ .root.Values.tls.secretName }}}
+{{- with .root.Values.tls.clientSecretName }}
+- {name: clients, secret: {{ . }}}
+{{- end }}
+{{- end }}
+{{- with .root.Values.tls.trustSecretName }}
+- {name: trust, secret: {{ . }}}
+{{- end }}
 {{- end }}
 
 {{- define "myevents.claim" -}}

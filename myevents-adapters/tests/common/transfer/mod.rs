@@ -199,6 +199,7 @@ pub(crate) async fn by_way_of_sqlite_and_back(fresh: Fresh<'_>) {
     fill(&from).await;
     let file = export(&from).await;
     let between = Pair::open(&|role| StoreOptions {
+        ca: None,
         kind: "sqlite".into(),
         location: folder.path().join(role).to_string_lossy().into_owned(),
         role: role.into(),

@@ -10,6 +10,8 @@ use super::keys::{self, Key, Program, Scope, ServiceName};
 use super::layers::{ConfigFaults, Fault, Inputs, Layers};
 use super::limits;
 use super::otel::{self, OtelSettings};
+use super::page::{self, PageSignIn};
+use super::tls::{self, TlsFiles, Trust};
 use super::value::{ListenAddress, Secret, redact};
 use super::values::{Values, as_text, check, origin};
 use super::warnings;
@@ -17,19 +19,12 @@ use crate::contract::MessageName;
 use crate::ports::UnknownCapacity;
 use crate::rest::{AdmissionOptions, JwtOptions};
 
-/// Certificate and key of HTTPS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-}
-
 /// What each broker takes from the settings; only that of [`Settings::broker`] is used.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BrokerSettings {
+    /// Whom the broker is proven by over TLS, and how the service proves itself.
+    pub trust: Trust,
     /// AMQP: URLs, tried in turn.
     pub amqp_urls: Vec<Secret>,
     /// AMQP: the service's queue.
@@ -65,6 +60,7 @@ pub struct BrokerSettings {
 impl BrokerSettings {
     fn read(values: &mut Values<'_>) -> Self {
         Self {
+            trust: tls::broker(values),
             amqp_urls: values
                 .list("amqp_message_broker")
                 .into_iter()
@@ -98,6 +94,8 @@ pub struct ServiceSettings {
     pub database: String,
     /// Its file or URL, if one is said.
     pub connection: Option<Secret>,
+    /// The authorities of the store's certificate, PEM, and no others; `None` = those of the backend's default.
+    pub database_ca: Option<PathBuf>,
     /// Whether tables are made.
     pub create_tables: bool,
     /// Put before table names.
@@ -108,7 +106,7 @@ pub struct ServiceSettings {
     pub listen: Option<ListenAddress>,
     /// Where HTTPS listens; `None` = off.
     pub tls_listen: Option<ListenAddress>,
-    /// Certificate and key, if given.
+    /// The files of HTTPS, if given.
     pub tls: Option<TlsFiles>,
     /// Whether the old names are sent.
     pub legacy_event_names: bool,
@@ -154,6 +152,8 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// Laid over the page's `config.json` (`myevents`).
     pub page_config: Option<PathBuf>,
+    /// How people sign in on the page (`myevents`); `None` = they can't.
+    pub page_sign_in: Option<PageSignIn>,
     /// Where metrics listen; `None` = off.
     pub metrics: Option<ListenAddress>,
     /// Events with a label of their own.
@@ -164,6 +164,10 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
     /// How long a request's head may take, and a connection be idle.
     pub header_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub tls_handshake_timeout: Duration,
+    /// TLS handshakes at once a listener.
+    pub max_tls_handshakes: usize,
     /// How long a request's body may take.
     pub body_timeout: Duration,
     /// Open connections a listener.
@@ -229,11 +233,17 @@ impl Settings {
             listen: if both { values.address("listen") } else { None },
             data: if both { values.path("data") } else { None },
             page_config: if both { values.path("page_config") } else { None },
+            page_sign_in: if both { page::read(&mut values) } else { None },
             metrics: values.address("metrics_endpoint"),
             metrics_max_label_values: values.number("metrics_max_label_values"),
             broker: values.text("message_broker_type"),
             shutdown_timeout: values.duration("shutdown_timeout"),
             header_timeout: values.duration("header_timeout"),
+            tls_handshake_timeout: values.duration("tls_handshake_timeout"),
+            max_tls_handshakes: values
+                .count("max_tls_handshakes")
+                .try_into()
+                .unwrap_or(usize::MAX),
             body_timeout: values.duration("body_timeout"),
             max_connections: values.number("max_connections"),
             max_connections_address: values.number("max_connections_address"),
@@ -329,31 +339,18 @@ impl Settings {
 }
 
 fn service_settings(values: &mut Values<'_>, service: ServiceName) -> ServiceSettings {
-    let certificate = values.path("tls_certificate");
-    let key = values.path("tls_key");
-    let tls = match (certificate, key) {
-        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
-        (None, None) => None,
-        (Some(_), None) => {
-            values.fault("tls_key", "is missing: tls_certificate is set".into());
-            None
-        }
-        (None, Some(_)) => {
-            values.fault("tls_certificate", "is missing: tls_key is set".into());
-            None
-        }
-    };
     let legacy_event_names = values.flag("legacy_event_names");
     ServiceSettings {
         service,
         database: values.text("databasetype"),
         connection: values.optional("dbconnection").map(Secret::new),
+        database_ca: values.path("database_tls_ca"),
         create_tables: values.flag("create_tables"),
         table_prefix: values.text("table_prefix"),
         broker: BrokerSettings::read(values),
         listen: values.address("restfulapi_endpoint"),
         tls_listen: values.address("restfulapi-tlsendpoint"),
-        tls,
+        tls: tls::listener(values),
         required_names: values.names("required_names", legacy_event_names),
         legacy_event_names,
         max_message_bytes: values.number("max_message_bytes"),

@@ -225,6 +225,83 @@ fn what_sign_in_lacks_is_told_by_key_and_remedy() {
 }
 
 #[test]
+fn what_the_pages_sign_in_lacks_is_told_by_key_and_remedy() {
+    let jwt = [
+        ("MYEVENTS_AUTH", "jwt"),
+        ("MYEVENTS_AUTH_ISSUER", "tickets"),
+        ("MYEVENTS_AUTH_AUDIENCE", "myevents"),
+        ("MYEVENTS_AUTH_JWKS", "keys.json"),
+    ];
+    let client = ("MYEVENTS_PAGE_CLIENT_ID", "page");
+    let issuer = ("MYEVENTS_PAGE_ISSUER", "https://id.example/realms/tickets");
+    let with = |more: &[(&'static str, &'static str)]| [&jwt[..], more].concat();
+    for (set, wanted) in [
+        (
+            vec![client, issuer],
+            "page_client_id (environment MYEVENTS_PAGE_CLIENT_ID): is set, and the services take no tokens",
+        ),
+        (
+            with(&[("MYEVENTS_PAGE_RESOURCE", "urn:x")]),
+            "page_resource (environment MYEVENTS_PAGE_RESOURCE): is set, and the page has no",
+        ),
+        (
+            with(&[client]),
+            "auth_issuer (environment MYEVENTS_AUTH_ISSUER): can't be where people sign in",
+        ),
+        (
+            with(&[client, ("MYEVENTS_PAGE_ISSUER", "http://id.example")]),
+            "page_issuer (environment MYEVENTS_PAGE_ISSUER): can't be",
+        ),
+        (
+            with(&[client, issuer, ("MYEVENTS_PAGE_SCOPES", "profile")]),
+            "lacks `openid`",
+        ),
+        (
+            with(&[client, issuer, ("MYEVENTS_PAGE_ORIGINS", "https://a.example/x")]),
+            "is no origin such as",
+        ),
+        (
+            with(&[client, issuer, ("MYEVENTS_PAGE_ORIGINS", "https://a.example;x")]),
+            "is no origin such as",
+        ),
+    ] {
+        let told = faults(&inputs(Program::MyEvents, &set));
+        assert!(told.contains(wanted), "{wanted}\nis not in\n{told}");
+        assert_eq!(told.lines().count(), 2, "{told}");
+    }
+    let set = with(&[
+        client,
+        issuer,
+        (
+            "MYEVENTS_PAGE_ORIGINS",
+            "https://a.example, https://b.example:8443",
+        ),
+    ]);
+    let page = Settings::load(&inputs(Program::MyEvents, &set))
+        .unwrap()
+        .page_sign_in
+        .unwrap();
+    assert_eq!(
+        (page.issuer.as_str(), page.client_id.as_str()),
+        (issuer.1, "page")
+    );
+    assert_eq!(page.scopes, ["openid", "profile", "bookings:write"]);
+    assert_eq!(page.origins, ["https://a.example", "https://b.example:8443"]);
+    // What is left empty, as in an environment file, is not set.
+    let empty = with(&[
+        ("MYEVENTS_PAGE_CLIENT_ID", ""),
+        ("MYEVENTS_PAGE_RESOURCE", ""),
+        ("MYEVENTS_PAGE_ORIGINS", ""),
+    ]);
+    assert_eq!(
+        Settings::load(&inputs(Program::MyEvents, &empty))
+            .unwrap()
+            .page_sign_in,
+        None
+    );
+}
+
+#[test]
 fn names_that_other_systems_set() {
     let settings = Settings::load(&inputs(
         Program::EventService,

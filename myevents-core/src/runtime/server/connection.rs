@@ -21,9 +21,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tower::Service;
 
-use super::Shared;
 use super::body::{CountedBody, TimedBody};
 use super::patient::Patient;
+use super::{Shared, door};
 
 /// A head is no larger than this.
 const MAX_HEAD: usize = 64 * 1024;
@@ -40,12 +40,9 @@ pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
     let Ok(peer) = stream.peer_addr() else { return };
     let limits = &shared.limits;
     if let Some(tls) = &shared.tls {
-        let handshake = timeout(limits.header_timeout, tls.accept(stream));
-        let accepted = tokio::select! {
-            accepted = handshake => accepted,
-            () = shared.cut.cancelled() => return,
+        let Some(stream) = door::shake_hands(stream, tls, shared).await else {
+            return;
         };
-        let Ok(Ok(stream)) = accepted else { return };
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         serve(Patient::new(stream, limits.write_timeout), peer, http2, shared).await;
     } else if let Some(http2) = speaks_http2(&stream, shared).await {
@@ -62,6 +59,10 @@ async fn speaks_http2(stream: &TcpStream, shared: &Shared) -> Option<bool> {
         loop {
             let seen = stream.peek(&mut start).await.ok()?;
             if seen == 0 {
+                return None;
+            }
+            if start[0] == door::TLS_HANDSHAKE {
+                shared.mistakes.tls_on_plain();
                 return None;
             }
             if seen == PREFACE.len() || !PREFACE.starts_with(&start[..seen]) {

@@ -9,6 +9,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub struct ServerLimits {
     /// How long a client may take to send a request's head, and how long a connection may be idle.
     pub header_timeout: Duration,
+    /// How long a client may take from its connection to the end of the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// TLS handshakes at once, from a client's greeting on; further ones wait within their time.
+    pub max_handshakes: usize,
     /// How long a client may take to send a request's body.
     pub body_timeout: Duration,
     /// How long a request may take once its head is there, the body's time aside.
@@ -25,6 +29,8 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(20),
+            handshake_timeout: Duration::from_secs(10),
+            max_handshakes: 1_000,
             body_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),

@@ -2,6 +2,7 @@
 
 mod body;
 mod connection;
+mod door;
 mod limits;
 mod neighbours;
 mod patient;
@@ -16,11 +17,11 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::config::ListenAddress;
+use super::tls::Tls;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use limits::{ServerLimits, raise_open_files};
@@ -91,7 +92,10 @@ impl Listener {
 pub(super) struct Shared {
     limits: ServerLimits,
     router: Router,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
+    handshakes: Semaphore,
+    /// Told at most once a while, as anybody can cause it.
+    mistakes: door::Mistakes,
     /// Answers tell the client to close.
     closing: AtomicBool,
     /// Idle connections close, busy ones after their answer.
@@ -105,7 +109,7 @@ pub(super) struct Shared {
 pub async fn serve(
     listener: Listener,
     router: Router,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     limits: ServerLimits,
     stop: CancellationToken,
     grace: Duration,
@@ -114,6 +118,8 @@ pub async fn serve(
     let room = Arc::new(Semaphore::new(limits.max_connections.max(1)));
     let neighbours = Neighbours::new(limits.max_connections_address);
     let shared = Arc::new(Shared {
+        handshakes: Semaphore::new(limits.max_handshakes.max(1)),
+        mistakes: door::Mistakes::new(name),
         limits,
         router,
         tls,

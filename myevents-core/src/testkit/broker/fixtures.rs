@@ -41,7 +41,7 @@ impl BrokerFixture for LocalFixture {
     fn times(&self) -> BrokerTimes {
         BrokerTimes {
             quiet: Duration::from_millis(150),
-            slack: Duration::from_secs(1),
+            slack: Duration::from_secs(5),
             notices_dead_peer: None,
             hold: None,
             most_messages: None,
