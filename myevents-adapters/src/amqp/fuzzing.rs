@@ -13,7 +13,7 @@ use super::codec;
 /// When a promise is broken.
 pub fn messages(data: &[u8]) {
     let mut input = Input::new(data);
-    if input.byte() % 2 == 0 {
+    if input.byte().is_multiple_of(2) {
         comes_back(&input.envelope());
         return;
     }
@@ -49,7 +49,7 @@ pub fn messages(data: &[u8]) {
 
 fn value(input: &mut Input<'_>) -> AMQPValue {
     match input.byte() % 8 {
-        0 => AMQPValue::Boolean(input.byte() % 2 == 0),
+        0 => AMQPValue::Boolean(input.byte().is_multiple_of(2)),
         1 => AMQPValue::LongLongInt(input.number()),
         2 => AMQPValue::Timestamp(input.number().cast_unsigned()),
         3 => AMQPValue::Void,

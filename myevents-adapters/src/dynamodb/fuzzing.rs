@@ -25,7 +25,7 @@ fn fair<T>(read: Result<T>) -> Option<T> {
 pub fn items(data: &[u8]) {
     let mut input = Input::new(data);
     let kind = input.byte();
-    let item = if kind % 4 == 0 {
+    let item = if kind.is_multiple_of(4) {
         let packed = Item::from([
             (ID.to_owned(), bytes(&[1; 12])),
             (pack::PACKED.to_owned(), bytes(input.rest())),

@@ -27,7 +27,7 @@ fn record(value: &[u8], key: Option<&[u8]>, headers: OwnedHeaders) -> OwnedMessa
 /// When a promise is broken.
 pub fn records(data: &[u8]) {
     let mut input = Input::new(data);
-    if input.byte() % 2 == 0 {
+    if input.byte().is_multiple_of(2) {
         comes_back(&input.envelope());
         return;
     }

@@ -26,7 +26,7 @@ fn message(body: &str, attributes: &[(String, String)]) -> Message {
 /// When a promise is broken.
 pub fn messages(data: &[u8]) {
     let mut input = Input::new(data);
-    if input.byte() % 2 == 0 {
+    if input.byte().is_multiple_of(2) {
         comes_back(&input.envelope());
         return;
     }

@@ -40,7 +40,7 @@ fn rules() -> Rules {
 pub fn tokens(data: &[u8]) {
     let mut input = Input::new(data);
     let kind = input.byte();
-    let text = if kind % 2 == 0 {
+    let text = if kind.is_multiple_of(2) {
         String::from_utf8_lossy(input.rest()).into_owned()
     } else {
         let parts = [input.bytes(), input.bytes(), input.rest()];
