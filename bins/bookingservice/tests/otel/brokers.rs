@@ -1,21 +1,16 @@
 //! The trace goes on over the other brokers too: from the request, through outbox and broker, to the projection.
 
-use loadtest::service::event_body;
-use myevents_servers::{Kind, Server};
+use myevents_servers::Kind;
 use serde_json::json;
 
 use crate::collector::Collector;
-use crate::joined::{Joined, ORGANISING};
-use crate::{CALLER, is_one_chain, post};
-
-const CREATED: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const BOOKED: &str = "5bf92f3577b34da6a3ce929d0e0e4736";
+use crate::joined::Joined;
+use crate::steps::{a_booking_is_traced, a_request_begins_a_trace, an_event_is_traced, server};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_kafka() {
     const TEST: &str = "a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_kafka";
-    let server = tokio::task::spawn_blocking(|| Server::start_or_skip(TEST, Kind::Kafka));
-    let Some(server) = server.await.unwrap().unwrap() else {
+    let Some(server) = server(TEST, Kind::Kafka).await else {
         return;
     };
     are_one_trace(&[("KAFKA_BROKERS", server.url())]).await;
@@ -24,8 +19,7 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_kafk
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_sqs() {
     const TEST: &str = "a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_sqs";
-    let server = tokio::task::spawn_blocking(|| Server::start_or_skip(TEST, Kind::Sqs));
-    let Some(server) = server.await.unwrap().unwrap() else {
+    let Some(server) = server(TEST, Kind::Sqs).await else {
         return;
     };
     let of_aws = [
@@ -47,28 +41,9 @@ async fn are_one_trace(settings: &[(&str, &str)]) {
     let folder = tempfile::tempdir().unwrap();
     let joined = Joined::start(folder.path(), (&collector, &endpoint), settings).await;
     let service = joined.service;
-
-    let body = event_body("traced", 10);
-    let answer = post(service.events, "/events", &body, Some(CREATED)).await;
-    assert_eq!(answer.status, 201);
-    let event = answer.json().unwrap()["ID"].as_str().unwrap().to_owned();
-    let act = ["POST /events", "event.created"];
-    is_one_chain(&collector, CREATED, CALLER, act, [ORGANISING, "bookingservice"]).await;
-
-    service.wait_bookable(&event, 10).await.unwrap();
-    let path = format!("/events/{event}/bookings");
-    let answer = post(service.bookings, &path, &json!({"seats": 2}), Some(BOOKED)).await;
-    assert_eq!(answer.status, 201);
+    let event = an_event_is_traced(&service, &collector).await;
     // It comes back to the service's own queue or topic, where nobody wants it.
-    let act = ["POST /events/{id}/bookings", "event.booked"];
-    is_one_chain(&collector, BOOKED, CALLER, act, ["bookingservice", ""]).await;
-
-    // Without a caller's trace the request begins one, and its message carries it.
-    let place = json!({"Name": "Hall", "Address": "1 Street", "Country": "X", "Halls": [{"name": "A", "capacity": 5}]});
-    let answer = post(service.events, "/locations", &place, None).await;
-    assert_eq!(answer.status, 201);
-    let begun = collector.wait_any("POST /locations").await.trace();
-    let act = ["POST /locations", "location.created"];
-    is_one_chain(&collector, &begun, "", act, [ORGANISING, "bookingservice"]).await;
+    a_booking_is_traced(&service, &collector, &event, &json!({"seats": 2})).await;
+    a_request_begins_a_trace(&service, &collector).await;
     joined.stop().await;
 }

@@ -9,6 +9,7 @@ mod brokers;
 mod collector;
 mod joined;
 mod one_trace;
+mod steps;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

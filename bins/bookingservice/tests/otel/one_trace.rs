@@ -6,16 +6,17 @@ use loadtest::single::Single;
 use myevents_adapters::amqp::{AmqpBroker, AmqpConfig, AmqpUrl};
 use myevents_core::contract::{Envelope, MessageId, MessageName, header};
 use myevents_core::ports::EventEmitter as _;
-use myevents_servers::{Kind, Server};
+use myevents_servers::Kind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::json;
 
 use crate::collector::Collector;
-use crate::joined::{Joined, ORGANISING};
+use crate::joined::Joined;
+use crate::steps::{
+    BOOKED, CREATED, a_booking_is_traced, a_request_begins_a_trace, an_event_is_traced, server,
+};
 use crate::{CALLER, is_one_chain, post, post_as};
 
-const CREATED: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const BOOKED: &str = "5bf92f3577b34da6a3ce929d0e0e4736";
 const REFUSED: &str = "6bf92f3577b34da6a3ce929d0e0e4736";
 const BROKEN: &str = "9bf92f3577b34da6a3ce929d0e0e4736";
 const UNWANTED: &str = "7bf92f3577b34da6a3ce929d0e0e4736";
@@ -23,8 +24,7 @@ const UNWANTED: &str = "7bf92f3577b34da6a3ce929d0e0e4736";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabbitmq() {
     const TEST: &str = "a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabbitmq";
-    let server = tokio::task::spawn_blocking(|| Server::start_or_skip(TEST, Kind::Amqp));
-    let Some(server) = server.await.unwrap().unwrap() else {
+    let Some(server) = server(TEST, Kind::Amqp).await else {
         return;
     };
     let (collector, endpoint) = Collector::start().await;
@@ -39,23 +39,9 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
     let joined = Joined::start(folder.path(), (&collector, &endpoint), &settings).await;
     let service = joined.service;
 
-    // The caller's trace goes on, through the broker into the other service.
-    let body = event_body("traced", 10);
-    let answer = post(service.events, "/events", &body, Some(CREATED)).await;
-    assert_eq!(answer.status, 201);
-    let event = answer.json().unwrap()["ID"].as_str().unwrap().to_owned();
-    let act = ["POST /events", "event.created"];
-    is_one_chain(&collector, CREATED, CALLER, act, [ORGANISING, "bookingservice"]).await;
-
-    // A booking's announcement has nobody to handle it here.
-    service.wait_bookable(&event, 10).await.unwrap();
-    let path = format!("/events/{event}/bookings");
+    let event = an_event_is_traced(&service, &collector).await;
     let body = json!({"seats": 2, "name": "Somebody Private", "email": "private@example.org"});
-    let answer = post(service.bookings, &path, &body, Some(BOOKED)).await;
-    assert_eq!(answer.status, 201);
-    let booking = answer.json().unwrap()["ID"].as_str().unwrap().to_owned();
-    let act = ["POST /events/{id}/bookings", "event.booked"];
-    is_one_chain(&collector, BOOKED, CALLER, act, ["bookingservice", ""]).await;
+    let booking = a_booking_is_traced(&service, &collector, &event, &body).await;
 
     // A caller that does not want its trace gets none. What comes after it is exported, so it would have been.
     let unwanted = format!("00-{UNWANTED}-{CALLER}-00");
@@ -68,6 +54,7 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
     .await;
     assert_eq!(answer.status, 201);
     // What is the client's fault is no error of ours.
+    let path = format!("/events/{event}/bookings");
     let answer = post(service.bookings, &path, &json!({"seats": 1_000}), Some(REFUSED)).await;
     assert_eq!(answer.status, 422);
     let refused = collector.wait(REFUSED, "POST /events/{id}/bookings").await;
@@ -75,13 +62,7 @@ async fn a_request_and_what_comes_of_it_in_both_services_are_one_trace_over_rabb
     assert_eq!(refused.span.status.clone().unwrap_or_default().code, 0);
     assert!(collector.of(UNWANTED).is_empty());
 
-    // Without a caller's trace the request begins one, and its message carries it.
-    let place = json!({"Name": "Hall", "Address": "1 Street", "Country": "X", "Halls": [{"name": "A", "capacity": 5}]});
-    let answer = post(service.events, "/locations", &place, None).await;
-    assert_eq!(answer.status, 201);
-    let begun = collector.wait_any("POST /locations").await.trace();
-    let act = ["POST /locations", "location.created"];
-    is_one_chain(&collector, &begun, "", act, [ORGANISING, "bookingservice"]).await;
+    a_request_begins_a_trace(&service, &collector).await;
 
     // What can't be handled is an error of the try, told without a piece of it.
     let urls = vec![AmqpUrl::parse(server.url()).unwrap()];
