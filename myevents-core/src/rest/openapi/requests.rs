@@ -150,7 +150,11 @@ pub(super) fn parameter(name: &str) -> Value {
         "cancelled" => {
             json!({ "anyOf": [{ "type": "boolean" }, { "type": "string", "enum": ["", "0", "1"] }] })
         }
-        "q" => json!({ "type": "string", "maxLength": Text::MAX_CHARS }),
+        // As everywhere text holds no control characters; elsewhere that is 422.
+        "q" => {
+            let most = Text::MAX_CHARS;
+            json!({ "type": "string", "pattern": format!("^[^\\u0000-\\u001F\\u007F-\\u009F]{{0,{most}}}$") })
+        }
         "ids" => {
             let most = Id::MAX_BYTES;
             json!({ "type": "string", "pattern": format!("^,*(([0-9a-fA-F]{{2}}){{1,{most}}}(,+|$)){{0,100}}$") })
