@@ -94,6 +94,24 @@ fn resident(pid: Option<u32>) -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? >> 10)
 }
 
+/// The processor time that a process has used, in seconds; Linux counts it in hundredths.
+fn processor_time(pid: Option<u32>) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid?)).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some((user + system) as f64 / 100.0)
+}
+
+/// How many processors were at work for it in these seconds.
+fn processors(before: Option<f64>, pid: Option<u32>, seconds: f64) -> String {
+    match (before, processor_time(pid)) {
+        (Some(before), Some(after)) => format!("{:.2}", (after - before) / seconds),
+        _ => "?".to_owned(),
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let cli = Cli::parse();
@@ -115,7 +133,9 @@ async fn main() -> Result<()> {
         };
         run(plan, Arc::new(Progress::default())).await
     };
+    let own = Some(std::process::id());
     let alone = closed(1, 3.0).await?;
+    let (ours, theirs) = (processor_time(own), processor_time(cli.pid));
     let most = closed(cli.connections, cli.measure).await?;
     let capacity = most.per_second();
     println!(
@@ -123,6 +143,11 @@ async fn main() -> Result<()> {
         alone.millis(99.0),
         cli.connections,
         resident(cli.pid)
+    );
+    println!(
+        "processors at work for the service: {}, for the client: {}",
+        processors(theirs, cli.pid, cli.measure),
+        processors(ours, own, cli.measure)
     );
     if capacity <= 0.0 {
         bail!("nothing was booked");
@@ -138,6 +163,7 @@ async fn main() -> Result<()> {
     });
     let rate = capacity * cli.times;
     let (mut sent, mut peak, mut not_sent) = (0_u64, resident(cli.pid), 0_u64);
+    let (ours, theirs) = (processor_time(own), processor_time(cli.pid));
     let begin = Instant::now();
     let end = begin + Duration::from_secs_f64(cli.duration);
     let mut ticks = tokio::time::interval(Duration::from_millis(2));
@@ -175,6 +201,11 @@ async fn main() -> Result<()> {
         }
     }
     let over = Instant::now();
+    println!(
+        "under load: processors at work for the service: {}, for the client: {}",
+        processors(theirs, cli.pid, cli.duration),
+        processors(ours, own, cli.duration)
+    );
     // What is on its way still comes in; the first booking afterwards is one of somebody else.
     let mut back = None;
     let mut other = Connection::open(cli.target).await?;

@@ -32,7 +32,9 @@ async fn python(test: &'static str) -> Option<PathBuf> {
 }
 
 async fn start(folder: &Path, settings: &[(&str, &str)]) -> (Program, Running) {
-    let settings = settings.iter();
+    // Nothing is refused because the machine is slow.
+    let patient = [("MYEVENTS_REQUEST_TIMEOUT", "60s"), ("MYEVENTS_DESK_WAIT", "30s")];
+    let settings = patient.iter().chain(settings);
     let program = Program {
         environment: settings
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -73,7 +75,7 @@ async fn ask(python: &Path, folder: &Path, at: SocketAddr, token: Option<&str>) 
         .args(["--url", &format!("http://{at}"), "--checks", "all"])
         .args(["--phases", phases, "--max-examples", most])
         .args(["--generation-deterministic", "--seed", "1"])
-        .args(["--suppress-health-check", "all", "--request-timeout", "60"])
+        .args(["--suppress-health-check", "all", "--request-timeout", "120"])
         .args([
             "--no-shrink",
             "--continue-on-failure",
