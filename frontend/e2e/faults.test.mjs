@@ -106,7 +106,9 @@ test('the service is killed after it has booked and before it has answered: one 
   );
   await press();
   await page.getByText('Nobody answers.').waitFor();
-  await page.reload().catch(() => undefined);
+  // The browser's own page of an error may come late, and would cut off the way back.
+  const refused = page.waitForEvent('framenavigated', (frame) => frame.url().startsWith('chrome-error:'));
+  await Promise.all([refused, page.reload().catch(() => undefined)]);
   await program.up();
   await page.goto(`/e/${event.ID}`);
   await done(page);
