@@ -134,7 +134,7 @@ test('a refusal of a retry counts only after the lost try can’t be granted any
   await page.getByText('Your first try is still being decided.').waitFor();
   await page.getByText('Nothing was booked', { exact: true }).waitFor({ timeout: 30_000 });
   const waited = times.at(-1) - times[0];
-  assert.ok(waited >= 10_000, `the last try came ${waited} ms after the first`);
+  assert.ok(waited >= 8_000, `the last try came ${waited} ms after the first`);
   assert.ok(times.length <= 5, `${times.length} tries`);
   assert.equal((await program.bookings(event)).length, 1);
   assert.equal(await kept(page), 0);

@@ -83,12 +83,9 @@ fn accept(tally: &mut Tally, outcome: Outcome) {
 
 /// Whether the log names it, which is written beside the answer.
 async fn names_a_full_disk(running: &Running) -> bool {
-    let named = async {
-        while !running.log().to_lowercase().contains("full") {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(2), named).await.is_ok()
+    tokio::time::timeout(Duration::from_secs(2), running.log_with("full"))
+        .await
+        .is_ok()
 }
 
 #[tokio::test]
@@ -141,7 +138,7 @@ async fn a_full_disk_refuses_for_now_and_loses_nothing() {
             .await;
         accept(&mut tally, outcome);
     }
-    let findings = check(&program.service, &[event], &tally, Duration::from_secs(5))
+    let findings = check(&program.service, &[event], &tally, Duration::from_secs(30))
         .await
         .unwrap();
     assert!(
@@ -170,7 +167,7 @@ async fn a_read_only_disk_is_named_at_the_start() {
 
     disk.remount("bind,ro");
     let mut refused = program.start().unwrap();
-    let status = refused.wait(Duration::from_secs(10)).await.unwrap();
+    let status = refused.wait(Duration::from_secs(60)).await.unwrap();
     let log = refused.log();
     assert!(!status.success());
     assert!(
@@ -184,7 +181,7 @@ async fn a_read_only_disk_is_named_at_the_start() {
 
     disk.remount("bind,rw");
     let running = program.start_ready().await.unwrap();
-    let findings = check(&program.service, &[event], &tally, Duration::from_secs(5))
+    let findings = check(&program.service, &[event], &tally, Duration::from_secs(30))
         .await
         .unwrap();
     assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
@@ -212,7 +209,7 @@ async fn a_corrupted_file_is_named_and_left_alone() {
     bad[..200].fill(0x5A);
     fs::write(&file, &bad).unwrap();
     let mut refused = program.start().unwrap();
-    let status = refused.wait(Duration::from_secs(10)).await.unwrap();
+    let status = refused.wait(Duration::from_secs(60)).await.unwrap();
     assert!(!status.success());
     assert!(
         refused.log().contains("bookingservice.db"),
@@ -229,7 +226,7 @@ async fn a_corrupted_file_is_named_and_left_alone() {
 
     fs::write(&file, &good).unwrap();
     let running = program.start_ready().await.unwrap();
-    let findings = check(&program.service, &[event], &tally, Duration::from_secs(5))
+    let findings = check(&program.service, &[event], &tally, Duration::from_secs(30))
         .await
         .unwrap();
     assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
@@ -244,7 +241,7 @@ async fn a_second_service_on_the_same_files_is_refused() {
     let event = program.service.new_event("two services", 10).await.unwrap();
 
     let mut second = program.beside().start().unwrap();
-    let status = second.wait(Duration::from_secs(10)).await.unwrap();
+    let status = second.wait(Duration::from_secs(60)).await.unwrap();
     let log = second.log();
     assert!(!status.success());
     assert!(
@@ -261,7 +258,7 @@ async fn a_second_service_on_the_same_files_is_refused() {
         &mut tally,
         book_once(&mut Booker::new(program.service.bookings), &event, 0).await,
     );
-    let findings = check(&program.service, &[event], &tally, Duration::from_secs(5))
+    let findings = check(&program.service, &[event], &tally, Duration::from_secs(30))
         .await
         .unwrap();
     assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
@@ -316,7 +313,7 @@ async fn sub_commands_and_a_busy_file_do_not_stop_bookings() {
         .await
         .unwrap();
     assert_eq!(answer.status, 200);
-    let findings = check(&program.service, &[event], &tally, Duration::from_secs(5))
+    let findings = check(&program.service, &[event], &tally, Duration::from_secs(30))
         .await
         .unwrap();
     assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
