@@ -33,7 +33,12 @@ async fn python(test: &'static str) -> Option<PathBuf> {
 
 async fn start(folder: &Path, settings: &[(&str, &str)]) -> (Program, Running) {
     // Nothing is refused because the machine is slow.
-    let patient = [("MYEVENTS_REQUEST_TIMEOUT", "60s"), ("MYEVENTS_DESK_WAIT", "30s")];
+    let patient = [
+        ("MYEVENTS_REQUEST_TIMEOUT", "60s"),
+        ("MYEVENTS_DESK_WAIT", "30s"),
+        ("MYEVENTS_HEADER_TIMEOUT", "60s"),
+        ("MYEVENTS_BODY_TIMEOUT", "60s"),
+    ];
     let settings = patient.iter().chain(settings);
     let program = Program {
         environment: settings
@@ -75,7 +80,8 @@ async fn ask(python: &Path, folder: &Path, at: SocketAddr, token: Option<&str>) 
         .args(["--url", &format!("http://{at}"), "--checks", "all"])
         .args(["--phases", phases, "--max-examples", most])
         .args(["--generation-deterministic", "--seed", "1"])
-        .args(["--suppress-health-check", "all", "--request-timeout", "120"])
+        .args(["--suppress-health-check", "all"])
+        .args(["--request-timeout", "120", "--request-retries", "3"])
         .args([
             "--no-shrink",
             "--continue-on-failure",
