@@ -36,6 +36,8 @@ pub struct KafkaConfig {
     pub delivery_timeout: Duration,
     /// How long a question to the cluster may take.
     pub request_timeout: Duration,
+    /// How long `subscribe` waits until where a new group begins is fixed; after that this goes on by itself.
+    pub subscribe_wait: Duration,
     /// How long closing waits: for open publishes, and for deliveries that are handed out.
     pub close_timeout: Duration,
     /// Who is told of commits that failed.
@@ -76,6 +78,7 @@ impl KafkaConfig {
             own_group: None,
             delivery_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(5),
+            subscribe_wait: Duration::from_secs(15),
             close_timeout: Duration::from_secs(5),
             observer: Arc::new(NoObserver),
         }
