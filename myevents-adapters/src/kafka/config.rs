@@ -166,9 +166,10 @@ impl KafkaConfig {
                 ("partition.assignment.strategy", "cooperative-sticky"),
                 ("auto.commit.interval.ms", "200"),
                 ("fetch.wait.max.ms", "200"),
-                // Of each partition, as each has its own queue. How much is read ahead is bounded by bytes: a number of messages
-                // that is reached sooner leaves the consumer waiting for the next answer of the broker.
-                ("queued.min.messages", "100000"),
+                // Of each partition, as each has its own queue, whichever is reached first. The bytes are those of values only, and a
+                // record takes more than its value: the number bounds the memory of small ones. Fewer of them are read empty before
+                // the next answer of the broker is there.
+                ("queued.min.messages", "10000"),
                 ("queued.max.messages.kbytes", "4096"),
                 // A queue that was full is looked at again so soon: these are small, and are read empty within milliseconds.
                 ("fetch.queue.backoff.ms", "20"),

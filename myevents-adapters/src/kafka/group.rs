@@ -83,9 +83,10 @@ pub(super) fn offsets<C: ConsumerContext>(
         StartFrom::Now => ask(AT_END),
         StartFrom::Beginning => ask(AT_BEGINNING),
         StartFrom::Time(time) => {
-            let list = ask(Offset::Offset(time.0))?;
-            // Where nothing is that late yet: the end.
+            // Where nothing is that late yet: the end. It is asked for first: what is stored between the two answers would lie
+            // before an end that came later and after a time that had nothing yet, and be lost. An older end only repeats.
             let ends = ask(AT_END)?;
+            let list = ask(Offset::Offset(time.0))?;
             for partition in partitions {
                 let (Some(mut found), Some(end)) = (
                     list.find_partition(topic, *partition),
@@ -160,11 +161,12 @@ pub(super) fn begin_at_start(config: &KafkaConfig, group: &str) -> Result<()> {
     }
 }
 
-/// Where a group is to begin, if it is new.
+/// Where a group is to begin, if it is new. Of several processes that subscribe a new group at once, each fixes it for its own
+/// partitions and by its own time: on a cluster slower than the first of them waits, it misses there what came before the others.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Start {
     pub(super) from: StartFrom,
-    /// When it was subscribed.
+    /// When it was subscribed, less what the clocks of others may be behind: records have their producers' times.
     pub(super) subscribed: UnixMillis,
     /// When whoever subscribed goes on, at the latest: what is published after that has to be heard.
     pub(super) returns: Instant,
@@ -239,7 +241,7 @@ fn establish(config: &KafkaConfig, group: &str, start: &Start, gives_up: &dyn Fn
             match fix(&member, topic, &all, &ours, start, within) {
                 // Whoever leaves before it has joined is waited for by all others until its session is over.
                 Ok(0) if late || place.joined.load(Ordering::Acquire) => {
-                    tracing::info!(group, from = ?start.from, "the group is new; where it begins is fixed");
+                    tracing::info!(group, from = ?start.from(), "the group is new; where it begins is fixed");
                     return Ok(());
                 }
                 Ok(_) => {}

@@ -17,11 +17,15 @@ use super::group::Start;
 use super::hands::Hands;
 use super::letters::Letters;
 use super::topology::Topology;
+use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{
     BrokerCapabilities, Clock as _, DeliveryStream, EventListener, Subscription, SystemClock,
 };
 use myevents_core::{Error, ErrorKind, Result};
 
+/// So far behind ours may the clocks of producers be, in milliseconds, where a beginning has to be found by time: a few messages
+/// before it are heard too.
+const CLOCKS_DIFFER: i64 = 5_000;
 /// Between two looks at a subscription that is closing.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -127,7 +131,7 @@ impl EventListener for KafkaListener {
             hands: Arc::clone(&hands),
             start: Start {
                 from: subscription.from,
-                subscribed: SystemClock.now(),
+                subscribed: UnixMillis(SystemClock.now().0.saturating_sub(CLOCKS_DIFFER)),
                 returns,
             },
         };

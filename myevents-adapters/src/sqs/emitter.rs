@@ -22,7 +22,7 @@ use super::progress::Progress;
 ///
 /// * What many calls publish at once goes in common batches of up to ten messages; each message has its own answer.
 /// * With several destinations a message is taken when all of them took it. Emitted again after a failure it goes only to those
-///   that did not take it, as far as this emitter remembers (20,000 messages); after a restart those that had it get it twice.
+///   that did not take it, as far as this emitter remembers (about the last 10,000 such messages); after a restart those that had it get it twice.
 /// * On FIFO queues a message waits until the one of its key before it in the same call was taken; where that one fails, the
 ///   rest of the key in that call is not sent. Calls that are open at once are not in order with each other.
 #[derive(Debug)]
@@ -92,7 +92,8 @@ impl SqsEmitter {
         let mut taken: Vec<Vec<bool>> = wave
             .iter()
             .map(|(place, _)| match count {
-                1 => vec![false],
+                // Nothing to remember.
+                1 => Vec::new(),
                 _ => self.progress.of(messages[*place].id(), count),
             })
             .collect();
@@ -102,7 +103,9 @@ impl SqsEmitter {
             .iter()
             .enumerate()
             .map(|(outlet, (_, batcher))| async move {
-                let missing: Vec<usize> = (0..wave.len()).filter(|at| !had[*at][outlet]).collect();
+                let missing: Vec<usize> = (0..wave.len())
+                    .filter(|at| !had[*at].get(outlet).copied().unwrap_or(false))
+                    .collect();
                 let entries = missing.iter().map(|at| {
                     let (_, message) = &wave[*at];
                     (Arc::clone(message), message.bytes())
@@ -113,7 +116,9 @@ impl SqsEmitter {
             });
         for (outlet, missing, answers) in join_all(sent).await {
             for (at, answer) in missing.into_iter().zip(answers) {
-                taken[at][outlet] = answer.is_ok();
+                if let Some(taken) = taken[at].get_mut(outlet) {
+                    *taken = answer.is_ok();
+                }
                 let result = &mut results[wave[at].0];
                 if result.is_ok() {
                     *result = answer;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use myevents_core::contract::MessageId;
 use parking_lot::Mutex;
 
-/// So many messages are remembered: more than an emitter is given until it is given the first of them again.
+/// With more messages than this the oldest are forgotten, down to half as many.
 const MOST: usize = 20_000;
 
 /// What an emitter remembers of messages that some of its destinations have. What is forgotten, by a restart or because there
@@ -30,8 +30,14 @@ impl Progress {
     }
 
     /// Remembers which destinations have the message by now; one that all have is done with.
-    pub(super) fn note(&self, id: &MessageId, taken: Vec<bool>) {
+    pub(super) fn note(&self, id: &MessageId, mut taken: Vec<bool>) {
         let mut known = self.0.lock();
+        // Of another emit of it at the same time.
+        if let Some(before) = known.taken.get(id) {
+            for (now, before) in taken.iter_mut().zip(before) {
+                *now |= *before;
+            }
+        }
         if taken.iter().all(|taken| *taken) {
             known.taken.remove(id);
             return;
