@@ -202,17 +202,24 @@ pub(crate) async fn paired(
     let (mut all_ours, mut all_bare) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let before = machine::Ticks::read(&[]);
-        let (one, other) = if round % 2 == 0 {
+        let this = [std::process::id()];
+        let begun = whole::used(&this)?;
+        let (one, other, between) = if round % 2 == 0 {
             let one = ours().await?;
-            (one, bare().await?)
+            let between = whole::used(&this)?;
+            (one, bare().await?, between)
         } else {
             let other = bare().await?;
-            (ours().await?, other)
+            let between = whole::used(&this)?;
+            (ours().await?, other, between)
         };
+        let parts = (between - begun, whole::used(&this)? - between);
+        let (own, others_own) = if round % 2 == 0 { parts } else { (parts.1, parts.0) };
         // The broker and the services count as others here.
         let others = machine::Ticks::read(&[]).others_since(before);
         println!(
-            "{what}, round {}: {one:.0}/s beside {other:.0}/s, ratio {:.3}, other processes used {others:.2} cores",
+            "{what}, round {}: {one:.0}/s beside {other:.0}/s, ratio {:.3}, {own:.0} ms of this process's own beside \
+             {others_own:.0} ms, other processes used {others:.2} cores",
             round + 1,
             one / other
         );

@@ -24,7 +24,7 @@ struct Measure {
 }
 
 /// Milliseconds that these processes have used.
-fn used(processes: &[u32]) -> Result<f64> {
+pub(crate) fn used(processes: &[u32]) -> Result<f64> {
     let mut ticks = 0.0;
     for process in processes {
         let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;

@@ -364,12 +364,6 @@ fn services(
     Ok((parts, relays, dispatch))
 }
 
-/// The largest message that is stored: the broker may take less than what is set, and what it refuses is announced to nobody.
-fn largest_message(broker: &OpenBroker, settings: &ServiceSettings) -> usize {
-    let takes = broker.emitter.capabilities().max_message_bytes;
-    settings.max_message_bytes.min(takes)
-}
-
 fn event_service(
     open: &OpenStore,
     broker: &OpenBroker,
@@ -381,7 +375,7 @@ fn event_service(
         to_relay,
         Arc::new(SystemClock),
         Arc::new(RandomIds),
-        largest_message(broker, settings),
+        brokers::largest_taken(broker, settings),
     )
 }
 
@@ -400,7 +394,7 @@ fn booking_service(
         unknown_capacity: settings.unknown_capacity,
         desk_wait: settings.desk_wait,
         request_timeout: settings.request_timeout,
-        max_message_bytes: largest_message(broker, settings),
+        max_message_bytes: brokers::largest_taken(broker, settings),
     };
     BookingService::with_parts(
         open.store.clone(),

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use myevents_adapters::connect::{
     self, AmqpOptions, BrokerOptions, BrokerTls, KafkaOptions, OpenBroker, SqsOptions,
 };
-use myevents_core::observe::Observer;
+use myevents_core::observe::{NoObserver, Observer};
 use myevents_core::runtime::config::{ServiceName, ServiceSettings, Settings};
 
 /// Which broker a service has.
@@ -67,6 +67,23 @@ pub(crate) async fn open(
         open.push((name, broker));
     }
     Ok(open)
+}
+
+/// The largest message that is stored: the broker may take less than what is set, and what it refuses is announced to nobody.
+pub(crate) fn largest_taken(broker: &OpenBroker, settings: &ServiceSettings) -> usize {
+    let takes = broker.emitter.capabilities().max_message_bytes;
+    settings.max_message_bytes.min(takes)
+}
+
+/// The same for a command, which uses the broker for nothing else; it may be away.
+pub(crate) async fn largest_message(settings: &Settings, service: &ServiceSettings) -> Result<usize> {
+    let observer: Arc<dyn Observer> = Arc::new(NoObserver);
+    let broker = connect::broker(&options(settings, service), observer)
+        .await
+        .with_context(|| format!("the broker of the {}", service.service))?;
+    let largest = largest_taken(&broker, service);
+    close(&[(service.service, broker)]).await;
+    Ok(largest)
 }
 
 /// Closes brokers; what can't be finished is told in the log.

@@ -294,6 +294,21 @@ async fn a_lost_copy_of_the_events_comes_back_by_republishing() {
     assert!(said.contains("`tomorrow` is no time"), "{said}");
     let said = refused(&program, &["republish", "--event", EVENT]);
     assert!(said.contains(EVENT), "{said}");
+
+    // One whose message is above the limit by now is passed over, told, and in the exit code; the others are announced.
+    let long = "long".repeat(100);
+    let long = program.service.new_event(&long, 7).await.unwrap();
+    let mut strict = program.beside();
+    strict
+        .environment
+        .push(("MAX_MESSAGE_BYTES".into(), "1000".into()));
+    let said = refused(&strict, &["republish"]);
+    assert!(said.contains("3 events will be announced"), "{said}");
+    assert!(said.contains(&format!("{long}: passed over")), "{said}");
+    assert!(said.contains("1 events were passed over"), "{said}");
+    let said = refused(&strict, &["republish", "--event", &long]);
+    assert!(said.contains("above the 1000 allowed"), "{said}");
+    assert!(fine(&program, &["outbox", "depth"]).contains(" 0 parked"));
     running.stop().await.unwrap();
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lapin::BasicProperties;
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use myevents_core::contract::{CONTENT_TYPE_JSON, Envelope, MessageId, MessageName, header};
 use myevents_core::domain::UnixMillis;
 use myevents_core::ports::{IdSource, RandomIds};
@@ -140,7 +140,14 @@ fn fits(text: &str) -> Result<ShortString> {
 fn check_size(headers: &FieldTable) -> Result<()> {
     let bytes: usize = headers
         .into_iter()
-        .map(|(name, value)| name.as_str().len() + text(value).map_or(16, |text| text.len()))
+        .map(|(name, value)| {
+            let length = match value {
+                AMQPValue::LongString(text) => text.len(),
+                AMQPValue::ShortString(text) => text.as_str().len(),
+                _ => 16,
+            };
+            name.as_str().len() + length
+        })
         .sum();
     if bytes <= MOST_HEADER_BYTES {
         return Ok(());
@@ -247,7 +254,7 @@ fn value<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValu
 /// A header that is text; one of another type is as good as none.
 pub(super) fn string_header(properties: &BasicProperties, name: &str) -> Option<String> {
     match value(properties, name)? {
-        AMQPValue::LongString(text) => Some(text.to_string()),
+        AMQPValue::LongString(text) => Some(long(text)),
         _ => None,
     }
 }
@@ -271,11 +278,15 @@ pub(super) fn integer(value: &AMQPValue) -> Option<i64> {
     }
 }
 
+fn long(text: &LongString) -> String {
+    String::from_utf8_lossy(text.as_bytes()).into_owned()
+}
+
 /// A header's value as the text that an envelope keeps; tables and lists are not kept.
 fn text(value: &AMQPValue) -> Option<String> {
     match value {
-        AMQPValue::LongString(text) => Some(text.to_string()),
-        AMQPValue::ShortString(text) => Some(text.to_string()),
+        AMQPValue::LongString(text) => Some(long(text)),
+        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
         AMQPValue::Boolean(yes) => Some(yes.to_string()),
         other => integer(other).map(|number| number.to_string()),
     }

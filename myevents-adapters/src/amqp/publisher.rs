@@ -6,9 +6,10 @@
 //! told by their id, and looked at only when all confirms of a round are there.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation, PublisherConfirm};
@@ -182,43 +183,44 @@ impl Worker {
             .collect();
         let mut sending: Vec<_> = messages
             .into_iter()
-            .map(|message| Some(Sending::Leaving(Box::pin(publish(channel.clone(), message)))))
+            .map(|message| Sending::Leaving(Box::pin(publish(channel, message))))
             .collect();
-        // The first look at each puts its frames into the client's queue: this is what their order is made by.
-        std::future::poll_fn(|context| {
-            for slot in &mut sending {
-                if let Some(Sending::Leaving(leaving)) = slot
-                    && let Poll::Ready(left) = leaving.as_mut().poll(context)
-                {
-                    *slot = Some(Sending::Left(left));
-                }
-            }
-            Poll::Ready(())
-        })
-        .await;
+        // The first look at each puts its frames into the client's queue: this is what their order is made by. Nobody is to be
+        // woken for each of them when it is written, which costs the client's thread and this one more than the message itself.
+        for one in &mut sending {
+            one.look(&mut Context::from_waker(Waker::noop()));
+        }
         let until = Instant::now() + self.config.confirm_timeout;
+        // Messages are written in their order, and mostly confirmed in it: with the last answer the others are there.
+        if let Some(last) = sending.last_mut() {
+            // Out of time is told below, for each that is not there.
+            let _ = timeout_at(until, last.answered()).await;
+        }
         let mut broken = false;
         let mut returned = HashMap::new();
         let mut results = Vec::with_capacity(sending.len());
-        for sent in sending.into_iter().flatten() {
-            let confirmed = match timeout_at(until, sent.confirmed()).await {
-                Ok(confirmed) => confirmed,
-                Err(_) => Err(Error::new(
+        for mut sent in sending {
+            // Out of time it is as far as it was.
+            let _ = timeout_at(until, sent.answered()).await;
+            let told = match sent {
+                Sending::Answered(told) => told,
+                Sending::Leaving(_) | Sending::Left(_) => Err(Error::new(
                     ErrorKind::OutcomeUnknown,
                     "publish",
                     "RabbitMQ did not confirm in time",
                 )),
             };
-            results.push(match confirmed {
-                Ok(Confirmation::Ack(message)) => {
-                    note_returned(message, &mut returned);
-                    Ok(())
-                }
-                Ok(Confirmation::Nack(message)) => {
-                    note_returned(message, &mut returned);
-                    Err(away("publish", "RabbitMQ could not store the message"))
-                }
-                Ok(Confirmation::NotRequested) => {
+            if let Ok(Told {
+                returned: Some((id, why)),
+                ..
+            }) = &told
+            {
+                returned.insert(id.clone(), *why);
+            }
+            results.push(match told.map(|told| told.stored) {
+                Ok(Some(true)) => Ok(()),
+                Ok(Some(false)) => Err(away("publish", "RabbitMQ could not store the message")),
+                Ok(None) => {
                     broken = true;
                     Err(unconfirmed())
                 }
@@ -263,12 +265,6 @@ fn unconfirmed() -> Error {
     )
 }
 
-fn note_returned(message: Option<lapin::message::BasicReturnMessage>, returned: &mut HashMap<String, u16>) {
-    if let Some(message) = message {
-        returned.insert(codec::identity(&message.properties), message.reply_code);
-    }
-}
-
 /// The broker ends a channel at the first message to an exchange that is not there, and the later ones are told only
 /// that the channel is gone: they went to the same place.
 fn told_alike(results: &mut [Result<()>]) {
@@ -303,25 +299,65 @@ fn answer(waiting: oneshot::Sender<Vec<Result<()>>>, results: Vec<Result<()>>) {
     let _ = waiting.send(results);
 }
 
-type Leaving = Pin<Box<dyn Future<Output = lapin::Result<PublisherConfirm>> + Send>>;
-
 /// How far a message has come.
-enum Sending {
-    Leaving(Leaving),
-    Left(lapin::Result<PublisherConfirm>),
+enum Sending<F> {
+    Leaving(Pin<Box<F>>),
+    Left(PublisherConfirm),
+    Answered(Result<Told>),
 }
 
-impl Sending {
-    async fn confirmed(self) -> Result<Confirmation> {
-        let left = match self {
-            Self::Leaving(leaving) => leaving.await,
-            Self::Left(left) => left,
+/// What the broker said of a message.
+struct Told {
+    /// Whether it stored the message; none where the channel is without confirms.
+    stored: Option<bool>,
+    /// A message that it gave back, by its identity, and why: this one or another.
+    returned: Option<(String, u16)>,
+}
+
+impl From<Confirmation> for Told {
+    fn from(confirmation: Confirmation) -> Self {
+        let (stored, message) = match confirmation {
+            Confirmation::Ack(message) => (Some(true), message),
+            Confirmation::Nack(message) => (Some(false), message),
+            Confirmation::NotRequested => (None, None),
         };
-        left.map_err(not_sent)?.await.map_err(not_confirmed)
+        let returned = message.map(|message| (codec::identity(&message.properties), message.reply_code));
+        Self { stored, returned }
     }
 }
 
-async fn publish(channel: Channel, message: Outgoing) -> lapin::Result<PublisherConfirm> {
+impl<F: Future<Output = lapin::Result<PublisherConfirm>>> Sending<F> {
+    /// Lets it leave, or notes that it has.
+    fn look(&mut self, context: &mut Context<'_>) {
+        if let Self::Leaving(leaving) = self
+            && let Poll::Ready(left) = leaving.as_mut().poll(context)
+        {
+            *self = match left {
+                Ok(confirm) => Self::Left(confirm),
+                Err(error) => Self::Answered(Err(not_sent(error))),
+            };
+        }
+    }
+
+    /// Waits until it is confirmed, or known not to be.
+    async fn answered(&mut self) {
+        poll_fn(|context| {
+            self.look(context);
+            if let Self::Left(confirm) = self
+                && let Poll::Ready(confirmed) = Pin::new(confirm).poll(context)
+            {
+                *self = Self::Answered(confirmed.map(Told::from).map_err(not_confirmed));
+            }
+            match self {
+                Self::Answered(_) => Poll::Ready(()),
+                Self::Leaving(_) | Self::Left(_) => Poll::Pending,
+            }
+        })
+        .await;
+    }
+}
+
+async fn publish(channel: &Channel, message: Outgoing) -> lapin::Result<PublisherConfirm> {
     let options = BasicPublishOptions {
         mandatory: message.mandatory,
         ..BasicPublishOptions::default()

@@ -227,8 +227,15 @@ impl<'a> Meta<'a> {
     fn read(record: &'a impl Message) -> Self {
         let mut meta = Self::default();
         for found in headers_of(record) {
-            let value = String::from_utf8_lossy(found.value.unwrap_or_default());
+            // Most are looked at once: ours are all text, and some are not needed.
+            if matches!(found.key, TYPE | SPEC | KEY | VALUE_TYPE) {
+                continue;
+            }
             let text = found.value.and_then(|value| std::str::from_utf8(value).ok());
+            let value = match text {
+                Some(text) => Cow::Borrowed(text),
+                None => String::from_utf8_lossy(found.value.unwrap_or_default()),
+            };
             match found.key {
                 ID => meta.id = text.filter(|id| !id.is_empty()),
                 TIME => {

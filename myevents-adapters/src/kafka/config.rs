@@ -36,6 +36,8 @@ pub struct KafkaConfig {
     pub delivery_timeout: Duration,
     /// How long a question to the cluster may take.
     pub request_timeout: Duration,
+    /// How long `subscribe` waits until where a new group begins is fixed; after that this goes on by itself.
+    pub subscribe_wait: Duration,
     /// How long closing waits: for open publishes, and for deliveries that are handed out.
     pub close_timeout: Duration,
     /// Who is told of commits that failed.
@@ -76,6 +78,7 @@ impl KafkaConfig {
             own_group: None,
             delivery_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(5),
+            subscribe_wait: Duration::from_secs(15),
             close_timeout: Duration::from_secs(5),
             observer: Arc::new(NoObserver),
         }
@@ -163,8 +166,10 @@ impl KafkaConfig {
                 ("partition.assignment.strategy", "cooperative-sticky"),
                 ("auto.commit.interval.ms", "200"),
                 ("fetch.wait.max.ms", "200"),
-                ("queued.min.messages", "2000"),
-                // Of each partition, as each has its own queue.
+                // Of each partition, as each has its own queue, whichever is reached first. The bytes are those of values only, and a
+                // record takes more than its value: the number bounds the memory of small ones. Fewer of them are read empty before
+                // the next answer of the broker is there.
+                ("queued.min.messages", "10000"),
                 ("queued.max.messages.kbytes", "4096"),
                 // A queue that was full is looked at again so soon: these are small, and are read empty within milliseconds.
                 ("fetch.queue.backoff.ms", "20"),

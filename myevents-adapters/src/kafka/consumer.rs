@@ -14,12 +14,13 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::config::KafkaConfig;
+use super::group::Start;
 use super::hands::{Hands, Phase};
 use super::topology::Topology;
 use super::{client, error, group};
 use myevents_core::Result;
 use myevents_core::observe::{Observation, Observer};
-use myevents_core::ports::{Clock as _, StartFrom, SystemClock};
+use myevents_core::ports::StartFrom;
 
 /// Bounds how late a settled offset is handed on, and how late an end is noticed.
 const POLL: Duration = Duration::from_millis(50);
@@ -116,7 +117,7 @@ pub(super) struct Membership {
     pub(super) topology: Arc<Topology>,
     pub(super) handle: Handle,
     pub(super) hands: Arc<Hands>,
-    pub(super) from: StartFrom,
+    pub(super) start: Start,
 }
 
 /// Tells that the thread is over, however it ends.
@@ -139,7 +140,6 @@ impl Membership {
     /// Runs until the subscription ends. `started` is told once where the group begins is fixed, or that this can't be done: at
     /// once with an error that no waiting cures; with `Ok` when the cluster is away, which is then waited for.
     pub(super) fn run(mut self, started: oneshot::Sender<Result<()>>) {
-        let subscribed = SystemClock.now();
         let _finished = Finished(Arc::clone(&self.hands));
         let mut started = Some(started);
         let mut tell = |result| {
@@ -155,8 +155,8 @@ impl Membership {
                     tracing::warn!(group = self.hands.group, %error, "can't join the group yet");
                     tell(if error.is_retryable() { Ok(()) } else { Err(error) });
                     // The end of the log may have moved on until it can be asked for.
-                    if self.from == StartFrom::Now {
-                        self.from = StartFrom::Time(subscribed);
+                    if self.start.from == StartFrom::Now {
+                        self.start.from = StartFrom::Time(self.start.subscribed);
                     }
                     self.pause();
                     continue;
@@ -198,10 +198,10 @@ impl Membership {
         // Set once, as the context is new.
         let _ = consumer.context().consumer.set(Arc::downgrade(&consumer));
         // One that begins at the beginning does so without being told, and one joining of the group is enough.
-        if self.from != StartFrom::Beginning && !group::is_known(&consumer, config)? {
+        if self.start.from != StartFrom::Beginning && !group::is_known(&consumer, config)? {
             self.topology
                 .beginnings
-                .establish(config, group, self.from, &|| !self.is_open())?;
+                .establish(config, group, &self.start, &|| !self.is_open())?;
         }
         let retry = config.retry_topic(group)?;
         consumer

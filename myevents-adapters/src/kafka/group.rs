@@ -14,6 +14,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use super::client;
 use super::config::KafkaConfig;
 use super::error;
+use myevents_core::domain::UnixMillis;
 use myevents_core::ports::StartFrom;
 use myevents_core::{Error, ErrorKind, Result};
 
@@ -82,9 +83,10 @@ pub(super) fn offsets<C: ConsumerContext>(
         StartFrom::Now => ask(AT_END),
         StartFrom::Beginning => ask(AT_BEGINNING),
         StartFrom::Time(time) => {
-            let list = ask(Offset::Offset(time.0))?;
-            // Where nothing is that late yet: the end.
+            // Where nothing is that late yet: the end. It is asked for first: what is stored between the two answers would lie
+            // before an end that came later and after a time that had nothing yet, and be lost. An older end only repeats.
             let ends = ask(AT_END)?;
+            let list = ask(Offset::Offset(time.0))?;
             for partition in partitions {
                 let (Some(mut found), Some(end)) = (
                     list.find_partition(topic, *partition),
@@ -159,6 +161,28 @@ pub(super) fn begin_at_start(config: &KafkaConfig, group: &str) -> Result<()> {
     }
 }
 
+/// Where a group is to begin, if it is new. Of several processes that subscribe a new group at once, each fixes it for its own
+/// partitions and by its own time: on a cluster slower than the first of them waits, it misses there what came before the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    pub(super) from: StartFrom,
+    /// When it was subscribed, less what the clocks of others may be behind: records have their producers' times.
+    pub(super) subscribed: UnixMillis,
+    /// When whoever subscribed goes on, at the latest: what is published after that has to be heard.
+    pub(super) returns: Instant,
+}
+
+impl Start {
+    /// Where to begin as it is now. The end of the log is "now" only while the subscriber waits; later it may be behind messages
+    /// that are to be heard, and the time of the subscription says where these are.
+    fn from(&self) -> StartFrom {
+        match self.from {
+            StartFrom::Now if Instant::now() >= self.returns => StartFrom::Time(self.subscribed),
+            from => from,
+        }
+    }
+}
+
 /// The groups whose beginnings are being fixed, so that one process joins each but once: the second of two members
 /// would leave in the midst of joining, and the cluster would wait for it until its session is over.
 #[derive(Debug, Default)]
@@ -173,20 +197,20 @@ impl Beginnings {
         &self,
         config: &KafkaConfig,
         group: &str,
-        from: StartFrom,
+        start: &Start,
         gives_up: &dyn Fn() -> bool,
     ) -> Result<()> {
         let turn = Arc::clone(self.0.lock().entry(group.to_owned()).or_default());
         while !gives_up() {
             if let Some(_turn) = turn.try_lock_for(LOOK) {
-                return establish(config, group, from, gives_up);
+                return establish(config, group, start, gives_up);
             }
         }
         Ok(())
     }
 }
 
-fn establish(config: &KafkaConfig, group: &str, from: StartFrom, gives_up: &dyn Fn() -> bool) -> Result<()> {
+fn establish(config: &KafkaConfig, group: &str, start: &Start, gives_up: &dyn Fn() -> bool) -> Result<()> {
     let within = config.request_timeout;
     let mut client = config.consumer(config.consumer_group(group));
     client.set("enable.auto.commit", "false");
@@ -214,10 +238,10 @@ fn establish(config: &KafkaConfig, group: &str, from: StartFrom, gives_up: &dyn 
         if late || ours.len() != had || Instant::now() > look {
             had = ours.len();
             look = Instant::now() + LOOK;
-            match fix(&member, topic, &all, &ours, from, within) {
+            match fix(&member, topic, &all, &ours, start, within) {
                 // Whoever leaves before it has joined is waited for by all others until its session is over.
                 Ok(0) if late || place.joined.load(Ordering::Acquire) => {
-                    tracing::info!(group, ?from, "the group is new; where it begins is fixed");
+                    tracing::info!(group, from = ?start.from(), "the group is new; where it begins is fixed");
                     return Ok(());
                 }
                 Ok(_) => {}
@@ -247,7 +271,7 @@ fn fix(
     topic: &str,
     all: &[i32],
     ours: &[i32],
-    from: StartFrom,
+    start: &Start,
     within: Duration,
 ) -> Result<usize> {
     let missing = uncommitted(member, topic, all, within)?;
@@ -260,8 +284,13 @@ fn fix(
     if ours.is_empty() {
         return Ok(missing.len());
     }
-    let begin =
-        offsets(member, topic, &ours, from, within).map_err(|error| error::call("read offsets", error))?;
+    let failed = |error| error::call("read offsets", error);
+    let from = start.from();
+    let mut begin = offsets(member, topic, &ours, from, within).map_err(failed)?;
+    // The answer may have come too late for what was asked.
+    if start.from() != from {
+        begin = offsets(member, topic, &ours, start.from(), within).map_err(failed)?;
+    }
     match member.commit(&begin, CommitMode::Sync) {
         Ok(()) => Ok(missing.len() - ours.len()),
         Err(error) => {

@@ -138,12 +138,12 @@ impl Hands {
         if state.out >= self.prefetch {
             return Turn::Wait(None);
         }
-        let (now, count) = (Instant::now(), state.partitions.len());
+        let count = state.partitions.len();
         let mut earliest: Option<Instant> = None;
         for step in 0..count {
             let index = (state.turn + step) % count;
             let partition = &mut state.partitions[index];
-            let turn = partition.turn(&self.names, self.prefetch, now);
+            let turn = partition.turn(&self.names, self.prefetch);
             match turn {
                 Turn::Wait(due) => {
                     earliest = match (earliest, due) {

@@ -14,8 +14,8 @@ pub(super) struct Waiting {
     pub(super) envelope: Envelope,
     /// The attempt that it will be.
     pub(super) attempt: u32,
-    /// Not before this.
-    due: Instant,
+    /// Not before this; at once without a time.
+    due: Option<Instant>,
 }
 
 /// What comes next out of the waiting ones.
@@ -38,9 +38,10 @@ pub(super) struct Line {
 impl Line {
     /// A record was read. Answers it if it may be handed out now, which it then is; otherwise it waits behind one of its key that
     /// was given back.
-    pub(super) fn read(&mut self, offset: i64, envelope: Envelope, now: Instant) -> Option<Waiting> {
+    pub(super) fn read(&mut self, offset: i64, envelope: Envelope) -> Option<Waiting> {
         self.offsets.read(offset);
-        let held = !envelope.key().is_empty()
+        let held = !self.waiting.is_empty()
+            && !envelope.key().is_empty()
             && self
                 .waiting
                 .values()
@@ -48,7 +49,7 @@ impl Line {
         let record = Waiting {
             envelope,
             attempt: 1,
-            due: now,
+            due: None,
         };
         if held {
             self.waiting.insert(offset, record);
@@ -71,7 +72,15 @@ impl Line {
 
     /// The first waiting record that is due and that no other of its key stands in the way of: none before it waits, and none
     /// after it is still handed out.
-    pub(super) fn next(&mut self, now: Instant) -> Next {
+    pub(super) fn next(&mut self) -> Next {
+        // Almost always: the clock is not asked then.
+        if self.waiting.is_empty() {
+            return Next::NotBefore(None);
+        }
+        self.next_at(Instant::now())
+    }
+
+    fn next_at(&mut self, now: Instant) -> Next {
         let mut earliest: Option<Instant> = None;
         let mut found = None;
         let mut held: HashSet<&str> = HashSet::new();
@@ -81,11 +90,13 @@ impl Line {
             if !first || (!key.is_empty() && self.is_out_after(*offset, key)) {
                 continue;
             }
-            if waiting.due <= now {
-                found = Some(*offset);
-                break;
+            match waiting.due {
+                Some(due) if due > now => earliest = Some(earliest.map_or(due, |earliest| earliest.min(due))),
+                _ => {
+                    found = Some(*offset);
+                    break;
+                }
             }
-            earliest = Some(earliest.map_or(waiting.due, |earliest| earliest.min(waiting.due)));
         }
         match found.and_then(|offset| Some((offset, self.waiting.remove(&offset)?))) {
             Some((offset, waiting)) => {
@@ -122,7 +133,7 @@ impl Line {
             let waiting = Waiting {
                 envelope,
                 attempt,
-                due,
+                due: Some(due),
             };
             self.waiting.insert(offset, waiting);
         }
@@ -150,7 +161,7 @@ mod tests {
     }
 
     fn ready(line: &mut Line, now: Instant) -> Option<(i64, u32)> {
-        match line.next(now) {
+        match line.next_at(now) {
             Next::Ready(offset, waiting) => Some((offset, waiting.attempt)),
             Next::NotBefore(_) => None,
         }
@@ -160,12 +171,12 @@ mod tests {
     fn a_record_given_back_comes_again_after_its_delay_and_its_key_waits_meanwhile() {
         let (mut line, now) = (Line::default(), Instant::now());
         let later = now + Duration::from_secs(1);
-        assert!(line.read(1, record(1, "a"), now).is_some());
+        assert!(line.read(1, record(1, "a")).is_some());
         line.give_back(1, 2, later);
-        assert!(line.read(2, record(2, "a"), now).is_none(), "its key waits");
-        assert!(line.read(3, record(3, "b"), now).is_some(), "another goes on");
-        assert!(line.read(4, record(4, ""), now).is_some(), "none is no key");
-        assert!(matches!(line.next(now), Next::NotBefore(Some(due)) if due == later));
+        assert!(line.read(2, record(2, "a")).is_none(), "its key waits");
+        assert!(line.read(3, record(3, "b")).is_some(), "another goes on");
+        assert!(line.read(4, record(4, "")).is_some(), "none is no key");
+        assert!(matches!(line.next_at(now), Next::NotBefore(Some(due)) if due == later));
         assert_eq!(ready(&mut line, later), Some((1, 2)));
         assert_eq!(
             ready(&mut line, later),
@@ -183,7 +194,7 @@ mod tests {
     fn a_record_given_back_waits_for_later_ones_of_its_key_that_are_out() {
         let (mut line, now) = (Line::default(), Instant::now());
         for offset in 1..=2 {
-            assert!(line.read(offset, record(offset, "a"), now).is_some());
+            assert!(line.read(offset, record(offset, "a")).is_some());
         }
         line.give_back(1, 2, now);
         assert_eq!(ready(&mut line, now), None);
@@ -194,11 +205,11 @@ mod tests {
 
     #[test]
     fn what_nobody_gets_or_is_set_aside_counts_for_the_offset() {
-        let (mut line, now) = (Line::default(), Instant::now());
+        let mut line = Line::default();
         line.skip(1);
         assert_eq!(line.committable(), Some(2));
         line.set_aside(2);
-        assert!(line.read(3, record(3, "a"), now).is_some());
+        assert!(line.read(3, record(3, "a")).is_some());
         assert!(line.settle(3));
         assert_eq!(line.committable(), Some(2));
         assert!(line.settle(2));
@@ -220,7 +231,7 @@ mod tests {
                 let mut handed: Vec<(i64, u32)> = Vec::new();
                 let read = reading.next();
                 if let Some(key) = read {
-                    if line.read(offset, record(offset, key), now).is_some() {
+                    if line.read(offset, record(offset, key)).is_some() {
                         handed.push((offset, 1));
                     }
                     offset += 1;

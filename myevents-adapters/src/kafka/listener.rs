@@ -13,14 +13,19 @@ use tokio::sync::oneshot;
 use super::capabilities;
 use super::config::KafkaConfig;
 use super::consumer::Membership;
+use super::group::Start;
 use super::hands::Hands;
 use super::letters::Letters;
 use super::topology::Topology;
-use myevents_core::ports::{BrokerCapabilities, DeliveryStream, EventListener, Subscription};
+use myevents_core::domain::UnixMillis;
+use myevents_core::ports::{
+    BrokerCapabilities, Clock as _, DeliveryStream, EventListener, Subscription, SystemClock,
+};
 use myevents_core::{Error, ErrorKind, Result};
 
-/// How long `subscribe` waits until where a new group begins is fixed; after that it goes on by itself.
-const START: Duration = Duration::from_secs(15);
+/// So far behind ours may the clocks of producers be, in milliseconds, where a beginning has to be found by time: a few messages
+/// before it are heard too.
+const CLOCKS_DIFFER: i64 = 5_000;
 /// Between two looks at a subscription that is closing.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -118,19 +123,24 @@ impl EventListener for KafkaListener {
             state.subscriptions.push(Arc::downgrade(&hands));
         }
         let stream = Stream(Arc::clone(&hands));
+        let returns = std::time::Instant::now() + self.config.subscribe_wait;
         let membership = Membership {
             config: Arc::clone(&self.config),
             topology: Arc::clone(&self.topology),
             handle: Handle::current(),
             hands: Arc::clone(&hands),
-            from: subscription.from,
+            start: Start {
+                from: subscription.from,
+                subscribed: UnixMillis(SystemClock.now().0.saturating_sub(CLOCKS_DIFFER)),
+                returns,
+            },
         };
         let (started, starting) = oneshot::channel();
         if let Err(error) = thread(&hands.group, move || membership.run(started)) {
             hands.finished.send_replace(true);
             return Err(error);
         }
-        match tokio::time::timeout(START, starting).await {
+        match tokio::time::timeout_at(returns.into(), starting).await {
             Ok(Ok(Err(error))) => Err(error),
             Ok(Ok(Ok(()))) | Err(_) => Ok(deliveries(stream)),
             // The thread ended before it began: the listener was closed meanwhile.

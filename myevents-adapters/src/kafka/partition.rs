@@ -92,8 +92,8 @@ impl Partition {
         }
     }
 
-    pub(super) fn turn(&mut self, names: &[MessageName], most_waiting: usize, now: Instant) -> Turn {
-        let waits = match self.line.next(now) {
+    pub(super) fn turn(&mut self, names: &[MessageName], most_waiting: usize) -> Turn {
+        let waits = match self.line.next() {
             Next::Ready(offset, waiting) => return self.deliver(offset, waiting),
             Next::NotBefore(due) => due,
         };
@@ -136,7 +136,7 @@ impl Partition {
                     self.line.skip(offset)
                 }
                 Ok(envelope) => {
-                    if let Some(ready) = self.line.read(offset, envelope, now) {
+                    if let Some(ready) = self.line.read(offset, envelope) {
                         return self.deliver(offset, ready);
                     }
                 }

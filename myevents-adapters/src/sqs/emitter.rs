@@ -16,12 +16,13 @@ use super::codec::{self, Outgoing};
 use super::config::SqsConfig;
 use super::error::closed;
 use super::outlet::{self, Outlet};
+use super::progress::Progress;
 
 /// Publishes. Made by [`SqsBroker::emitter`](super::SqsBroker::emitter).
 ///
 /// * What many calls publish at once goes in common batches of up to ten messages; each message has its own answer.
-/// * With several destinations a message is taken when all of them took it. Repeated after a failure, those that had it
-///   get it twice; FIFO queues absorb that for five minutes.
+/// * With several destinations a message is taken when all of them took it. Emitted again after a failure it goes only to those
+///   that did not take it, as far as this emitter remembers (about the last 10,000 such messages); after a restart those that had it get it twice.
 /// * On FIFO queues a message waits until the one of its key before it in the same call was taken; where that one fails, the
 ///   rest of the key in that call is not sent. Calls that are open at once are not in order with each other.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct SqsEmitter {
     config: Arc<SqsConfig>,
     outlets: Vec<Destination>,
     most_bytes: usize,
+    /// What some of several destinations have.
+    progress: Progress,
     /// Calls that are open; closed with the emitter.
     open: TaskTracker,
 }
@@ -78,24 +81,53 @@ impl SqsEmitter {
             outlets: outlets.collect(),
             config,
             most_bytes,
+            progress: Progress::default(),
             open: TaskTracker::new(),
         }
     }
 
-    /// Sends these to all destinations, at once.
-    async fn send(&self, wave: &[(usize, Arc<Outgoing>)], results: &mut [Result<()>]) {
-        let sent = self.outlets.iter().map(|(_, batcher)| async move {
-            let entries = wave
-                .iter()
-                .map(|(_, message)| (Arc::clone(message), message.bytes()));
-            let answers = batcher.submit(entries);
-            join_all(answers.into_iter().map(|answer| batcher.answer(answer))).await
-        });
-        for answers in join_all(sent).await {
-            for ((place, _), answer) in wave.iter().zip(answers) {
-                if results[*place].is_ok() {
-                    results[*place] = answer;
+    /// Sends these to all destinations that have them not, at once.
+    async fn send(&self, messages: &[Envelope], wave: &[(usize, Arc<Outgoing>)], results: &mut [Result<()>]) {
+        let count = self.outlets.len();
+        let mut taken: Vec<Vec<bool>> = wave
+            .iter()
+            .map(|(place, _)| match count {
+                // Nothing to remember.
+                1 => Vec::new(),
+                _ => self.progress.of(messages[*place].id(), count),
+            })
+            .collect();
+        let had = &taken;
+        let sent = self
+            .outlets
+            .iter()
+            .enumerate()
+            .map(|(outlet, (_, batcher))| async move {
+                let missing: Vec<usize> = (0..wave.len())
+                    .filter(|at| !had[*at].get(outlet).copied().unwrap_or(false))
+                    .collect();
+                let entries = missing.iter().map(|at| {
+                    let (_, message) = &wave[*at];
+                    (Arc::clone(message), message.bytes())
+                });
+                let answers = batcher.submit(entries);
+                let answers = join_all(answers.into_iter().map(|answer| batcher.answer(answer))).await;
+                (outlet, missing, answers)
+            });
+        for (outlet, missing, answers) in join_all(sent).await {
+            for (at, answer) in missing.into_iter().zip(answers) {
+                if let Some(taken) = taken[at].get_mut(outlet) {
+                    *taken = answer.is_ok();
                 }
+                let result = &mut results[wave[at].0];
+                if result.is_ok() {
+                    *result = answer;
+                }
+            }
+        }
+        if count > 1 {
+            for ((place, _), taken) in wave.iter().zip(taken) {
+                self.progress.note(messages[*place].id(), taken);
             }
         }
     }
@@ -133,7 +165,7 @@ impl EventEmitter for SqsEmitter {
         }
         while !lines.is_empty() {
             let wave: Vec<_> = lines.iter_mut().filter_map(Line::pop_front).collect();
-            self.send(&wave, &mut results).await;
+            self.send(messages, &wave, &mut results).await;
             // What failed stops its line.
             for (line, (place, _)) in lines.iter_mut().zip(&wave) {
                 if results[*place].is_err() {

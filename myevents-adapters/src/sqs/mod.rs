@@ -17,6 +17,7 @@ mod letter;
 mod letters;
 mod listener;
 pub(crate) mod outlet;
+mod progress;
 pub(crate) mod pulse;
 pub(crate) mod queues;
 mod settlement;

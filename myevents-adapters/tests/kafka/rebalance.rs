@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use myevents_adapters::kafka::KafkaBroker;
 use myevents_core::contract::{Envelope, MessageName};
 use myevents_core::dispatch::{Context, Dispatch, DispatchOptions};
-use myevents_core::ports::{EventEmitter as _, EventListener, StartFrom, Subscription};
+use myevents_core::ports::{EventEmitter, EventListener, StartFrom, Subscription};
 use myevents_core::{Error, ErrorKind};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -331,5 +331,34 @@ async fn partitions_that_are_added_are_read_from_their_start() -> Result<()> {
         delivery.ack().await?;
     }
     listener.close().await?;
+    Ok(())
+}
+
+/// Where a new group begins "now" may be fixed only after its subscriber went on: what was published in between is heard too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_before_the_beginning_is_fixed_is_heard() -> Result<()> {
+    let Some(kafka) = Kafka::shared("what_is_published_before_the_beginning_is_fixed_is_heard").await? else {
+        return Ok(());
+    };
+    let mut config = kafka.config(3);
+    // As if the cluster took longer than anybody waits for it.
+    config.subscribe_wait = Duration::ZERO;
+    let broker = KafkaBroker::new(config)?;
+    let emitter: Arc<dyn EventEmitter> = Arc::new(broker.emitter()?);
+    let count = 30;
+    let messages = |from: usize| (from..from + count).map(|number| message(&format!("key {number}"), number));
+    // The topic is there, and has a past.
+    publish(Arc::clone(&emitter), messages(1_000).collect(), Duration::ZERO).await?;
+    let listener = broker.listener();
+    let mut stream = listener.subscribe(everything("slow", 32)).await?;
+    publish(Arc::clone(&emitter), messages(0).collect(), Duration::ZERO).await?;
+    let mut missing: BTreeSet<usize> = (0..count).collect();
+    while !missing.is_empty() {
+        let delivery = next(&mut stream).await;
+        missing.remove(&number(&delivery.envelope));
+        delivery.ack().await?;
+    }
+    listener.close().await?;
+    emitter.close().await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The envelope: what every message carries beside its body. Immutable once built; routing never decodes the body.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ struct Parts {
     key: Arc<str>,
     time: UnixMillis,
     headers: BTreeMap<String, String>,
-    content_type: Arc<str>,
+    content_type: Cow<'static, str>,
     body: Bytes,
 }
 
@@ -188,7 +189,7 @@ impl EnvelopeBuilder {
     #[must_use]
     pub fn content_type(mut self, content_type: &str) -> Self {
         if content_type != CONTENT_TYPE_JSON {
-            self.0.content_type = content_type.into();
+            self.0.content_type = content_type.to_owned().into();
         }
         self
     }

@@ -26,6 +26,7 @@ pub use announce::{Announcer, DEFAULT_MAX_MESSAGE_BYTES};
 pub use context::{Caller, Created, IdempotencyKey, PutCondition, Replaced, RequestContext};
 pub use drafts::{BookingDraft, EventDraft, LocationDraft, UserDraft};
 pub use events::EventService;
+pub use republish::Republished;
 pub use rules::SalesRules;
 pub use scopes::{Scope, Scopes};
 
