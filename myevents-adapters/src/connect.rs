@@ -10,7 +10,7 @@ use myevents_core::local::{LocalBroker, LocalOptions};
 use myevents_core::memory::MemoryStore;
 use myevents_core::observe::Observer;
 use myevents_core::ports::{
-    ApiKeys, Clock, DeadLetterQueue, DeadLetters, EventEmitter, EventListener, Store,
+    ApiKeys, Clock, DeadLetterQueue, DeadLetters, EventEmitter, EventListener, Mailer, Store,
 };
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::sync::watch;
@@ -267,6 +267,54 @@ pub async fn broker(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Res
         "sqs" => sns(options).await,
         kind => Err(unknown("open broker", kind)),
     }
+}
+
+/// Which mail server to send by, and as whom.
+#[derive(Debug, Clone)]
+pub struct MailerOptions {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How it is spoken to.
+    pub security: MailerSecurity,
+    /// The authorities of its certificate, PEM, and no others; `None` = the system's.
+    pub ca: Option<PathBuf>,
+    /// Who signs in there, and the file with the password.
+    pub sign_in: Option<(String, PathBuf)>,
+    /// The name that mails come from; may be empty.
+    pub from_name: String,
+    /// The address that they come from.
+    pub from_address: String,
+    /// The most connections at once.
+    pub connections: usize,
+}
+
+/// How a mail server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailerSecurity {
+    /// Without TLS.
+    None,
+    /// TLS by `STARTTLS`, or not at all.
+    StartTls,
+    /// TLS from the first byte.
+    Tls,
+}
+
+/// Makes what hands mails to a server, which may be away.
+///
+/// # Errors
+/// `Unsupported` "built without feature …"; `Config` for a file that can't be read, or an address that is none.
+pub fn mailer(options: &MailerOptions) -> Result<Arc<dyn Mailer>> {
+    smtp(options)
+}
+
+#[cfg(feature = "smtp")]
+use crate::smtp::open as smtp;
+
+#[cfg(not(feature = "smtp"))]
+fn smtp(_options: &MailerOptions) -> Result<Arc<dyn Mailer>> {
+    Err(not_built("open mailer", "smtp"))
 }
 
 /// Puts a backup back as the store of `options`, which no service may be using.

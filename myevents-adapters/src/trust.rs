@@ -13,6 +13,8 @@ use rustls::pki_types::pem::PemObject;
 pub(crate) const DATABASE_CA: &str = "database_tls_ca";
 #[cfg(any(feature = "amqp", feature = "sqs"))]
 pub(crate) const BROKER_CA: &str = "broker_tls_ca";
+#[cfg(feature = "smtp")]
+pub(crate) const SMTP_CA: &str = "smtp_tls_ca";
 
 pub(crate) fn refused(setting: &'static str, message: &'static str) -> Error {
     Error::new(ErrorKind::Config, "read certificate", message).with("setting", setting)

@@ -24,6 +24,7 @@ pub mod domain;
 mod error;
 pub mod layer;
 pub mod local;
+pub mod mail;
 pub mod memory;
 #[cfg(feature = "metrics")]
 pub mod metrics;
