@@ -91,7 +91,8 @@ def options():
 
         def check(server, session, envelope, mechanism, data):
             good = data == LoginPassword(user, password)
-            return AuthResult(success=good, auth_data=data)
+            # Not handled: a refusal is to be answered.
+            return AuthResult(success=good, handled=False, auth_data=data)
 
         chosen.update(authenticator=check, auth_required=True, auth_require_tls=os.path.exists("server.pem"))
     return chosen
