@@ -423,6 +423,28 @@ mod tests {
         (error.kind(), error.message().to_owned())
     }
 
+    #[test]
+    fn a_mailer_that_is_not_built_says_so() {
+        let options = MailerOptions {
+            host: "localhost".into(),
+            port: 25,
+            security: MailerSecurity::None,
+            ca: None,
+            sign_in: None,
+            from_name: String::new(),
+            from_address: "a@example.org".into(),
+            connections: 1,
+        };
+        let opened = mailer(&options);
+        if cfg!(feature = "smtp") {
+            assert!(opened.is_ok());
+        } else {
+            let (kind, message) = told(opened);
+            assert_eq!(kind, ErrorKind::Unsupported);
+            assert_eq!(message, "this program was built without feature smtp");
+        }
+    }
+
     #[tokio::test]
     async fn what_is_not_built_says_so() {
         let stores = [

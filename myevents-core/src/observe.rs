@@ -133,7 +133,7 @@ pub enum Observation<'a> {
     Mail {
         /// What it is about: `event.booked`, `booking.cancelled` or `event.cancelled`.
         about: &'static str,
-        /// `sent`; `refused` for good; `retried`, as the server is away or asks to come back.
+        /// `sent`; `refused` for good; `retried`, as the server is away or asks to come back; `unknown`, as its answer was lost.
         outcome: &'static str,
     },
     /// A counter was held against its bookings.

@@ -8,21 +8,25 @@ use myevents_adapters::connect::{self, MailerOptions, MailerSecurity, OpenBroker
 use myevents_core::dispatch::{Backoff, Dispatch, DispatchOptions};
 use myevents_core::mail::{self, MailOptions};
 use myevents_core::observe::Observer;
-use myevents_core::ports::{Mailer, StartFrom, SystemClock};
+use myevents_core::ports::{Mailer, MessageOrder, StartFrom, SystemClock};
 use myevents_core::runtime::config::{MailSecurity, MailSettings, ServiceName, ServiceSettings, Settings};
 use tokio_util::sync::CancellationToken;
 
-/// Messages whose mails are written at once; connections bound how many are sent.
-const WRITING: usize = 8;
+/// Messages in hand at once; connections bound how many mails are on their way.
+const WRITING: usize = 64;
+/// Messages held where those that are put off wait in place, for minutes.
+const HELD: usize = 1_024;
 /// Tries of a mail that the server asks to send later, where the broker does not keep order and waits by itself.
 const TRIES: u32 = 50;
 /// How long such a mail waits in place elsewhere, all together. Servers that make strangers come back do so for some minutes.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// Longer than the lease of a mail, which one that died in the middle leaves behind.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
 const LATER: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(5 * 60));
 /// Between two tries while the server is away.
 const AWAY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
-/// The mails of a cancelled event are one message; past this the log says that it takes long.
-const ONE_MESSAGE: Duration = Duration::from_secs(20 * 60);
+/// The mails of a cancelled event are one message; after this its round ends and the next goes on, long before a broker would take
+/// the message for lost.
+const ONE_ROUND: Duration = Duration::from_secs(4 * 60);
 /// What a stop may take for the mails in hand.
 const IN_HAND: Duration = Duration::from_secs(8);
 
@@ -106,9 +110,12 @@ pub(crate) fn dispatch(
         max_wait: PATIENCE,
         backoff: LATER,
         away_backoff: AWAY,
-        handler_timeout: ONE_MESSAGE,
+        handler_timeout: ONE_ROUND,
         concurrency: WRITING,
-        prefetch: 2 * WRITING,
+        prefetch: match capabilities.order {
+            MessageOrder::None => 2 * WRITING,
+            _ => HELD,
+        },
         shutdown_timeout: IN_HAND,
         from: StartFrom::Now,
         ..DispatchOptions::default()

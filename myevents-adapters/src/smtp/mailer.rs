@@ -1,6 +1,7 @@
 //! `SmtpMailer`: hands each mail over on one of a few connections, and keeps them for the next.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -17,6 +18,8 @@ use super::session::{Dialogue, Server};
 
 /// How long a connection is kept unused: most servers close it after some minutes, and a new one costs little.
 const IDLE: Duration = Duration::from_secs(20);
+/// So many refusals in a row may each be meant for its recipient.
+const DOUBTS: u32 = 5;
 /// How long an end may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -31,6 +34,10 @@ struct Shared {
     server: Server,
     from: Mailbox,
     permits: Semaphore,
+    /// Whether any mail was accepted since the start.
+    accepted: AtomicBool,
+    /// Refusals that may be meant for us, since the last mail that was accepted.
+    doubts: AtomicU32,
     idle: Mutex<Idle>,
 }
 
@@ -56,6 +63,8 @@ impl SmtpMailer {
                 server,
                 from,
                 permits: Semaphore::new(connections.max(1)),
+                accepted: AtomicBool::new(false),
+                doubts: AtomicU32::new(0),
                 idle: Mutex::default(),
             }),
         }
@@ -70,11 +79,36 @@ impl Shared {
             let dialogue = self.speak(kept, to, message).await;
             // The server may close what is not used, or has taken enough on it.
             if !dialogue.untouched {
-                return dialogue.result;
+                return self.judged(dialogue);
             }
         }
         let fresh = self.server.connect().await?;
-        self.speak(fresh, to, message).await.result
+        let dialogue = self.speak(fresh, to, message).await;
+        self.judged(dialogue)
+    }
+
+    /// A refusal that may be meant for us is taken for good only beside mails that are accepted. The first ones of a start are
+    /// tried again, and many in a row are the server's no to all of us: nothing is given up then.
+    fn judged(&self, dialogue: Dialogue) -> Result<Sent> {
+        match dialogue.result {
+            Ok(Sent::Accepted) => {
+                self.accepted.store(true, Ordering::Relaxed);
+                self.doubts.store(0, Ordering::Relaxed);
+                Ok(Sent::Accepted)
+            }
+            Ok(Sent::Refused(code)) if dialogue.doubtful => {
+                let doubts = self.doubts.fetch_add(1, Ordering::Relaxed) + 1;
+                if doubts > DOUBTS {
+                    let what = "the mail server refuses one mail after the other: smtp_from, a closed relay or a spent quota?";
+                    return Err(self.server.away(what).with("reply", code));
+                }
+                Ok(match self.accepted.load(Ordering::Relaxed) {
+                    true => Sent::Refused(code),
+                    false => Sent::Later(code),
+                })
+            }
+            other => other,
+        }
     }
 
     async fn speak(&self, mut connection: AsyncSmtpConnection, to: &Address, message: &Message) -> Dialogue {

@@ -17,12 +17,21 @@ use tokio::time::timeout;
 
 /// How long it may take to connect, with TLS and sign-in.
 const CONNECT: Duration = Duration::from_secs(20);
-/// How long the server may take for a command.
-const COMMAND: Duration = Duration::from_secs(30);
+/// How long the server may take to hear who sends.
+const SENDER: Duration = Duration::from_secs(60);
+/// How long it may take over a recipient: some look them up at another server.
+const RECIPIENT: Duration = Duration::from_secs(120);
+/// How long it may take to be ready for a mail, or for the next.
+const READY: Duration = Duration::from_secs(60);
 /// How long it may take for the mail itself. It may have stored it by then, so giving up early would send it twice.
-const DELIVER: Duration = Duration::from_secs(120);
+const DELIVER: Duration = Duration::from_secs(300);
+/// What a mail may take in all: a kept connection that turns out dead, a new one, and the longest dialogue.
+#[cfg(test)]
+pub(super) const LONGEST: Duration = Duration::from_secs(60 + 20 + 60 + 120 + 60 + 300 + 60);
 /// "Closing": it says nothing about the mail.
 const CLOSING: u16 = 421;
+/// Replies that ask for a sign-in, or for another.
+const SIGN_IN: [u16; 4] = [530, 534, 535, 538];
 
 /// The server, and how it is spoken to.
 pub(super) struct Server {
@@ -51,6 +60,8 @@ pub(super) struct Dialogue {
     pub(super) usable: bool,
     /// Nothing of the mail was said when the connection was found dead: it may be tried on another at once.
     pub(super) untouched: bool,
+    /// A refusal for good that may be meant for us.
+    pub(super) doubtful: bool,
 }
 
 impl Dialogue {
@@ -59,12 +70,20 @@ impl Dialogue {
             result,
             usable,
             untouched: false,
+            doubtful: false,
+        }
+    }
+
+    fn untouched(error: Error) -> Self {
+        Self {
+            untouched: true,
+            ..Self::ended(Err(error), false)
         }
     }
 }
 
 impl Server {
-    fn away(&self, what: &'static str) -> Error {
+    pub(super) fn away(&self, what: &'static str) -> Error {
         Error::new(ErrorKind::Unavailable, "send mail", what)
             .with("server", format_args!("{}:{}", self.host, self.port))
     }
@@ -146,33 +165,28 @@ impl Server {
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }
-        match within(
-            COMMAND,
-            connection.command(Mail::new(Some(from.clone()), parameters)),
-        )
-        .await
-        {
+        let asks_more = !parameters.is_empty();
+        let sender = Mail::new(Some(from.clone()), parameters);
+        match within(SENDER, connection.command(sender)).await {
             Answer::Good => {}
-            // What is said here is said about us or the server, not about whom the mail is for.
-            Answer::Permanent(code) | Answer::Transient(code) => {
+            // What this mail needs is asked for here: a no may be meant for it alone.
+            answer @ (Answer::Permanent(..) | Answer::Transient(..)) if asks_more => {
+                return self.not_taken(connection, answer).await;
+            }
+            // Else it is said about us or the server, not about whom the mail is for.
+            Answer::Permanent(code, _) | Answer::Transient(code) => {
                 let error = self
                     .away("the mail server takes no mail from smtp_from now")
                     .with("reply", code);
-                let mut dialogue = Dialogue::ended(Err(error), false);
-                dialogue.untouched = true;
-                return dialogue;
+                return Dialogue::untouched(error);
             }
-            Answer::Lost => {
-                let mut dialogue = Dialogue::ended(Err(self.away("the connection broke")), false);
-                dialogue.untouched = true;
-                return dialogue;
-            }
+            Answer::Lost => return Dialogue::untouched(self.away("the connection broke")),
         }
-        match within(COMMAND, connection.command(Rcpt::new(to.clone(), Vec::new()))).await {
+        match within(RECIPIENT, connection.command(Rcpt::new(to.clone(), Vec::new()))).await {
             Answer::Good => {}
             answer => return self.not_taken(connection, answer).await,
         }
-        match within(COMMAND, connection.command(Data)).await {
+        match within(READY, connection.command(Data)).await {
             Answer::Good => {}
             answer => return self.not_taken(connection, answer).await,
         }
@@ -190,20 +204,30 @@ impl Server {
         }
     }
 
-    /// The server said no to this mail. The connection is made ready for the next.
+    /// The server said no to this mail, or broke off over it. The connection is made ready for the next.
     async fn not_taken(&self, connection: &mut AsyncSmtpConnection, answer: Answer) -> Dialogue {
-        let sent = match answer {
-            Answer::Permanent(code) => Sent::Refused(code.to_string()),
+        let (sent, doubtful) = match answer {
+            Answer::Permanent(code, _) if SIGN_IN.contains(&code) => {
+                let error = self
+                    .away("the mail server wants another sign-in")
+                    .with("reply", code);
+                return Dialogue::ended(Err(error), false);
+            }
+            Answer::Permanent(code, whom) => (Sent::Refused(code.to_string()), whom == Whom::Anybody),
             Answer::Transient(CLOSING) => {
                 return Dialogue::ended(Err(self.away("the mail server is closing")), false);
             }
-            Answer::Transient(code) => Sent::Later(code.to_string()),
+            Answer::Transient(code) => (Sent::Later(code.to_string()), false),
+            // It took the sender, so it is there: were it taken for away, one recipient could hold up all others.
             Answer::Lost | Answer::Good => {
-                return Dialogue::ended(Err(self.away("the connection broke")), false);
+                return Dialogue::ended(Ok(Sent::Later("none".into())), false);
             }
         };
-        let usable = matches!(within(COMMAND, connection.command(Rset)).await, Answer::Good);
-        Dialogue::ended(Ok(sent), usable)
+        let usable = matches!(within(READY, connection.command(Rset)).await, Answer::Good);
+        Dialogue {
+            doubtful,
+            ..Dialogue::ended(Ok(sent), usable)
+        }
     }
 }
 
@@ -212,16 +236,25 @@ impl Server {
 enum Answer {
     Good,
     Transient(u16),
-    Permanent(u16),
+    Permanent(u16, Whom),
     /// None came, or none that can be read.
     Lost,
+}
+
+/// Whom a refusal for good is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    /// The recipient: their mailbox or address.
+    Recipient,
+    /// The recipient, the mail, or us: a sender who may not, a relay that is closed, a spent quota.
+    Anybody,
 }
 
 async fn within(limit: Duration, asked: impl Future<Output = Result<Response, SmtpError>>) -> Answer {
     match timeout(limit, asked).await {
         Ok(Ok(_)) => Answer::Good,
         Ok(Err(error)) => match code(&error) {
-            Some(code) if error.is_permanent() => Answer::Permanent(code),
+            Some(code) if error.is_permanent() => Answer::Permanent(code, whom(&error)),
             Some(code) => Answer::Transient(code),
             None => Answer::Lost,
         },
@@ -231,4 +264,50 @@ async fn within(limit: Duration, asked: impl Future<Output = Result<Response, Sm
 
 fn code(error: &SmtpError) -> Option<u16> {
     error.status().map(u16::from)
+}
+
+fn whom(error: &SmtpError) -> Whom {
+    let words = StdError::source(error).map(ToString::to_string);
+    words.map_or(Whom::Anybody, |words| about(&words))
+}
+
+/// Reads the enhanced code that a reply begins with (RFC 3463): `5.1.x` but for senders and `5.2.x` are about the recipient.
+fn about(words: &str) -> Whom {
+    let enhanced = words.split_whitespace().next().unwrap_or_default();
+    match enhanced.split('.').collect::<Vec<_>>()[..] {
+        ["5", "1", "1" | "2" | "3" | "6" | "10"] | ["5", "2", _] => Whom::Recipient,
+        _ => Whom::Anybody,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_is_given_up_before_another_may_begin_it() {
+        assert!(LONGEST < myevents_core::mail::LEASE);
+        assert_eq!(
+            LONGEST,
+            SENDER + CONNECT + SENDER + RECIPIENT + READY + DELIVER + READY
+        );
+    }
+
+    #[test]
+    fn only_what_is_said_of_the_recipient_is_taken_as_such() {
+        for words in ["5.1.1 <a@b> is not here", "5.2.2 full", "5.1.10 null MX"] {
+            assert_eq!(about(words), Whom::Recipient, "{words}");
+        }
+        for words in [
+            "",
+            "no",
+            "5.7.1 relay denied",
+            "5.1.7 sender",
+            "5.1.8 sender",
+            "4.1.1 x",
+            "5.1.1.1 x",
+        ] {
+            assert_eq!(about(words), Whom::Anybody, "{words}");
+        }
+    }
 }

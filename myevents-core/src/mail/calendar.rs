@@ -21,7 +21,6 @@ pub(super) struct Entry<'a> {
     /// The address that mails come from.
     pub(super) from: &'a str,
     pub(super) place: &'a str,
-    pub(super) link: Option<&'a str>,
     pub(super) now: UnixMillis,
 }
 
@@ -48,9 +47,6 @@ impl Entry<'_> {
         lines.add("SUMMARY", &escaped(event.name.as_str()));
         if !self.place.is_empty() {
             lines.add("LOCATION", &escaped(self.place));
-        }
-        if let Some(link) = self.link {
-            lines.add("URL", link);
         }
         lines.add("ORGANIZER", &format!("mailto:{}", self.from));
         lines.add("STATUS", state);

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::MailOptions;
 use super::calendar::Entry;
 use super::when::when;
-use crate::domain::{Booking, Event, Text, UnixMillis};
+use crate::domain::{Booking, Event, Text, UnixMillis, UnixSeconds};
 use crate::ports::Mail;
 
 /// The longest name of an event in a subject, in characters.
@@ -65,10 +65,9 @@ impl Letter<'_> {
         let calendar = Entry {
             about: self.about,
             event: self.event,
-            uid: format!("{}@{}", self.digest("calendar"), self.domain()),
+            uid: self.digest("calendar"),
             from: &self.options.from,
             place: &place,
-            link: link.as_deref(),
             now: self.now,
         };
         let rows = self.rows(&place, link.as_deref());
@@ -79,7 +78,7 @@ impl Letter<'_> {
             language: self.options.language.as_str(),
             text: self.text(&rows),
             html: self.html(&rows),
-            calendar: calendar.write(),
+            calendar: self.dated().then(|| calendar.write()),
         }
     }
 
@@ -93,11 +92,9 @@ impl Letter<'_> {
         HEXLOWER.encode(&hash.finalize()[..16])
     }
 
-    fn domain(&self) -> &str {
-        self.options
-            .from
-            .rsplit_once('@')
-            .map_or("localhost", |(_, domain)| domain)
+    /// Whether anybody said when the event is.
+    fn dated(&self) -> bool {
+        self.event.start > UnixSeconds::EPOCH
     }
 
     fn place(&self) -> String {
@@ -126,10 +123,10 @@ impl Letter<'_> {
             value,
             link: false,
         };
-        let mut rows = vec![
-            row(words.event, plain(self.event.name.as_str(), IN_LINE)),
-            row(words.when, when(self.event, self.options.language).into()),
-        ];
+        let mut rows = vec![row(words.event, plain(self.event.name.as_str(), IN_LINE))];
+        if self.dated() {
+            rows.push(row(words.when, when(self.event, self.options.language).into()));
+        }
         if !place.is_empty() {
             rows.push(row(words.place, place.into()));
         }
@@ -155,6 +152,7 @@ impl Letter<'_> {
     fn about_calendar(&self) -> &'static str {
         let words = self.options.language.words();
         match self.about {
+            _ if !self.dated() => "",
             About::Booked => words.attached,
             About::Cancelled | About::EventCancelled => words.removed,
         }
@@ -166,12 +164,11 @@ impl Letter<'_> {
         for Row { name, value, .. } in rows {
             let _ = write!(text, "{name}: {value}\r\n");
         }
-        let _ = write!(
-            text,
-            "\r\n{}\r\n\r\n-- \r\n{}\r\n",
-            self.about_calendar(),
-            words.automatic
-        );
+        let calendar = self.about_calendar();
+        if !calendar.is_empty() {
+            let _ = write!(text, "\r\n{calendar}\r\n");
+        }
+        let _ = write!(text, "\r\n-- \r\n{}\r\n", words.automatic);
         text
     }
 

@@ -21,12 +21,14 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::contract::{BookingCancelled, EventBooked, EventCancelled, Message, MessageName};
+use crate::contract::{BookingCancelled, EventBooked, EventCancelled, Message, MessageName, header};
 use crate::dispatch::{Context, DispatchBuilder};
 use crate::observe::Observer;
 use crate::ports::{Clock, Mailer, Store};
 
 use holders::Holders;
+
+pub use once::LEASE;
 
 /// The consumer group that mails.
 pub const GROUP: &str = "mail";
@@ -61,7 +63,7 @@ pub struct MailOptions {
     pub language: Language,
     /// Where people reach the page, without a slash at its end; mails link to the ticket there.
     pub public_url: Option<String>,
-    /// How many holders of one cancelled event are mailed at once.
+    /// How many mails are on their way at once.
     pub parallel: usize,
 }
 
@@ -87,14 +89,7 @@ pub fn register(
     observer: Arc<dyn Observer>,
     stop: CancellationToken,
 ) -> DispatchBuilder {
-    let holders = Arc::new(Holders {
-        store,
-        mailer,
-        options,
-        clock,
-        observer,
-        stop,
-    });
+    let holders = Arc::new(Holders::new(store, mailer, options, clock, observer, stop));
     let [booked, cancelled, event_cancelled] = [(); 3].map(|()| Arc::clone(&holders));
     builder
         .on::<EventBooked>(move |message: EventBooked, context: Context| {
@@ -108,8 +103,13 @@ pub fn register(
         .on::<EventCancelled>(move |message: EventCancelled, context: Context| {
             let holders = Arc::clone(&event_cancelled);
             async move {
+                // What is announced again is news for the copy, not for people.
+                if context.headers().contains_key(header::REPUBLISHED) {
+                    return Ok(());
+                }
+                let said = context.envelope().time();
                 holders
-                    .event_cancelled(&message.0, context.envelope().time())
+                    .event_cancelled(&message.0, said, context.cancelled())
                     .await
             }
         })

@@ -11,8 +11,8 @@ use crate::dispatch::Backoff;
 use crate::error::Result;
 use crate::ports::{Begin, Inbox, InboxToken};
 
-/// For how long nobody else may begin: longer than a mail server may take to answer.
-pub(super) const LEASE: Duration = Duration::from_secs(240);
+/// For how long nobody else may begin a mail. A mailer MUST have ended by then, whatever the mail server does.
+pub const LEASE: Duration = Duration::from_secs(700);
 /// How often the mark is tried while the store is away, and how long between.
 const MARKS: u32 = 20;
 const BETWEEN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));

@@ -55,19 +55,19 @@ struct World {
 fn world(language: Language) -> World {
     let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
     let server = Arc::new(Server::default());
-    let holders = Holders {
-        store: Arc::<MemoryStore>::clone(&store),
-        mailer: Arc::<Server>::clone(&server),
-        options: MailOptions {
+    let holders = Holders::new(
+        Arc::<MemoryStore>::clone(&store),
+        Arc::<Server>::clone(&server),
+        MailOptions {
             from: "tickets@example.org".into(),
             language,
             public_url: Some("https://tickets.example.org".into()),
             parallel: 3,
         },
-        clock: Arc::new(SystemClock),
-        observer: Arc::new(NoObserver),
-        stop: CancellationToken::new(),
-    };
+        Arc::new(SystemClock),
+        Arc::new(NoObserver),
+        CancellationToken::new(),
+    );
     World {
         store,
         server,
@@ -169,8 +169,9 @@ impl World {
         cancelled.cancelled = true;
         self.project(cancelled.clone(), 2).await;
         let record = self.store.find_event(&cancelled.id).await.unwrap().unwrap();
+        let enough = CancellationToken::new();
         self.holders
-            .event_cancelled(&EventAnnouncement::from(&record), SAID)
+            .event_cancelled(&EventAnnouncement::from(&record), SAID, &enough)
             .await
     }
 
@@ -189,6 +190,10 @@ impl World {
     fn answer(&self, answer: Result<Sent>) {
         self.server.answers.lock().push_back(answer);
     }
+}
+
+fn entry_of(mail: &Mail) -> &str {
+    &mail.calendar.as_ref().expect("an entry").text
 }
 
 fn message(id: &str) -> crate::contract::Envelope {
@@ -221,7 +226,7 @@ async fn a_booking_is_mailed_once_in_its_language_with_an_entry_for_the_calendar
         mail.text
             .contains(&format!("https://tickets.example.org/t/{}", booking.id))
     );
-    let entry = &mail.calendar.text;
+    let entry = entry_of(&mail);
     for line in [
         "METHOD:PUBLISH\r\n",
         "DTSTART:20961002T070640Z\r\n",
@@ -261,7 +266,7 @@ async fn only_what_is_still_true_is_mailed_and_only_to_who_is_there() {
             "Booking cancelled: Aida".to_owned()
         )]
     );
-    let calendar = &world.mails()[0].calendar;
+    let calendar = world.mails()[0].calendar.clone().unwrap();
     assert_eq!(calendar.method, "CANCEL");
     assert!(calendar.text.contains("SEQUENCE:1\r\n") && calendar.text.contains("STATUS:CANCELLED\r\n"));
     // Of a booking that is not here, and of one that an original service did not name.
@@ -386,14 +391,101 @@ async fn what_people_typed_stays_text() {
         );
         assert!(!mail.text.contains("\nBcc"), "{}", mail.text);
         assert!(mail.text.contains("🎭 שלום"), "{}", mail.text);
-        for line in mail.calendar.text.split("\r\n") {
+        for line in entry_of(mail).split("\r\n") {
             assert!(line.len() <= 75 && !line.contains('\n'), "{line:?}");
         }
-        let whole = mail.calendar.text.replace("\r\n ", "");
+        let whole = entry_of(mail).replace("\r\n ", "");
         assert!(whole.contains("שלום\\;\\,\\\\"), "{whole}");
         assert!(!whole.contains("DTEND"), "it ends when it starts: {whole}");
     }
     let greeted = |mail: &Mail| mail.text.lines().next().unwrap_or_default().to_owned();
     let greetings: Vec<String> = mails.iter().map(greeted).collect();
     assert_eq!(greetings, ["Hello,", "Hello,", "Hello J.R.R. Tolkien,", "Hello,"]);
+}
+
+#[tokio::test]
+async fn an_event_of_which_nobody_said_when_has_no_date_and_one_that_is_over_no_news() {
+    let world = world(Language::English);
+    let mut undated = event("Aida");
+    undated.start = UnixSeconds::EPOCH;
+    undated.end = UnixSeconds::EPOCH;
+    world.project(undated, 1).await;
+    let booking = world.book(1, None, Some("a@example.org")).await;
+    world.booked(&booking).await.unwrap();
+    let [mail] = world.mails().try_into().expect("one mail");
+    assert!(
+        mail.calendar.is_none() && !mail.text.contains("1970"),
+        "{}",
+        mail.text
+    );
+    assert!(
+        !mail.html.contains("1970") && !mail.text.contains("attached"),
+        "{}",
+        mail.text
+    );
+
+    let mut over = event("Aida");
+    over.cancelled = true;
+    over.start = UnixSeconds::from_stored(1_000);
+    over.end = UnixSeconds::from_stored(2_000);
+    world.project(over.clone(), 2).await;
+    let record = world.store.find_event(&over.id).await.unwrap().unwrap();
+    let enough = CancellationToken::new();
+    let announced = EventAnnouncement::from(&record);
+    world
+        .holders
+        .event_cancelled(&announced, SystemClock.now(), &enough)
+        .await
+        .unwrap();
+    assert_eq!(world.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_a_try_of_its_mail_and_an_end_of_a_round_is_none() {
+    let world = world(Language::English);
+    world.project(event("Aida"), 1).await;
+    let booking = world.book(1, None, Some("a@example.org")).await;
+    world.answer(Err(Error::new(ErrorKind::OutcomeUnknown, "send mail", "lost")));
+    let lost = world.booked(&booking).await.unwrap_err();
+    let no_tries = [
+        ErrorKind::Unavailable,
+        ErrorKind::OutcomeUnknown,
+        ErrorKind::Overloaded,
+    ];
+    assert!(!no_tries.contains(&lost.kind()), "{lost}");
+    world.booked(&booking).await.unwrap();
+    assert_eq!(world.mails().len(), 1);
+
+    let mut cancelled = event("Aida");
+    cancelled.cancelled = true;
+    world.project(cancelled.clone(), 2).await;
+    let record = world.store.find_event(&cancelled.id).await.unwrap().unwrap();
+    let enough = CancellationToken::new();
+    enough.cancel();
+    let announced = EventAnnouncement::from(&record);
+    let ended = world
+        .holders
+        .event_cancelled(&announced, SAID, &enough)
+        .await
+        .unwrap_err();
+    assert_eq!(ended.kind(), ErrorKind::Unavailable, "{ended}");
+    assert_eq!(world.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn who_is_put_off_alone_is_asked_again_and_a_server_that_puts_off_all_ends_the_round() {
+    let world = world(Language::English);
+    world.project(event("Aida"), 1).await;
+    for number in 0..250_u8 {
+        let email = format!("h{number}@example.org");
+        world.book(number, None, Some(&email)).await;
+    }
+    for _ in 0..100 {
+        world.answer(Ok(Sent::Later("451".into())));
+    }
+    let all = world.event_cancelled().await.unwrap_err();
+    assert_eq!(all.kind(), ErrorKind::Unavailable, "{all}");
+    assert_eq!(world.mails().len(), 0, "the second page is left alone");
+    world.event_cancelled().await.unwrap();
+    assert_eq!(world.mails().len(), 250);
 }

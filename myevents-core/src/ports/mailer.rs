@@ -24,8 +24,8 @@ pub struct Mail {
     pub text: String,
     /// What it says as HTML.
     pub html: String,
-    /// The entry for a calendar.
-    pub calendar: CalendarEntry,
+    /// The entry for a calendar; none where nobody said when the event is.
+    pub calendar: Option<CalendarEntry>,
 }
 
 /// A calendar's entry as an attachment.

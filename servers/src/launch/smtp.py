@@ -4,7 +4,8 @@ Its folder may hold `server.pem` and `server.key`: then it offers STARTTLS and t
 a password on two lines: then it takes no mail without either.
 
 What it does with a recipient is told by the beginning of their address: `refused` gets 550, `later` gets 450 the first time,
-`hidden` is taken and its mail refused with 554.
+`hidden` is taken and its mail refused with 554, `hangup` ends the connection; of `dropped` the first mail is written down and the
+connection ended instead of an answer.
 """
 
 import asyncio
@@ -64,6 +65,9 @@ class Handler:
         if address.startswith("later") and address not in self.seen:
             self.seen.add(address)
             return f"450 4.2.0 <{address}> is greylisted"
+        if address.startswith("hangup"):
+            server.transport.abort()
+            return "421 4.0.0 gone"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
@@ -77,6 +81,11 @@ class Handler:
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        to = envelope.rcpt_tos[0]
+        if to.startswith("dropped") and to not in self.seen:
+            self.seen.add(to)
+            server.transport.abort()
+            return "421 4.0.0 gone"
         return "250 2.0.0 stored"
 
 

@@ -79,31 +79,26 @@ async fn who_is_refused_keeps_nobody_from_theirs_and_who_is_put_off_gets_it_late
     let program = post.plain(&[]);
     let running = program.start_ready().await.unwrap();
     let event = new_event(&program, "Aida").await;
-    for holder in ["refused", "a", "hidden", "later", "b"] {
-        book(
-            &program,
-            &event,
-            &json!({"email": format!("{holder}@example.net")}),
-        )
-        .await;
+    let holders = ["hangup", "refused", "a", "hidden", "later", "dropped", "b"];
+    for holder in holders {
+        let email = format!("{holder}@example.net");
+        book(&program, &event, &json!({"email": email})).await;
     }
-    post.count(&running, 3).await;
+    // What may have come is sent once more, under the same id.
+    post.count(&running, 5).await;
     until_counted(&program, &running, "event.booked", "refused", 2).await;
-    until_counted(&program, &running, "event.booked", "sent", 3).await;
+    until_counted(&program, &running, "event.booked", "sent", 4).await;
+    assert_eq!(counted(&program, "event.booked", "unknown").await, 1);
     delete(&program, &format!("/events/{event}")).await;
-    post.count(&running, 6).await;
+    post.count(&running, 9).await;
     until_counted(&program, &running, "event.cancelled", "refused", 2).await;
-    until_counted(&program, &running, "event.cancelled", "sent", 3).await;
+    until_counted(&program, &running, "event.cancelled", "sent", 4).await;
     let counts = by_recipient(&post.mails());
-    let expected = ["a", "b", "later"].map(|holder| (format!("{holder}@example.net"), 2));
+    let expected = [("a", 2), ("b", 2), ("dropped", 3), ("later", 2)];
+    let expected = expected.map(|(holder, count)| (format!("{holder}@example.net"), count));
     assert_eq!(counts, expected.into());
-    assert_eq!(
-        counted(&program, "event.booked", "retried").await,
-        1,
-        "who was put off, once"
-    );
-    // Nothing is left: what was refused is done with.
-    program.service.wait_outbox_empty(PATIENCE).await.unwrap();
+    assert!(counted(&program, "event.booked", "retried").await >= 2);
+    // What was refused is done with.
     assert_eq!(counted(&program, "event.booked", "refused").await, 2);
     assert!(running.log().contains("refused for good"), "{}", running.log());
     log_is_discreet(&running, &[]);
@@ -155,9 +150,9 @@ async fn a_kill_between_a_mail_and_its_mark_costs_nobody_a_mail_and_doubles_have
             && (booked..HOLDERS).all(|number| counts.contains_key(&format!("after{number}@example.net")))
     };
     let mails = post.until(&running, "a mail for every booking", all_told).await;
-    // Eight messages are handled at once, so at most so many mails were sent and not noted.
+    // One connection: one mail was sent and not noted.
     let doubles = mails.len() - by_recipient(&mails).len();
-    assert!((1..=8).contains(&doubles), "{doubles} doubles");
+    assert_eq!(doubles, 1);
 
     // The same while an event's holders are told, in the middle of one message, and by a bare kill after that.
     running.stop().await.unwrap();
