@@ -84,26 +84,19 @@ impl Holders {
         let Some((booking, event)) = self.find(message).await? else {
             return Ok(());
         };
-        if booking.state != BookingState::Confirmed {
-            return Ok(());
-        }
-        let about = if event.cancelled {
-            About::EventCancelled
-        } else {
-            About::Booked
+        let about = match event.cancelled {
+            true => About::EventCancelled,
+            false => About::Booked,
         };
-        self.tell(about, &booking, &event, said).await
+        self.tell(about, &booking.id, &event, said).await
     }
 
     /// A booking was cancelled, which is final.
     pub(super) async fn cancelled(&self, message: &BookingAnnouncement, said: UnixMillis) -> Result<()> {
-        let Some((booking, event)) = self.find(message).await? else {
-            return Ok(());
-        };
-        if booking.state != BookingState::Cancelled {
-            return Ok(());
+        match self.find(message).await? {
+            Some((booking, event)) => self.tell(About::Cancelled, &booking.id, &event, said).await,
+            None => Ok(()),
         }
-        self.tell(About::Cancelled, &booking, &event, said).await
     }
 
     /// An event was cancelled: every holder of a confirmed booking hears of it. What was mailed is remembered by booking, so
@@ -257,7 +250,7 @@ impl Holders {
                 let told = match (ended.is_cancelled(), enough.is_cancelled()) {
                     (true, _) => Ok(()),
                     (_, true) => Err(goes_on()),
-                    _ => self.tell_now(&id, event, said).await,
+                    _ => self.tell(About::EventCancelled, &id, event, said).await,
                 };
                 (id, told)
             }
@@ -278,16 +271,6 @@ impl Holders {
         told
     }
 
-    /// Reads the booking once more, as its page may be old by now.
-    async fn tell_now(&self, id: &BookingId, event: &Event, said: UnixMillis) -> Result<()> {
-        match self.store.find_booking(id).await? {
-            Some(booking) if booking.state == BookingState::Confirmed => {
-                self.tell(About::EventCancelled, &booking, event, said).await
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// The booking and its event. `None` where there is nothing to mail about: a message of an original service, which names
     /// no booking; a booking that is not here; an event that nobody announced.
     async fn find(&self, message: &BookingAnnouncement) -> Result<Option<(Booking, Event)>> {
@@ -305,30 +288,37 @@ impl Holders {
         Ok(record.map(|record| (booking, record.event)))
     }
 
-    /// Sends one mail, unless it was sent before, there is no address, or the event has ended since `said`.
-    async fn tell(&self, about: About, booking: &Booking, event: &Event, said: UnixMillis) -> Result<()> {
-        if self.stop.is_cancelled() {
-            return Err(stopping());
-        }
-        let now = self.clock.now();
-        let Some(to) = address(booking) else {
-            return Ok(());
+    /// Sends one mail, unless it was sent before, there is no address, or it is not true any more. The booking is read when it is its
+    /// turn: what was read before may be old by then.
+    async fn tell(&self, about: About, id: &BookingId, event: &Event, said: UnixMillis) -> Result<()> {
+        let turn = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Err(stopping()),
+            turn = self.sending.acquire() => turn,
         };
+        let now = self.clock.now();
         if said.seconds() <= event.end && event.end < now.seconds() {
             return Ok(());
         }
+        let wanted = match about {
+            About::Booked | About::EventCancelled => BookingState::Confirmed,
+            About::Cancelled => BookingState::Cancelled,
+        };
+        let stored = self.store.find_booking(id).await?;
+        let Some(booking) = stored.filter(|booking| booking.state == wanted) else {
+            return Ok(());
+        };
+        let Some(to) = address(&booking) else {
+            return Ok(());
+        };
         let letter = Letter {
             about,
-            booking,
+            booking: &booking,
             event,
             now,
             options: &self.options,
         };
-        let name = format!("{}/{}", about.as_str(), booking.id);
-        let turn = tokio::select! {
-            () = self.stop.cancelled() => return Err(stopping()),
-            turn = self.sending.acquire() => turn,
-        };
+        let name = format!("{}/{id}", about.as_str());
         let send = || async { self.send(about, &letter.mail(to)).await };
         let sent = once(&*self.store, &name, &self.stop, send).await;
         drop(turn);
