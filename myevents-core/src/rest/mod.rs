@@ -17,6 +17,9 @@ mod api_keys;
 mod body;
 mod bookings;
 mod events;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 pub mod health;
 mod layer;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::access::Access;
+use super::requests;
 
 /// One method of one path.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +49,7 @@ const MADE: &[&str] = &["ETag", "Location", "Idempotency-Replayed"];
 const MADE_PLAIN: &[&str] = &["Location", "Idempotency-Replayed"];
 const PUT_BACK: &[&str] = &["ETag", "Location"];
 const CREATING: &[u16] = &[400, 408, 409, 413, 415, 422, 500, 503];
-const PUTTING: &[u16] = &[400, 408, 409, 412, 413, 415, 422, 500, 503];
+const PUTTING: &[u16] = &[400, 404, 408, 409, 412, 413, 415, 422, 500, 503];
 const FINDING: &[u16] = &[400, 404, 500, 503];
 const LISTING: &[u16] = &[400, 500, 503];
 
@@ -75,7 +76,8 @@ const fn put(
     path: &'static str,
     tag: &'static str,
     summary: &'static str,
-    schema: &'static str,
+    request: &'static str,
+    answer: &'static str,
 ) -> Operation {
     Operation {
         method: "PUT",
@@ -83,9 +85,9 @@ const fn put(
         tag,
         summary,
         headers: CONDITION,
-        request: Some(schema),
+        request: Some(request),
         success: &[200, 201],
-        answer: Some(schema),
+        answer: Some(answer),
         answer_headers: PUT_BACK,
         problems: PUTTING,
         ..NOTHING
@@ -123,7 +125,7 @@ pub(super) const EVENT_SERVICE: &[Operation] = &[
         tag: "events",
         summary: "Create an event",
         headers: KEY,
-        request: Some("Event"),
+        request: Some("EventRequest"),
         success: &[201],
         answer: Some("Event"),
         answer_headers: MADE,
@@ -136,14 +138,26 @@ pub(super) const EVENT_SERVICE: &[Operation] = &[
         "Find an event, cancelled or not",
         "Event",
     ),
-    put("/events/{id}", "events", "Create or replace an event", "Event"),
+    put(
+        "/events/{id}",
+        "events",
+        "Create or replace an event",
+        "EventRequest",
+        "Event",
+    ),
     delete(
         "/events/{id}",
         "events",
         "Cancel an event, for good; the record stays",
     ),
     find("/events/id/{id}", "events", "Find an event by id", "Event"),
-    put("/events/id/{id}", "events", "Create or replace an event", "Event"),
+    put(
+        "/events/id/{id}",
+        "events",
+        "Create or replace an event",
+        "EventRequest",
+        "Event",
+    ),
     delete(
         "/events/id/{id}",
         "events",
@@ -171,7 +185,7 @@ pub(super) const EVENT_SERVICE: &[Operation] = &[
         tag: "locations",
         summary: "Create a location",
         headers: KEY,
-        request: Some("Location"),
+        request: Some("LocationRequest"),
         success: &[201],
         answer: Some("Location"),
         answer_headers: MADE,
@@ -183,6 +197,7 @@ pub(super) const EVENT_SERVICE: &[Operation] = &[
         "/locations/{id}",
         "locations",
         "Create or replace a location",
+        "LocationRequest",
         "Location",
     ),
     delete(
@@ -355,7 +370,8 @@ impl Operation {
             .split('/')
             .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
             .map(|name| {
-                json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
+                let schema = requests::in_path(self.method);
+                json!({ "name": name, "in": "path", "required": true, "schema": schema })
             });
         let in_query = self.query.iter().map(|name| {
             json!({
@@ -363,7 +379,7 @@ impl Operation {
                 "in": "query",
                 "required": *name == "ids",
                 "description": meaning(name),
-                "schema": { "type": kind(name) },
+                "schema": requests::parameter(name),
             })
         });
         let in_head = self
@@ -376,7 +392,7 @@ impl Operation {
                     "in": "header",
                     "required": false,
                     "description": meaning(name),
-                    "schema": { "type": "string" },
+                    "schema": requests::parameter(name),
                 })
             });
         in_path.chain(in_query).chain(in_head).collect()
@@ -427,14 +443,6 @@ fn problem_response(status: u16) -> Value {
         "headers": headers,
         "content": { "application/problem+json": { "schema": reference("Problem") } },
     })
-}
-
-fn kind(parameter: &str) -> &'static str {
-    match parameter {
-        "limit" | "from" | "to" => "integer",
-        "cancelled" => "boolean",
-        _ => "string",
-    }
 }
 
 fn meaning(name: &str) -> &'static str {
