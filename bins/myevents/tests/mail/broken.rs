@@ -135,6 +135,8 @@ async fn a_kill_between_a_mail_and_its_mark_costs_nobody_a_mail_and_doubles_have
         booked += 1;
     }
     until_ended(running).await;
+    // The next start ends before it has sent its first one.
+    until_ended(dies("mail.before-send").start().unwrap()).await;
     let running = program.start_ready().await.unwrap();
     for number in booked..HOLDERS {
         book(
