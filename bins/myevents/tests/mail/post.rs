@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use loadtest::program::{Program, Running};
 use loadtest::service::ask;
-use myevents_servers::skip::{self};
-use myevents_servers::{Kind, NotInstalled, Server};
+use myevents_servers::{Kind, NotInstalled, Server, skip};
 use serde_json::{Value, json};
 
 /// How long anything may take on a busy machine; all waits end as soon as it is there.
