@@ -10,7 +10,7 @@ use myevents_core::local::{LocalBroker, LocalOptions};
 use myevents_core::memory::MemoryStore;
 use myevents_core::observe::Observer;
 use myevents_core::ports::{
-    ApiKeys, Clock, DeadLetterQueue, DeadLetters, EventEmitter, EventListener, Store,
+    ApiKeys, Clock, DeadLetterQueue, DeadLetters, EventEmitter, EventListener, Mailer, Store,
 };
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::sync::watch;
@@ -269,6 +269,54 @@ pub async fn broker(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Res
     }
 }
 
+/// Which mail server to send by, and as whom.
+#[derive(Debug, Clone)]
+pub struct MailerOptions {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How it is spoken to.
+    pub security: MailerSecurity,
+    /// The authorities of its certificate, PEM, and no others; `None` = the system's.
+    pub ca: Option<PathBuf>,
+    /// Who signs in there, and the file with the password.
+    pub sign_in: Option<(String, PathBuf)>,
+    /// The name that mails come from; may be empty.
+    pub from_name: String,
+    /// The address that they come from.
+    pub from_address: String,
+    /// The most connections at once.
+    pub connections: usize,
+}
+
+/// How a mail server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailerSecurity {
+    /// Without TLS.
+    None,
+    /// TLS by `STARTTLS`, or not at all.
+    StartTls,
+    /// TLS from the first byte.
+    Tls,
+}
+
+/// Makes what hands mails to a server, which may be away.
+///
+/// # Errors
+/// `Unsupported` "built without feature …"; `Config` for a file that can't be read, or an address that is none.
+pub fn mailer(options: &MailerOptions) -> Result<Arc<dyn Mailer>> {
+    smtp(options)
+}
+
+#[cfg(feature = "smtp")]
+use crate::smtp::open as smtp;
+
+#[cfg(not(feature = "smtp"))]
+fn smtp(_options: &MailerOptions) -> Result<Arc<dyn Mailer>> {
+    Err(not_built("open mailer", "smtp"))
+}
+
 /// Puts a backup back as the store of `options`, which no service may be using.
 ///
 /// # Errors
@@ -373,6 +421,28 @@ mod tests {
     fn told(result: Result<impl Debug>) -> (ErrorKind, String) {
         let error = result.unwrap_err();
         (error.kind(), error.message().to_owned())
+    }
+
+    #[test]
+    fn a_mailer_that_is_not_built_says_so() {
+        let options = MailerOptions {
+            host: "localhost".into(),
+            port: 25,
+            security: MailerSecurity::None,
+            ca: None,
+            sign_in: None,
+            from_name: String::new(),
+            from_address: "a@example.org".into(),
+            connections: 1,
+        };
+        let opened = mailer(&options);
+        if cfg!(feature = "smtp") {
+            assert!(opened.is_ok());
+        } else {
+            let (kind, message) = told(opened);
+            assert_eq!(kind, ErrorKind::Unsupported);
+            assert_eq!(message, "this program was built without feature smtp");
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Stores and brokers for MyEvents, one folder and one feature each.
+//! Stores and brokers for MyEvents, and the way to a mail server: one folder and one feature each.
 
 #[cfg(feature = "amqp")]
 pub mod amqp;
@@ -17,6 +17,8 @@ pub mod migrate;
 pub mod mongodb;
 #[cfg(feature = "mongodb")]
 pub mod original;
+#[cfg(feature = "smtp")]
+pub mod smtp;
 #[cfg(feature = "sns")]
 pub mod sns;
 #[cfg(feature = "sqlite")]
@@ -25,5 +27,11 @@ pub mod sqlite;
 pub mod sqs;
 pub mod tools;
 pub mod transfer;
-#[cfg(any(feature = "amqp", feature = "dynamodb", feature = "mongodb", feature = "sqs"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "dynamodb",
+    feature = "mongodb",
+    feature = "smtp",
+    feature = "sqs"
+))]
 mod trust;

@@ -4,6 +4,13 @@ use std::error::Error as StdError;
 use std::path::Path;
 
 use myevents_core::{Error, ErrorKind, Result};
+#[cfg(any(
+    test,
+    feature = "amqp",
+    feature = "dynamodb",
+    feature = "mongodb",
+    feature = "sqs"
+))]
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -13,6 +20,8 @@ use rustls::pki_types::pem::PemObject;
 pub(crate) const DATABASE_CA: &str = "database_tls_ca";
 #[cfg(any(feature = "amqp", feature = "sqs"))]
 pub(crate) const BROKER_CA: &str = "broker_tls_ca";
+#[cfg(feature = "smtp")]
+pub(crate) const SMTP_CA: &str = "smtp_tls_ca";
 
 pub(crate) fn refused(setting: &'static str, message: &'static str) -> Error {
     Error::new(ErrorKind::Config, "read certificate", message).with("setting", setting)
@@ -43,6 +52,13 @@ pub(crate) fn certificates(setting: &'static str, path: &Path) -> Result<Vec<Cer
 }
 
 /// The authorities of a PEM file, and no others.
+#[cfg(any(
+    test,
+    feature = "amqp",
+    feature = "dynamodb",
+    feature = "mongodb",
+    feature = "sqs"
+))]
 pub(crate) fn authorities(setting: &'static str, path: &Path) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(setting, path)? {
@@ -54,6 +70,13 @@ pub(crate) fn authorities(setting: &'static str, path: &Path) -> Result<RootCert
 }
 
 /// Whether the server could not be proven: its certificate is of another authority, for another name, or over.
+#[cfg(any(
+    test,
+    feature = "amqp",
+    feature = "dynamodb",
+    feature = "mongodb",
+    feature = "sqs"
+))]
 pub(crate) fn is_unproven(error: &(dyn StdError + 'static)) -> bool {
     let mut source = Some(error);
     while let Some(error) = source {

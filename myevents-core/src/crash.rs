@@ -22,6 +22,8 @@
 //! | `dispatch.before-handler` | a delivery was taken, the inbox says in progress |
 //! | `dispatch.after-handler` | the effect is stored; the inbox says in progress, the delivery is not acknowledged |
 //! | `dispatch.before-ack` | the inbox says done; the delivery is not acknowledged |
+//! | `mail.before-send` | the inbox says in progress; the mail server has not seen the mail |
+//! | `mail.after-send` | the mail server took the mail; the inbox says in progress |
 
 /// The names of core's own points.
 pub const CRASH_POINTS: &[&str] = &[
@@ -33,6 +35,8 @@ pub const CRASH_POINTS: &[&str] = &[
     "dispatch.before-handler",
     "dispatch.after-handler",
     "dispatch.before-ack",
+    "mail.before-send",
+    "mail.after-send",
 ];
 
 /// A place where the process may end. Resolves at once unless it is armed.

@@ -27,6 +27,7 @@ mod error;
 pub mod fuzzing;
 pub mod layer;
 pub mod local;
+pub mod mail;
 pub mod memory;
 #[cfg(feature = "metrics")]
 pub mod metrics;

@@ -49,6 +49,7 @@ pub struct PrometheusObserver {
     outbox_rows: IntGaugeVec,
     outbox_age: IntGaugeVec,
     outbox_parked: IntGaugeVec,
+    mails: IntCounterVec,
     drift: IntGauge,
     tls_reloads: IntCounterVec,
     tls_until: IntGaugeVec,
@@ -230,6 +231,12 @@ impl PrometheusObserver {
                 "Messages the broker refused for good",
                 &["service"],
             )?,
+            mails: counters(
+                registry,
+                "myevents_mails_total",
+                "Mails to holders, by what came of them",
+                &["about", "outcome"],
+            )?,
             drift: add(
                 registry,
                 IntGauge::new(
@@ -365,6 +372,7 @@ impl Observer for PrometheusObserver {
                 self.commit_failed.with_label_values(&[*consumer]).inc()
             }
             Observation::Outbox { service, depth, now } => self.show_outbox(service, *depth, now.0),
+            Observation::Mail { about, outcome } => self.mails.with_label_values(&[*about, *outcome]).inc(),
             Observation::CounterDrift { drift } => self.drift.set(*drift),
             Observation::TlsReload { service, outcome } => {
                 self.tls_reloads.with_label_values(&[service, outcome]).inc();

@@ -129,6 +129,13 @@ pub enum Observation<'a> {
         /// One of a few words.
         reason: &'static str,
     },
+    /// A mail to a holder was handed to the mail server, or was not.
+    Mail {
+        /// What it is about: `event.booked`, `booking.cancelled` or `event.cancelled`.
+        about: &'static str,
+        /// `sent`; `refused` for good; `retried`, as the server is away or asks to come back; `unknown`, as its answer was lost.
+        outcome: &'static str,
+    },
     /// A counter was held against its bookings.
     CounterDrift {
         /// The sum of all drifts found in this round; expected 0.

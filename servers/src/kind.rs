@@ -18,22 +18,25 @@ pub enum Kind {
     Sqs,
     /// moto, which speaks SNS and delivers to queues of its own.
     Sns,
+    /// aiosmtpd, a mail server that keeps what it gets.
+    Smtp,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Mongodb,
         Self::Dynamodb,
         Self::Amqp,
         Self::Kafka,
         Self::Sqs,
         Self::Sns,
+        Self::Smtp,
     ];
 
     /// Those that tests of this repository talk to now. `cargo xtask backends up` starts these; with `MYEVENTS_REQUIRE=all`
     /// `cargo xtask test` installs them.
-    pub const NEEDED: [Self; 6] = Self::ALL;
+    pub const NEEDED: [Self; 7] = Self::ALL;
 
     /// Those of them that tests share, so that `cargo xtask test` starts them. Tests of the others each start their own,
     /// as they kill it.
@@ -49,6 +52,7 @@ impl Kind {
             Self::Kafka => "kafka",
             Self::Sqs => "sqs",
             Self::Sns => "sns",
+            Self::Smtp => "smtp",
         }
     }
 
@@ -63,6 +67,7 @@ impl Kind {
             Self::Kafka => "TEST_KAFKA_BROKERS",
             Self::Sqs => "TEST_SQS_URL",
             Self::Sns => "TEST_SNS_URL",
+            Self::Smtp => "TEST_SMTP_URL",
         }
     }
 
@@ -73,6 +78,7 @@ impl Kind {
             Self::Mongodb => format!("mongodb://127.0.0.1:{port}"),
             Self::Amqp => format!("amqp://guest:guest@127.0.0.1:{port}"),
             Self::Kafka => format!("127.0.0.1:{port}"),
+            Self::Smtp => format!("smtp://127.0.0.1:{port}"),
             Self::Dynamodb | Self::Sqs | Self::Sns => format!("http://127.0.0.1:{port}"),
         }
     }
@@ -80,7 +86,7 @@ impl Kind {
     /// How many ports in a row it takes: its own first, then those of its inner life.
     pub(crate) const fn ports(self) -> u16 {
         match self {
-            Self::Mongodb | Self::Dynamodb | Self::Sqs | Self::Sns => 1,
+            Self::Mongodb | Self::Dynamodb | Self::Sqs | Self::Sns | Self::Smtp => 1,
             Self::Kafka => 2,
             Self::Amqp => 3,
         }

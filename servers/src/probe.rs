@@ -25,6 +25,7 @@ pub(crate) fn own(kind: Kind, port: u16) -> Result<()> {
         Kind::Dynamodb => http(&mut stream, "/").map(drop),
         Kind::Sqs => good(http(&mut stream, "/?Action=ListQueues")?),
         Kind::Sns => good(http(&mut stream, "/moto-api/")?),
+        Kind::Smtp => greeting(&mut stream),
     }
 }
 
@@ -69,6 +70,8 @@ impl Place {
             (Kind::Kafka, "") => (false, 9092),
             (Kind::Dynamodb | Kind::Sqs | Kind::Sns, "http") => (true, 80),
             (Kind::Dynamodb | Kind::Sqs | Kind::Sns, "https") => (false, 443),
+            (Kind::Smtp, "smtp") => (true, 25),
+            (Kind::Smtp, "smtps") => (false, 465),
             _ => bail!("`{url}` is no URL for {kind}"),
         };
         let hosts = rest.split(['/', '?']).next().unwrap_or_default();
@@ -101,6 +104,7 @@ impl Place {
             Kind::Kafka => Ok(()),
             // Whatever the status: a gateway may refuse a request without signature.
             Kind::Dynamodb | Kind::Sqs | Kind::Sns => http(stream, "/").map(drop),
+            Kind::Smtp => greeting(stream),
         }
     }
 }
@@ -138,6 +142,15 @@ fn http(stream: &mut TcpStream, path: &str) -> Result<u16> {
 
 fn good(status: u16) -> Result<()> {
     ensure!(status == 200, "answered with status {status}");
+    Ok(())
+}
+
+/// A mail server speaks first.
+fn greeting(stream: &mut TcpStream) -> Result<()> {
+    let mut start = [0; 4];
+    stream.read_exact(&mut start).context("no greeting")?;
+    ensure!(&start == b"220 ", "what answers does not speak SMTP");
+    stream.write_all(b"QUIT\r\n")?;
     Ok(())
 }
 

@@ -311,7 +311,7 @@ mod tests {
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = other.local_addr().unwrap().port();
         let answering = std::thread::spawn(move || {
-            for stream in other.incoming().take(4) {
+            for stream in other.incoming().take(5) {
                 let mut stream = stream.unwrap();
                 let _read = std::io::Read::read(&mut stream, &mut [0; 1024]);
                 std::io::Write::write_all(&mut stream, &[b'?'; 64]).unwrap();
@@ -322,6 +322,7 @@ mod tests {
             (Kind::Amqp, "does not speak AMQP"),
             (Kind::Dynamodb, "does not speak HTTP"),
             (Kind::Sns, "does not speak HTTP"),
+            (Kind::Smtp, "does not speak SMTP"),
         ] {
             let said = said_of(kind, &kind.url(port));
             assert!(

@@ -21,7 +21,7 @@ pub(crate) struct Backends {
 enum Command {
     /// Start servers so that they stay, and print how to name them. Those that run are left alone.
     Up {
-        /// Which: mongodb, dynamodb, amqp, kafka, sqs, sns or all. Without any, those that the tests need.
+        /// Which: mongodb, dynamodb, amqp, kafka, sqs, sns, smtp or all. Without any, those that the tests need.
         #[arg(value_name = "NAME", value_parser = names)]
         which: Vec<Names>,
     },

@@ -11,7 +11,7 @@ use crate::shell;
 pub(crate) const LIBRARIES: [&str; 2] = ["myevents-core", "myevents-adapters"];
 
 /// Which crates are the driver of which feature of the adapters. A new backend adds its line here.
-const DRIVERS: [(&str, &[&str]); 7] = [
+const DRIVERS: [(&str, &[&str]); 8] = [
     ("sqlite", &["rusqlite", "libsqlite3-sys"]),
     ("mongodb", &["mongodb", "bson"]),
     ("dynamodb", &["aws-sdk-dynamodb"]),
@@ -20,6 +20,7 @@ const DRIVERS: [(&str, &[&str]); 7] = [
     ("sqs", &["aws-sdk-sqs"]),
     // It publishes to queues all the same.
     ("sns", &["aws-sdk-sns", "aws-sdk-sqs"]),
+    ("smtp", &["lettre"]),
 ];
 
 /// What makes up an HTTP stack; core without `rest` must do without.

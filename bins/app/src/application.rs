@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::mail::{self, Mail};
 use crate::page::Page;
 use crate::routes::{Guards, Parts, metrics_app, rest_settings};
 use crate::sign_in::SignIn;
@@ -43,7 +44,8 @@ pub struct Application {
     brokers: Vec<(ServiceName, OpenBroker)>,
     observer: Arc<dyn Observer>,
     relays: Vec<(ServiceName, Relay)>,
-    dispatch: Option<(Arc<dyn EventListener>, Dispatch)>,
+    consumers: Vec<(Arc<dyn EventListener>, Dispatch)>,
+    mail: Option<Mail>,
     parts: Parts,
     listeners: Vec<(Listener, Router, Option<Tls>)>,
     demo: bool,
@@ -74,11 +76,13 @@ impl Application {
         };
         // Before anything is opened: a wrong broker, certificate or key must leave no trace.
         let sign_in = SignIn::open(&settings).await?;
+        let mail = mail::open(&settings)?;
         let brokers = brokers::open(&settings, &observer).await?;
         let bound = bind(&settings, &observer).await?;
         let stores = stores::open(&settings, false).await?;
         let put_together = (|| {
-            let (parts, relays, dispatch) = services(&settings, &stores, &brokers, &sign_in, &observer)?;
+            let (parts, relays, consumers) =
+                services(&settings, &stores, &brokers, &sign_in, mail.as_ref(), &observer)?;
             let listeners = bound
                 .into_iter()
                 .map(|(what, listener, tls)| {
@@ -91,9 +95,9 @@ impl Application {
                     (listener, router, tls)
                 })
                 .collect();
-            anyhow::Ok((parts, relays, dispatch, listeners))
+            anyhow::Ok((parts, relays, consumers, listeners))
         })();
-        let (parts, relays, dispatch, listeners) = match put_together {
+        let (parts, relays, consumers, listeners) = match put_together {
             Ok(built) => built,
             Err(error) => {
                 stores::close(&stores).await;
@@ -106,7 +110,8 @@ impl Application {
             brokers,
             observer,
             relays,
-            dispatch,
+            consumers,
+            mail,
             parts,
             listeners,
             demo,
@@ -132,7 +137,7 @@ impl Application {
         let consuming = CancellationToken::new();
         let relaying = CancellationToken::new();
         let (consumers, relays, others) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
-        if let Some((listener, dispatch)) = self.dispatch {
+        for (listener, dispatch) in self.consumers {
             let (token, failed) = (consuming.clone(), stop.clone());
             let ended = token.clone();
             let handling = async move {
@@ -194,12 +199,18 @@ impl Application {
         if let Some((bookings, _)) = &self.parts.bookings {
             bookings.drain(left(deadline) / 2).await;
         }
+        if let Some(mail) = &self.mail {
+            mail.stop.cancel();
+        }
         relaying.cancel();
         finish(relays, left(deadline), "relays").await;
         consuming.cancel();
         finish(consumers, left(deadline), "message handlers").await;
         finish(others, left(deadline), "background work").await;
         let closing = async {
+            if let Some(mail) = &self.mail {
+                mail.mailer.close().await;
+            }
             brokers::close(&self.brokers).await;
             stores::close(&self.stores).await;
         };
@@ -302,7 +313,7 @@ async fn bind(settings: &Settings, observer: &Arc<dyn Observer>) -> Result<Vec<B
 type Built = (
     Parts,
     Vec<(ServiceName, Relay)>,
-    Option<(Arc<dyn EventListener>, Dispatch)>,
+    Vec<(Arc<dyn EventListener>, Dispatch)>,
 );
 
 fn services(
@@ -310,10 +321,11 @@ fn services(
     stores: &[(ServiceName, OpenStore)],
     brokers: &[(ServiceName, OpenBroker)],
     sign_in: &SignIn,
+    mail: Option<&Mail>,
     observer: &Arc<dyn Observer>,
 ) -> Result<Built> {
     let mut relays = Vec::new();
-    let mut dispatch = None;
+    let mut consumers = Vec::new();
     let mut events = None;
     let mut bookings = None;
     let readiness = Readiness::new();
@@ -347,7 +359,11 @@ fn services(
             }
             ServiceName::Booking => {
                 let handlers = projection_dispatch(open, broker, service, observer)?;
-                dispatch = Some((Arc::clone(&broker.listener), handlers));
+                consumers.push((Arc::clone(&broker.listener), handlers));
+                if let (Some(way), Some(says)) = (mail, &service.mail) {
+                    let mailing = mail::dispatch(way, says, open, broker, service, observer)?;
+                    consumers.push((Arc::clone(&broker.listener), mailing));
+                }
                 bookings = Some((
                     Arc::new(booking_service(open, broker, to_relay, service, observer)),
                     rest,
@@ -361,7 +377,7 @@ fn services(
         bookings,
         page: Page::load(settings)?,
     };
-    Ok((parts, relays, dispatch))
+    Ok((parts, relays, consumers))
 }
 
 fn event_service(

@@ -6,6 +6,7 @@ mod brokers;
 mod cli;
 mod commands;
 mod demo;
+mod mail;
 #[cfg(not(feature = "otel"))]
 #[path = "no_otel.rs"]
 mod otel;

@@ -21,6 +21,8 @@ pub mod header {
     pub const TRACEPARENT: &str = "traceparent";
     /// Who sent it, as a URI reference: the `source` of CloudEvents.
     pub const SOURCE: &str = "source";
+    /// There, with any value, on what is announced once more and did not happen now.
+    pub const REPUBLISHED: &str = "republished";
 }
 
 /// The id of a message: a UUID of version 7 for ours, any text for foreign ones.

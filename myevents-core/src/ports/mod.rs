@@ -10,6 +10,7 @@ mod dead_letters;
 mod emitter;
 mod inbox;
 mod listener;
+mod mailer;
 mod outbox;
 mod paging;
 mod store;
@@ -21,6 +22,7 @@ pub use dead_letters::{DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetters};
 pub use emitter::EventEmitter;
 pub use inbox::{Begin, Inbox, InboxToken};
 pub use listener::{Delivery, DeliveryStream, EventListener, Settlement, StartFrom, Subscription};
+pub use mailer::{CalendarEntry, Mail, Mailer, Sent};
 pub use outbox::{Claim, ClaimToken, Outbox, OutboxDepth, OutboxRow, ParkedMessage, RowId};
 pub use paging::{BookingCursor, EventCursor, PageOf};
 pub use store::{

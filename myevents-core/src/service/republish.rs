@@ -1,5 +1,6 @@
 //! Use case: announce stored events again, for a booking service that is new or lost its copy.
 
+use crate::contract::header;
 use crate::domain::{EventId, EventRecord, UnixSeconds};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Attached, EventFilter};
@@ -73,6 +74,7 @@ impl EventService {
 
     async fn announce_again(&self, record: &EventRecord) -> Result<()> {
         let message = self.announce_change(record, &RequestContext::default())?;
+        let message = message.with_header(header::REPUBLISHED, "true".to_owned());
         let attached = Attached::message(message);
         match self
             .store

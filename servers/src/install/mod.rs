@@ -54,6 +54,7 @@ const fn source(kind: Kind) -> Source {
         Kind::Sqs => Source::Java(java::SQS),
         Kind::Amqp => Source::Debian(packages::RABBITMQ),
         Kind::Sns => Source::Python(python::MOTO),
+        Kind::Smtp => Source::Python(python::AIOSMTPD),
     }
 }
 

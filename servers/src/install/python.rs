@@ -12,19 +12,26 @@ use crate::Kind;
 pub(super) struct Recipe {
     pub(super) name: &'static str,
     pub(super) version: &'static str,
-    requirement: &'static str,
+    requirements: &'static [&'static str],
 }
 
 pub(super) const MOTO: Recipe = Recipe {
     name: "moto",
     version: "5.2.5",
-    requirement: "moto[server]==5.2.5",
+    requirements: &["moto[server]==5.2.5"],
+};
+
+/// With what takes apart the calendars' entries that come by mail.
+pub(super) const AIOSMTPD: Recipe = Recipe {
+    name: "aiosmtpd",
+    version: "1.4.6",
+    requirements: &["aiosmtpd==1.4.6", "icalendar==7.3.0"],
 };
 
 impl Recipe {
     /// Holds `venv`. Its scripts name the folder that it was made in, so only its `bin/python` is to be called.
     pub(super) fn home(&self, kind: Kind) -> Result<PathBuf> {
-        folder(kind, self.version, &[self.requirement])
+        folder(kind, self.version, self.requirements)
     }
 
     pub(super) fn missing(&self, kind: Kind) -> Option<String> {
@@ -45,7 +52,9 @@ impl Recipe {
         whole(&self.home(kind)?, |folder| {
             let venv = folder.join("venv");
             run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-            run(Command::new(venv.join("bin/python")).args(["-m", "pip", "-q", "install", self.requirement]))
+            run(Command::new(venv.join("bin/python"))
+                .args(["-m", "pip", "-q", "install"])
+                .args(self.requirements))
         })
     }
 }

@@ -4,6 +4,7 @@ mod amqp;
 mod dynamodb;
 mod kafka;
 mod mongodb;
+mod smtp;
 mod sns;
 mod sqs;
 
@@ -183,6 +184,7 @@ impl Site {
             Kind::Kafka => kafka::command(self),
             Kind::Sqs => sqs::command(self),
             Kind::Sns => Ok(sns::command(self)),
+            Kind::Smtp => smtp::command(self),
         }
     }
 

@@ -9,6 +9,7 @@ mod dynamodb;
 mod kafka;
 mod life;
 mod mongodb;
+mod smtp;
 mod sqs;
 mod wire;
 

@@ -4,28 +4,34 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
+use myevents_core::mail;
 use myevents_core::memory::MemoryStore;
 use myevents_core::observe::{NoObserver, Observer};
 use myevents_core::ports::{DeadLetterId, DeadLetters, SystemClock};
 use myevents_core::runtime::config::{ServiceName, Settings};
 
-use super::marked::{mark, of_service};
+use super::marked::{mark, of_place};
 use super::say;
 use crate::cli::{Ids, LetterAction};
 use crate::{brokers, stores};
 
 const PAGE: usize = 100;
 
-/// Each service that has dead letters, and where they are.
-type Places = [(ServiceName, Arc<dyn DeadLetters>)];
+/// Each place of dead letters: the service in whose store they are, or the consumer group.
+type Places = [(&'static str, Arc<dyn DeadLetters>)];
 
 /// `local` keeps dead letters in the services' stores; a broker over a network keeps them itself.
 pub(super) async fn run(settings: &Settings, action: Option<LetterAction>) -> Result<ExitCode> {
     if settings.broker == "local" {
         return stores::with_open(settings, true, async |stores| {
-            let places: Vec<(ServiceName, Arc<dyn DeadLetters>)> = stores
+            let places: Vec<(&str, Arc<dyn DeadLetters>)> = stores
                 .iter()
-                .map(|(service, open)| (*service, open.dead_letters.clone() as Arc<dyn DeadLetters>))
+                .map(|(service, open)| {
+                    (
+                        service.as_str(),
+                        open.dead_letters.clone() as Arc<dyn DeadLetters>,
+                    )
+                })
                 .collect();
             let sent = "marked; the running service sends them to their consumer";
             act(&places, action, sent).await
@@ -35,13 +41,19 @@ pub(super) async fn run(settings: &Settings, action: Option<LetterAction>) -> Re
     let observer: Arc<dyn Observer> = Arc::new(NoObserver);
     let open = brokers::open(settings, &observer).await?;
     // Only the booking service consumes.
+    let booking = settings.service(ServiceName::Booking);
+    let own = ServiceName::Booking.as_str();
+    let mails = booking.filter(|booking| booking.mail.is_some());
+    let mails = mails.map(|booking| (mail::GROUP, crate::mail::group(booking, &settings.broker)));
+    let groups: Vec<_> = [(own, own.to_owned())].into_iter().chain(mails).collect();
     let places: Vec<_> = open
         .iter()
         .filter(|(service, _)| *service == ServiceName::Booking)
-        .map(|(service, broker)| {
+        .flat_map(|(_, broker)| groups.iter().map(move |(place, group)| (broker, *place, group)))
+        .map(|(broker, place, group)| {
             // The rows of a store are for brokers that have no place of their own.
             let none = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
-            (*service, broker.tools.dead_letters(service.as_str(), none))
+            (place, broker.tools.dead_letters(group, none))
         })
         .collect();
     let done = act(&places, action, "sent back to their consumer").await;
@@ -51,7 +63,7 @@ pub(super) async fn run(settings: &Settings, action: Option<LetterAction>) -> Re
 
 async fn act(places: &Places, action: Option<LetterAction>, sent: &str) -> Result<ExitCode> {
     let mut found = 0;
-    for (service, letters) in places {
+    for (place, letters) in places {
         match action.as_ref().unwrap_or(&LetterAction::List) {
             LetterAction::List => {
                 let mut after = None;
@@ -61,7 +73,7 @@ async fn act(places: &Places, action: Option<LetterAction>, sent: &str) -> Resul
                         found += 1;
                         say(format_args!(
                             "{}  {}  {} tries  {}  {}",
-                            mark(*service, &id),
+                            mark(place, &id),
                             letter.envelope.name(),
                             letter.attempts,
                             letter.envelope.id(),
@@ -75,11 +87,11 @@ async fn act(places: &Places, action: Option<LetterAction>, sent: &str) -> Resul
                 }
             }
             LetterAction::Resend(wanted) => {
-                let ids = pick(&**letters, wanted, *service, places.len()).await?;
+                let ids = pick(&**letters, wanted, place, places.len()).await?;
                 found += letters.resend(&ids).await?;
             }
             LetterAction::Drop(wanted) => {
-                let ids = pick(&**letters, wanted, *service, places.len()).await?;
+                let ids = pick(&**letters, wanted, place, places.len()).await?;
                 found += letters.discard(&ids).await?;
             }
         }
@@ -101,11 +113,11 @@ async fn act(places: &Places, action: Option<LetterAction>, sent: &str) -> Resul
 async fn pick(
     letters: &dyn DeadLetters,
     wanted: &Ids,
-    service: ServiceName,
-    services: usize,
+    place: &str,
+    places: usize,
 ) -> Result<Vec<DeadLetterId>> {
     if !wanted.all {
-        let own = of_service(&wanted.ids, service, services)?;
+        let own = of_place(&wanted.ids, place, places)?;
         return Ok(own.into_iter().map(|id| DeadLetterId(Arc::from(id))).collect());
     }
     let mut ids = Vec::new();

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use myevents_core::ports::{Clock, ParkedMessage, RowId, Store, SystemClock};
 use myevents_core::runtime::config::{ServiceName, Settings};
 
-use super::marked::{mark, of_service};
+use super::marked::{mark, of_place};
 use super::say;
 use crate::cli::{Ids, OutboxAction};
 use crate::stores;
@@ -80,7 +80,7 @@ async fn parked(service: ServiceName, store: &dyn Store) -> Result<()> {
     for message in all_parked(store).await? {
         say(format_args!(
             "{}  {}  {}  {}",
-            mark(service, &message.id),
+            mark(service.as_str(), &message.id),
             message.envelope.name(),
             message.envelope.id(),
             message.reason
@@ -97,6 +97,6 @@ async fn pick(store: &dyn Store, wanted: &Ids, service: ServiceName, services: u
             .map(|message| message.id)
             .collect());
     }
-    let own = of_service(&wanted.ids, service, services)?;
+    let own = of_place(&wanted.ids, service.as_str(), services)?;
     Ok(own.into_iter().map(|id| RowId(Arc::from(id))).collect())
 }

@@ -221,6 +221,7 @@ const LISTEN: &str = "Listening";
 const BROKER: &str = "Broker";
 const MESSAGES: &str = "Messages";
 const BOOKING: &str = "Booking";
+const MAIL: &str = "Mail";
 const LIMITS: &str = "Limits";
 const ACCESS: &str = "Access";
 const PROCESS: &str = "Process";
@@ -294,6 +295,14 @@ pub static KEYS: &[Key] = &[
     key(BOOKING, "refuse_past_events", Flag, Same("false"), "Refuse bookings of events that have ended."),
     key(BOOKING, "max_seats_per_booking", Number(1_000_000), Same("20"), "The most seats of one booking, where the event says nothing else."),
     key(BOOKING, "desk_wait", Duration, Same("2s"), "How long a booking may wait for its turn before it is answered 503."),
+    key(MAIL, "smtp_url", Text, Unset, "The mail server by which the booking service mails holders: `smtps://host` (TLS), `starttls://host` or `smtp://host` (no TLS), with `:port` where it is not 465, 587 or 25. Without it nobody is mailed. Needs a program with feature `smtp`. See [mail.md](mail.md)."),
+    key(MAIL, "smtp_user", Text, Unset, "Who signs in at the mail server."),
+    key(MAIL, "smtp_password_file", Path, Unset, "The file with the password."),
+    key(MAIL, "smtp_tls_ca", Path, Unset, "A PEM file with the authorities of the mail server's certificate; no others are trusted then."),
+    key(MAIL, "smtp_from", Text, Unset, "Who mails come from: an address, or `Name <address>`."),
+    key(MAIL, "smtp_connections", Number(100), Same("4"), "The most connections to the mail server."),
+    key(MAIL, "mail_language", Choice(&["en", "de"]), Same("en"), "The language of mails."),
+    key(MAIL, "public_url", Text, Unset, "Where people reach the page, such as `https://tickets.example.org`: mails link to the ticket there."),
     key(LIMITS, "request_timeout", Duration, Same("10s"), "How long a request may take."),
     key(LIMITS, "shutdown_timeout", Duration, Same("20s"), "How long a stop may take.").process(),
     key(LIMITS, "header_timeout", Duration, Same("20s"), "How long a client may take to send a request's head, and how long a connection may be idle.").process(),

@@ -4,6 +4,7 @@ mod auth;
 mod keys;
 mod layers;
 mod limits;
+mod mail;
 mod otel;
 mod page;
 mod reference;
@@ -17,6 +18,7 @@ mod warnings;
 
 pub use keys::{Fallback, KEYS, Key, Kind, Program, Scope, ServiceName, find};
 pub use layers::{ConfigFaults, Fault, FlagValue, Inputs};
+pub use mail::{MailSecurity, MailSettings};
 pub use otel::OtelSettings;
 pub use page::PageSignIn;
 pub use reference::reference;

@@ -9,6 +9,7 @@ use super::auth;
 use super::keys::{self, Key, Program, Scope, ServiceName};
 use super::layers::{ConfigFaults, Fault, Inputs, Layers};
 use super::limits;
+use super::mail::{self, MailSettings};
 use super::otel::{self, OtelSettings};
 use super::page::{self, PageSignIn};
 use super::tls::{self, TlsFiles, Trust};
@@ -136,6 +137,8 @@ pub struct ServiceSettings {
     pub allow_anonymous: bool,
     /// Whether the organiser's lists are open whatever is listened on.
     pub organiser_open: bool,
+    /// How holders are mailed; `None` = they are not.
+    pub mail: Option<MailSettings>,
 }
 
 /// The settings of a program.
@@ -368,6 +371,7 @@ fn service_settings(values: &mut Values<'_>, service: ServiceName) -> ServiceSet
         auth: auth::read(values),
         allow_anonymous: values.flag("allow_anonymous"),
         organiser_open: values.flag("organiser_open"),
+        mail: mail::read(values),
     }
     .checked(values)
 }

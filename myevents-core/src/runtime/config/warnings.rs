@@ -1,6 +1,8 @@
 //! What is taken as it is set, but should be known to whoever set it.
 
+use super::mail::MailSecurity;
 use super::settings::{ServiceSettings, Settings};
+use super::value::ListenAddress;
 
 /// Parts of a URL that leave a store unproven, in lower case: whoever is between may be it.
 const UNPROVEN: &[&str] = &[
@@ -16,6 +18,11 @@ pub(super) fn add(settings: &mut Settings) {
         let name = service.service;
         if service.organiser_open && service.auth.is_some() {
             warnings.push(format!("{name}: organiser_open has no effect with auth jwt"));
+        }
+        if let Some(host) = readable_mail(service) {
+            warnings.push(format!(
+                "{name}: smtp_url has no TLS: whoever is on the way to {host} reads mails, addresses and links to tickets"
+            ));
         }
         if let Some(part) = unproven(service) {
             warnings.push(format!(
@@ -45,6 +52,16 @@ pub(super) fn add(settings: &mut Settings) {
         ));
     }
     settings.warnings.append(&mut warnings);
+}
+
+/// The mail server's host, where it is another machine that is spoken to without TLS.
+fn readable_mail(service: &ServiceSettings) -> Option<&str> {
+    let mail = service.mail.as_ref()?;
+    let address = ListenAddress {
+        host: mail.host.clone(),
+        port: mail.port,
+    };
+    (mail.security == MailSecurity::None && !address.is_loopback()).then_some(mail.host.as_str())
 }
 
 /// The first part of the store's URL that turns off the proof of who the store is.
