@@ -335,7 +335,7 @@ impl DatabaseHandler for ToyStore {
                     if user.is_some_and(|user| data.removed_users.contains(user)) {
                         booking.forget_person();
                     }
-                    let attached = Attached::message(request.message.clone());
+                    let attached = Attached::announcement(request.message.clone());
                     data.bookings.insert(booking.id.clone(), booking.clone());
                     let leased = data.messages.attach(attached, self.instance, self.clock.now());
                     leased.map(|leased| Committed {
@@ -369,7 +369,7 @@ impl DatabaseHandler for ToyStore {
         if booking.state != BookingState::Confirmed {
             return Ok(Committed::quiet(CancelOutcome::Already(booking)));
         }
-        let attached = Attached::message(request.message.clone());
+        let attached = Attached::announcement(request.message.clone());
         let leased = data.messages.attach(attached, self.instance, self.clock.now())?;
         booking.state = BookingState::Cancelled;
         booking.version = booking.version.next();

@@ -131,6 +131,41 @@ pub const INDEXES: &[Index] = &[
         keys: &["consumer", "due", "seq"],
         sparse: false,
     },
+    Index {
+        collection: "events",
+        keys: &["audit.time"],
+        sparse: true,
+    },
+    Index {
+        collection: "locations",
+        keys: &["audit.time"],
+        sparse: true,
+    },
+    Index {
+        collection: "bookings",
+        keys: &["audit.time"],
+        sparse: true,
+    },
+    Index {
+        collection: "users",
+        keys: &["audit.time"],
+        sparse: true,
+    },
+    Index {
+        collection: "api_keys",
+        keys: &["audit.time"],
+        sparse: true,
+    },
+    Index {
+        collection: "audit",
+        keys: &["time", "_id"],
+        sparse: false,
+    },
+    Index {
+        collection: "audit",
+        keys: &["object", "time", "_id"],
+        sparse: false,
+    },
 ];
 
 /// Opens the database within the time to open: what can be waited for is waited for.
@@ -289,13 +324,16 @@ fn recognised(found: Fields<'_>, config: &MongoConfig) -> Result<IdSecret> {
 }
 
 async fn make_indexes(link: &Link) -> Result<()> {
-    let collections: [&Collection; 6] = [
+    let collections: [&Collection; 9] = [
         &link.events,
         &link.locations,
         &link.bookings,
         &link.inventory,
         &link.inbox,
         &link.dead_letters,
+        &link.users,
+        &link.api_keys,
+        &link.audit,
     ];
     for collection in collections {
         let models: Vec<IndexModel> = INDEXES

@@ -1,6 +1,7 @@
 //! Lines to records, each checked by itself; the last line's counts against what was read.
 
-use myevents_core::domain::{Booking, EventId, EventRecord, LocationRecord, UserId, UserRecord};
+use myevents_core::contract::audit_from_json;
+use myevents_core::domain::{AuditEntry, Booking, EventId, EventRecord, LocationRecord, UserId, UserRecord};
 use myevents_core::ports::{DeadLetter, ParkedMessage};
 use myevents_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
@@ -39,6 +40,7 @@ pub(super) enum Record {
     Counter(Expected),
     DeadLetter(DeadLetter),
     Parked(ParkedMessage),
+    Audit(AuditEntry),
 }
 
 /// What the counter of an event has to be once its bookings are there.
@@ -199,6 +201,7 @@ fn read_line(line: &[u8], header: &Header<'_>) -> Result<Placed> {
             })
         }
         "dead_letter" => Record::DeadLetter(parse::<LetterLine<'_>>(record)?.read()?),
+        "audit" => Record::Audit(audit_from_json(record.get())?),
         "parked" => Record::Parked(parse::<ParkedLine<'_>>(record)?.read()?),
         _ => return Err(bad("the kind of record is not known")),
     };
@@ -221,6 +224,7 @@ impl Record {
             Self::Counter(_) => "counter",
             Self::DeadLetter(_) => "dead_letter",
             Self::Parked(_) => "parked",
+            Self::Audit(_) => "audit",
         }
     }
 }

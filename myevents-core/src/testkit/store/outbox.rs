@@ -36,7 +36,7 @@ struct Expected {
 impl Expected {
     /// An attached message, which is expected if the write is.
     fn attach(&mut self, key: &str, written: bool) -> Attached {
-        Attached::message(self.message(key, written))
+        Attached::announcement(self.message(key, written))
     }
 
     fn message(&mut self, key: &str, written: bool) -> Envelope {
@@ -58,7 +58,7 @@ async fn every_write(store: &dyn Store) -> Result<usize, Failure> {
     let mut leased = Vec::new();
     let two = Attached {
         messages: vec![expected.message(&key, true), expected.message("another", true)],
-        mark: None,
+        ..Attached::default()
     };
     leased.extend(store.add_event(&record, two).await?.leased);
     let existing = store.add_event(&record, expected.attach(&key, false)).await?;
@@ -231,7 +231,7 @@ async fn racing_versions(stores: &[Arc<dyn Store>; 2]) -> Result<(), Failure> {
             newer.event.name = crate::domain::Name::from_stored(&format!("raced by {task}"));
             let message = fixture::message("event.updated", &record.event.id.to_string());
             tokio::spawn(async move {
-                let attached = Attached::message(message.clone());
+                let attached = Attached::announcement(message.clone());
                 match store.replace_event(&newer, Version::FIRST, attached).await {
                     Ok(committed) => {
                         store.release(&committed.leased).await?;
@@ -273,7 +273,7 @@ async fn given_up(bed: &dyn StoreBed, store: &Arc<dyn Store>) -> Result<usize, F
     for index in 0..200 {
         let record = fixture::event_record(fixture::event("given up"));
         let message = fixture::message("event.created", &record.event.id.to_string());
-        let attached = Attached::message(message.clone());
+        let attached = Attached::announcement(message.clone());
         let mut write = store.add_event(&record, attached);
         for _ in 0..index % 4 {
             if futures_util::poll!(&mut write).is_ready() {
