@@ -10,10 +10,11 @@ use futures_util::future::join_all;
 use myevents_adapters::dynamodb::DynamoStore;
 use myevents_adapters::tools::StoreTools;
 use myevents_core::ErrorKind;
-use myevents_core::domain::{EventRecord, LocationRecord, UserRecord, Version};
+use myevents_core::domain::{AuditAction, EventRecord, LocationRecord, UserRecord, Version};
 use myevents_core::ports::{
-    ApplyMode, Attached, Begin, BookingFilter, BookingOwner, BookingRequest, DatabaseHandler, DeadLetterId,
-    DeadLetterQueue, DeadLetters, EventFilter, Inbox, InboxToken, Outbox, OutboxRow, RowId, SystemClock,
+    ApplyMode, Attached, AuditFilter, Begin, BookingFilter, BookingOwner, BookingRequest, DatabaseHandler,
+    DeadLetterId, DeadLetterQueue, DeadLetters, EventFilter, Inbox, InboxToken, Outbox, OutboxRow, RowId,
+    SystemClock,
 };
 use myevents_core::testkit::fixture;
 use serde_json::{Value, json};
@@ -158,6 +159,7 @@ fn reads<'a>(store: &'a DynamoStore, subjects: &'a Subjects) -> Vec<Call<'a>> {
         "reconcile" => store.reconcile(&events[0], false);
         "events_awaiting" => store.events_awaiting(&fixture::text("nowhere"), None, 10);
         "parked" => store.parked(None, 10);
+        "list_audit" => store.list_audit(&AuditFilter::default(), None, 10);
         "depth" => store.depth();
         "dead letters: list" => DeadLetters::list(store, None, 10);
         "dead letters: count" => store.count();
@@ -185,14 +187,19 @@ fn writes<'a>(store: &'a DynamoStore, subjects: &'a Subjects) -> Vec<Call<'a>> {
     let [resent, discarded] = &subjects.parked;
     let moved = std::slice::from_ref(&subjects.moved.booking);
     let (message, letter) = (fixture::message_id(), fixture::dead_letter("c", "test"));
+    let audited = |record: &EventRecord| Attached {
+        audit: Some(fixture::audit(AuditAction::EVENT_UPDATED, &record.event.id)),
+        ..fixture::announce(&record.event.id)
+    };
+    let removal = fixture::audit(AuditAction::USER_REMOVED, &subjects.removed.user.id);
     calls! {
-        "add_event" => store.add_event(&new, fixture::announce(&new.event.id));
-        "replace_event" => store.replace_event(&changed, Version(1), fixture::announce(&changed.event.id));
+        "add_event" => store.add_event(&new, audited(&new));
+        "replace_event" => store.replace_event(&changed, Version(1), audited(&changed));
         "announce_event" => store.announce_event(&announced.event.id, Version(1), fixture::announce(&announced.event.id));
         "add_location" => store.add_location(&place, Attached::nothing());
         "replace_location" => store.replace_location(&moved_place, Version(1), Attached::nothing());
         "add_user" => async { store.add_user(&fixture::user_record("Eve", "N")).await };
-        "remove_user" => store.remove_user(&subjects.removed.user.id);
+        "remove_user" => store.remove_user(&subjects.removed.user.id, Some(&removal));
         "book" => book(store, &subjects.wish);
         "fence" => store.fence(&subjects.fenced.booking.event);
         "cancel_booking" => store.cancel_booking(&cancel);

@@ -258,7 +258,7 @@ async fn every_method_tells_a_lost_write_from_a_lost_read() {
         "insert" OutcomeUnknown store.add_location(&location, Attached::nothing());
         "update" OutcomeUnknown store.replace_location(&location, Version(1), Attached::nothing());
         "insert" OutcomeUnknown store.add_user(&user);
-        "findAndModify" OutcomeUnknown store.remove_user(&user.user.id);
+        "update" OutcomeUnknown store.remove_user(&user.user.id, None);
         "insert" OutcomeUnknown store.project_event(&projection);
         "find" Unavailable store.find_event(&bed.event);
         "find" Unavailable store.find_event_by_name("lost");

@@ -209,6 +209,7 @@ async fn a_mark_is_stored_with_its_effect_or_refuses_it() {
             lease: 1,
             ..token.clone()
         }),
+        audit: None,
     };
     let event = record(&event_id(), "e", 1);
     let refused = store.add_event(&event, stale).await.unwrap_err();
@@ -217,6 +218,7 @@ async fn a_mark_is_stored_with_its_effect_or_refuses_it() {
     let marked = Attached {
         messages: Vec::new(),
         mark: Some(token.clone()),
+        audit: None,
     };
     store.add_event(&event, marked.clone()).await.unwrap();
     let twice = store.announce_event(&event.event.id, Version(1), marked).await;

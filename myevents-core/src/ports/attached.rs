@@ -37,6 +37,15 @@ impl Attached {
         }
     }
 
+    /// What of it is left to store for a write that found everything done: the mark alone.
+    #[must_use]
+    pub fn mark_only(self) -> Self {
+        Self {
+            mark: self.mark,
+            ..Self::default()
+        }
+    }
+
     /// Nobody is told.
     #[must_use]
     pub fn nothing() -> Self {

@@ -383,7 +383,7 @@ async fn a_person_removed_between_commit_and_insert_does_not_come_back() {
     wish.booking.name = Some(Text::from_stored("Ada"));
     bed.hold("insert", "bookings", 0);
     bed.dies_booking(&wish).await;
-    assert!(bed.other.remove_user(&user.user.id).await.unwrap());
+    assert!(bed.other.remove_user(&user.user.id, None).await.unwrap());
     bed.other.recover(Duration::ZERO).await.unwrap();
     let found = bed.other.find_booking(&wish.booking.id).await.unwrap().unwrap();
     assert!(found.user.is_none() && found.name.is_none(), "{found:?}");
