@@ -63,15 +63,15 @@ impl ApiKeys for MongoStore {
             .await
     }
 
-    /// A key that is gone has no hash any more, and its record stays until its line of the audit log is in the log.
+    /// A key that is gone has its hash no more, and its record stays until its line of the audit log is in the log.
     async fn remove_key(&self, id: &ApiKeyId, entry: &AuditEntry) -> Result<bool> {
         const OPERATION: &str = "remove API key";
         let own = binary(id.as_bytes());
         let line = audit::element(entry);
         let filter = doc! { "_id": own.clone(), "gone": { "$ne": true } };
         let update = doc! {
-            "$set": { "gone": true },
-            "$unset": { "hash": "", "name": "", "scopes": "", "used": "" },
+            // Of a hash that no key has, so that processes of before can still read all keys.
+            "$set": { "gone": true, "hash": binary(&[0; 32]), "name": "", "scopes": "" },
             "$push": { "audit": line.clone() },
         };
         self.run(OPERATION, move |inner| async move {

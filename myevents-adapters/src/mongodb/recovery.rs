@@ -25,12 +25,6 @@ pub(super) async fn run(inner: Arc<Inner>) {
     loop {
         tokio::time::sleep(every).await;
         rounds = rounds.wrapping_add(1);
-        // Whoever lists the log does this too, so it is only that records don't carry lines for ever.
-        if rounds.is_multiple_of(SWEPT_EACH)
-            && let Err(error) = inner.sweep_audit().await
-        {
-            tracing::warn!(%error, "lines of the audit log can't be moved out of their records now");
-        }
         match round(&inner, every).await {
             Ok(0) => {}
             Ok(finished) => tracing::info!(
@@ -38,6 +32,12 @@ pub(super) async fn run(inner: Arc<Inner>) {
                 "bookings and cancels that others left half-done were finished"
             ),
             Err(error) => tracing::warn!(%error, "what others left half-done can't be finished now"),
+        }
+        // Behind the seats. Whoever lists the log does this too, so it is only that records don't carry lines for ever.
+        if rounds.is_multiple_of(SWEPT_EACH)
+            && let Err(error) = inner.sweep_audit().await
+        {
+            tracing::warn!(%error, "lines of the audit log can't be moved out of their records now");
         }
     }
 }

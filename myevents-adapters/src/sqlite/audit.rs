@@ -14,17 +14,17 @@ use super::tx::Tx;
 /// Stores the line of a write that changed something, if it has one.
 pub(super) fn append(tx: &Tx<'_>, entry: Option<&AuditEntry>) -> Result<()> {
     match entry {
-        Some(entry) => add(tx, entry).map(drop),
+        Some(entry) => add(tx, entry, "INSERT INTO").map(drop),
         None => Ok(()),
     }
 }
 
 /// Answers whether it was not there.
-fn add(tx: &Tx<'_>, entry: &AuditEntry) -> Result<bool> {
+fn add(tx: &Tx<'_>, entry: &AuditEntry, verb: &str) -> Result<bool> {
     let added = change(
         tx.connection(),
         "write audit log",
-        "INSERT OR IGNORE INTO audit (id, time, object, entry) VALUES (?1, ?2, ?3, ?4)",
+        &format!("{verb} audit (id, time, object, entry) VALUES (?1, ?2, ?3, ?4)"),
         params![
             entry.id.as_bytes(),
             entry.time.0,
@@ -39,7 +39,7 @@ fn add(tx: &Tx<'_>, entry: &AuditEntry) -> Result<bool> {
 pub(super) fn import(tx: &Tx<'_>, entries: &[AuditEntry]) -> Result<u64> {
     let mut added = 0;
     for entry in entries {
-        added += u64::from(add(tx, entry)?);
+        added += u64::from(add(tx, entry, "INSERT OR IGNORE INTO")?);
     }
     Ok(added)
 }

@@ -434,6 +434,16 @@ mod tests {
                 )
                 .unwrap();
             assert_eq!(due, 1);
+            connection
+                .execute("INSERT INTO audit VALUES (1, x'01', 2, x'02', '{}')", [])
+                .unwrap();
+            for change in ["DELETE FROM audit", "UPDATE audit SET time = 3"] {
+                let refused = connection.execute(change, []).unwrap_err();
+                assert!(
+                    refused.to_string().contains("only added to"),
+                    "{change}: {refused}"
+                );
+            }
             let again = prepare(&mut connection, &config).unwrap();
             assert_eq!(first.id_secret.expose(), again.id_secret.expose());
         }

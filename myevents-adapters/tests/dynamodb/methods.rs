@@ -10,11 +10,11 @@ use futures_util::future::join_all;
 use myevents_adapters::dynamodb::DynamoStore;
 use myevents_adapters::tools::StoreTools;
 use myevents_core::ErrorKind;
-use myevents_core::domain::{AuditAction, EventRecord, LocationRecord, UserRecord, Version};
+use myevents_core::domain::{AuditAction, EventRecord, Id, LocationRecord, UserRecord, Version};
 use myevents_core::ports::{
-    ApplyMode, Attached, AuditFilter, Begin, BookingFilter, BookingOwner, BookingRequest, DatabaseHandler,
-    DeadLetterId, DeadLetterQueue, DeadLetters, EventFilter, Inbox, InboxToken, Outbox, OutboxRow, RowId,
-    SystemClock,
+    ApplyMode, Attached, AuditFilter, Begin, BookingFilter, BookingOwner, BookingRequest, CancelRequest,
+    DatabaseHandler, DeadLetterId, DeadLetterQueue, DeadLetters, EventFilter, Inbox, InboxToken, Outbox,
+    OutboxRow, RowId, SystemClock,
 };
 use myevents_core::testkit::fixture;
 use serde_json::{Value, json};
@@ -182,7 +182,11 @@ fn writes<'a>(store: &'a DynamoStore, subjects: &'a Subjects) -> Vec<Call<'a>> {
     let projected = fixture::projection(fixture::event_record(fixture::event("projected")), 1, Some(5));
     let place = fixture::location_record(fixture::location(Vec::new()));
     let projected_place = fixture::location_record(fixture::location(Vec::new()));
-    let cancel = fixture::cancel_request(&subjects.cancelled.booking.event, &subjects.cancelled.booking.id);
+    let cancelled = &subjects.cancelled.booking;
+    let cancel = CancelRequest {
+        audit: Some(fixture::audit(AuditAction::BOOKING_CANCELLED, &cancelled.id)),
+        ..fixture::cancel_request(&cancelled.event, &cancelled.id)
+    };
     let [confirmed, released, extended, parked] = &subjects.rows;
     let [resent, discarded] = &subjects.parked;
     let moved = std::slice::from_ref(&subjects.moved.booking);
@@ -275,6 +279,18 @@ async fn every_method_tells_that_it_may_be_repeated() {
         }
         for (name, kind) in made(reads(&store, &subjects)).await {
             assert_eq!(kind, None, "after {what}: {name}");
+        }
+        for object in [
+            Id::from(&subjects.event.event.id),
+            Id::from(&subjects.removed.user.id),
+            Id::from(&subjects.cancelled.booking.id),
+        ] {
+            let filter = AuditFilter {
+                object: Some(object),
+                ..AuditFilter::default()
+            };
+            let lines = store.list_audit(&filter, None, 10).await.unwrap().items;
+            assert_eq!(lines.len(), 1, "after {what}: {lines:?}");
         }
         assert_eq!(at_rest(&store, &subjects.wish.booking.event).await, (3, Some(7)));
         assert_eq!(

@@ -1,7 +1,9 @@
 //! The audit log's way out of the records: what it costs, and what is found when whoever wrote a line did not move it.
 
 use myevents_adapters::mongodb::MongoStore;
-use myevents_adapters::mongodb::mongodb::bson::{Bson, Document, doc};
+use myevents_adapters::mongodb::mongodb::bson::spec::BinarySubtype;
+use myevents_adapters::mongodb::mongodb::bson::{Binary, Bson, Document, doc};
+use myevents_core::ErrorKind;
 use myevents_core::domain::{AuditAction, AuditEntry, EventRecord, Version};
 use myevents_core::ports::{
     ApiKey, ApiKeyHash, ApiKeys, Attached, AuditFilter, CancelOutcome, CancelRequest, DatabaseHandler,
@@ -9,7 +11,9 @@ use myevents_core::ports::{
 use myevents_core::testkit::fixture;
 
 use crate::common::{Database, book, bookable, server};
+use crate::faults::behind;
 use crate::watch::{Watch, watched};
+use crate::wire::{Act, Wire};
 
 fn carrying(audit: &AuditEntry) -> Attached {
     Attached {
@@ -107,8 +111,7 @@ async fn a_revoked_key_is_gone_before_its_line_is_moved_and_its_record_after() {
         "entry": myevents_core::contract::audit_to_json(&line),
     };
     let left = doc! {
-        "$set": { "gone": true },
-        "$unset": { "hash": "", "name": "", "scopes": "" },
+        "$set": { "gone": true, "hash": Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: vec![0; 32] }) },
         "$push": { "audit": element },
     };
     assert_eq!(keys.update_one(doc! {}, left).await.unwrap().modified_count, 1);
@@ -117,6 +120,13 @@ async fn a_revoked_key_is_gone_before_its_line_is_moved_and_its_record_after() {
     assert!(!store.remove_key(&key.id(), &again).await.unwrap());
     assert_eq!(listed(&store).await.len(), 2);
     assert!(listed(&store).await.contains(&line));
+    assert_eq!(keys.count_documents(doc! {}).await.unwrap(), 0);
+    // As a process leaves it that ends when the line was moved and the record was not gone.
+    keys.insert_one(doc! { "_id": "left", "gone": true, "audit": [] })
+        .await
+        .unwrap();
+    assert!(store.list_keys().await.unwrap().is_empty());
+    listed(&store).await;
     assert_eq!(keys.count_documents(doc! {}).await.unwrap(), 0);
 }
 
@@ -142,6 +152,24 @@ async fn a_line_costs_two_calls_after_the_answer() {
     assert_eq!(names[..3], ["update events", "insert audit", "update events"]);
 
     let (store, watch) = watched(&Database::new(&url)).await;
+    for _ in 0..3 {
+        let place = fixture::location_record(fixture::location(Vec::new()));
+        let line = fixture::audit(AuditAction::LOCATION_CREATED, &place.location.id);
+        store.add_location(&place, carrying(&line)).await.unwrap();
+    }
+    // All of them are moved, by whoever was first.
+    listed(&store).await;
+    while carriers(&store, "locations").await > 0 {
+        listed(&store).await;
+    }
+    watch.take();
+    let all = AuditFilter::default();
+    let first = store.list_audit(&all, None, 1).await.unwrap();
+    assert_eq!(Watch::names(&watch.take()).len(), 7);
+    store.list_audit(&all, first.next.as_ref(), 2).await.unwrap();
+    assert!(Watch::names(&watch.take()).len() <= 8);
+
+    let (store, watch) = watched(&Database::new(&url)).await;
     let event = bookable(&store, 9).await;
     let request = fixture::booking_request(&event, 1);
     book(&store, &request).await.unwrap();
@@ -161,4 +189,36 @@ async fn a_line_costs_two_calls_after_the_answer() {
     let count = |name: &str| names.iter().filter(|each| *each == name).count();
     assert_eq!(count("insert audit"), 1, "{names:?}");
     assert_eq!(count("update bookings"), 1, "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_whose_move_is_lost_can_be_asked_again() {
+    let Some(url) = server("a_list_whose_move_is_lost_can_be_asked_again") else {
+        return;
+    };
+    let database = Database::new(&url);
+    let (wire, other) = (Wire::start(database.address()).await, database.open_now().await);
+    let store = behind(&database, &wire).await;
+    let record = fixture::event_record(fixture::event("audited"));
+    let line = fixture::audit(AuditAction::EVENT_CREATED, &record.event.id);
+    other.add_event(&record, carrying(&line)).await.unwrap();
+    assert_eq!(listed(&other).await.len(), 1);
+    let events = other.database().collection::<Document>("events");
+    let own = events
+        .find_one(doc! {})
+        .await
+        .unwrap()
+        .unwrap()
+        .remove("_id")
+        .unwrap();
+    for (command, collection) in [("insert", "audit"), ("update", "events")] {
+        put_back(&other, &line, "events", own.clone(), false).await;
+        while store.ping().await.is_err() {}
+        wire.once_of(command, collection, Act::CutAfter);
+        let lost = store.list_audit(&AuditFilter::default(), None, 5).await;
+        assert_eq!(lost.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert!(wire.is_spent());
+        while store.ping().await.is_err() {}
+        assert_eq!(listed(&store).await, std::slice::from_ref(&line));
+    }
 }

@@ -3,6 +3,7 @@
 //! Without an [`Authenticator`](crate::rest::Authenticator) nobody signs in and everybody may. With one, public routes
 //! take no context at all, and every other comes by one of these. Whose record it is, the use cases check.
 
+use http::HeaderValue;
 use http::request::Parts;
 
 use crate::rest::head;
@@ -13,7 +14,7 @@ use crate::service::{Caller, RequestContext, Scope};
 
 /// The id that the layer gave the request, or took from its head.
 #[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) String);
+pub(super) struct RequestId(pub(super) HeaderValue);
 
 /// For routes that show or change what belongs to somebody: signed-in callers only.
 pub(super) fn signed_in(parts: &Parts, settings: &RestSettings) -> Result<RequestContext, Problem> {
@@ -30,7 +31,10 @@ fn context(parts: &Parts) -> RequestContext {
     RequestContext {
         caller: parts.extensions.get::<Caller>().cloned().unwrap_or_default(),
         traceparent: head::traceparent(&parts.headers),
-        request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
+        request_id: parts
+            .extensions
+            .get::<RequestId>()
+            .and_then(|id| id.0.to_str().ok().map(str::to_owned)),
     }
 }
 

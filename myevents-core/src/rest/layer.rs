@@ -132,8 +132,7 @@ where
             let mut private = false;
             let mut standing = None;
             let span = traced(&mut request, route);
-            let id = request_id.to_str().unwrap_or_default();
-            request.extensions_mut().insert(RequestId(id.to_owned()));
+            request.extensions_mut().insert(RequestId(request_id.clone()));
 
             let answered = if is_preflight(&request) {
                 Ok(Ok(preflight(request.headers())))

@@ -2,14 +2,15 @@
 //!
 //! `dying` is behind a wire that holds chosen commands back and lets them go later; `other` works on the same database.
 
+mod audit;
 mod limits;
 
 use std::time::Duration;
 
 use myevents_adapters::mongodb::MongoStore;
-use myevents_core::domain::{BookingState, EventId, PersonLimits, Text};
+use myevents_core::domain::{AuditEntry, BookingState, EventId, PersonLimits, Text};
 use myevents_core::ports::{
-    BookOptions, BookingRequest, CancelOutcome, DatabaseHandler, Outcome, UnknownCapacity,
+    BookOptions, BookingRequest, CancelOutcome, CancelRequest, DatabaseHandler, Outcome, UnknownCapacity,
 };
 use myevents_core::testkit::fixture;
 
@@ -51,7 +52,15 @@ impl Bed {
     }
 
     async fn dies_cancelling(&self, request: &BookingRequest) {
-        let cancel = fixture::cancel_request(&self.event, &request.booking.id);
+        self.dies_cancelling_as(request, None).await;
+    }
+
+    /// The same with a line of the audit log.
+    async fn dies_cancelling_as(&self, request: &BookingRequest, audit: Option<AuditEntry>) {
+        let cancel = CancelRequest {
+            audit,
+            ..fixture::cancel_request(&self.event, &request.booking.id)
+        };
         let dying = self.dying.clone();
         tokio::spawn(async move { dying.cancel_booking(&cancel).await });
         self.wire.dies().await;

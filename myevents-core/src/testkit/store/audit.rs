@@ -325,10 +325,14 @@ async fn long_list(store: &dyn Store, expected: &mut Vec<AuditEntry>) -> Result<
     meanwhile(store, expected).await
 }
 
-/// Others add newer lines between the pages: what was there comes once.
+/// Others add lines between the pages, newer ones and one that is older than where a page ended, as of a clock that is
+/// behind: what was there comes once, and so does the older one.
 async fn meanwhile(store: &dyn Store, expected: &[AuditEntry]) -> Result<(), Failure> {
     let mut found = Vec::new();
     let mut after = None;
+    let place = fixture::location_record(fixture::location(Vec::new()));
+    let older = line(AuditAction::LOCATION_CREATED, &place.location.id, -9_000);
+    let mut late = Some(place);
     loop {
         let page = store
             .list_audit(&AuditFilter::default(), after.as_ref(), 40)
@@ -337,11 +341,15 @@ async fn meanwhile(store: &dyn Store, expected: &[AuditEntry]) -> Result<(), Fai
         let place = fixture::location_record(fixture::location(Vec::new()));
         let newer = line(AuditAction::LOCATION_CREATED, &place.location.id, 1_000_000);
         settle(store, store.add_location(&place, carrying(&newer)).await?).await?;
+        if let Some(place) = late.take() {
+            settle(store, store.add_location(&place, carrying(&older)).await?).await?;
+        }
         match page.next {
             Some(next) => after = Some(next),
             None => break,
         }
     }
+    let expected = [expected, &[older]].concat();
     ensure!(
         found == expected,
         "while others wrote the pages gave {} of {} lines",

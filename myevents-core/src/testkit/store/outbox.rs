@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::StoreBed;
-use super::tools::{PAST_ALL_LEASES, drain, join, open_event, pair};
+use super::tools::{PAST_ALL_LEASES, audit_of, drain, join, open_event, pair};
 use crate::contract::{Envelope, MessageId};
-use crate::domain::Version;
+use crate::domain::{AuditAction, Version};
 use crate::error::ErrorKind;
 use crate::ports::{Attached, BookOptions, Outcome, Store};
 use crate::testkit::{CaseResult, Failure, Finding, ensure, fixture};
@@ -230,12 +230,13 @@ async fn racing_versions(stores: &[Arc<dyn Store>; 2]) -> Result<(), Failure> {
             newer.version = Version(2);
             newer.event.name = crate::domain::Name::from_stored(&format!("raced by {task}"));
             let message = fixture::message("event.updated", &record.event.id.to_string());
+            let audit = fixture::audit(AuditAction::EVENT_UPDATED, &record.event.id);
             tokio::spawn(async move {
-                let attached = Attached::announcement(message.clone());
+                let attached = Attached::change(message.clone(), audit.clone());
                 match store.replace_event(&newer, Version::FIRST, attached).await {
                     Ok(committed) => {
                         store.release(&committed.leased).await?;
-                        Ok::<_, Failure>(Some((newer, message)))
+                        Ok::<_, Failure>(Some((newer, message, audit)))
                     }
                     Err(error) if error.kind() == ErrorKind::Precondition => Ok(None),
                     Err(error) => Err(error.into()),
@@ -244,7 +245,7 @@ async fn racing_versions(stores: &[Arc<dyn Store>; 2]) -> Result<(), Failure> {
         })
         .collect();
     let won: Vec<_> = join(tasks).await?.into_iter().flatten().collect();
-    let [(newer, message)] = won.as_slice() else {
+    let [(newer, message, audit)] = won.as_slice() else {
         return Err(Failure::new(format!(
             "{} of 32 writers of one version won",
             won.len()
@@ -260,6 +261,11 @@ async fn racing_versions(stores: &[Arc<dyn Store>; 2]) -> Result<(), Failure> {
         messages.as_slice() == std::slice::from_ref(message),
         "{} messages of 32 racing writers",
         messages.len()
+    );
+    let lines = audit_of(stores[1].as_ref(), (&record.event.id).into()).await?;
+    ensure!(
+        lines.as_slice() == std::slice::from_ref(audit),
+        "of 32 racing writers the audit log says {lines:?}"
     );
     Ok(())
 }
