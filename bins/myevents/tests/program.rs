@@ -181,6 +181,7 @@ async fn two_processes_on_one_folder_and_the_operators_commands() -> Result<()> 
     let backup = data.path().join("backup");
     let backup = backup.to_str().unwrap();
     let url = format!("http://{}", program.service.bookings);
+    program.service.wait_outbox_empty(Duration::from_secs(60)).await?;
     for (command, expected) in [
         (&["outbox"][..], "eventservice: 0 waiting"),
         (&["outbox", "depth"], "0 parked"),
@@ -311,7 +312,7 @@ fn a_store_that_is_away_is_named() {
 
 #[tokio::test]
 async fn a_second_signal_stops_at_once() -> Result<()> {
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let data = tempfile::tempdir()?;
     let program = Program::new(BINARY, data.path());
     let (api, folder) = (program.service.bookings, data.path().to_str().unwrap());
@@ -334,18 +335,23 @@ async fn a_second_signal_stops_at_once() -> Result<()> {
     }
     // A body that does not come keeps the stop waiting.
     let mut slow = tokio::net::TcpStream::connect(api).await?;
-    slow.write_all(b"POST /events HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{")
+    slow.write_all(b"POST /events HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n")
         .await?;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // `100 Continue`: it is being read.
+    slow.read_exact(&mut [0; 25]).await?;
     let pid = child.id().to_string();
     let signal = || Command::new("kill").args(["-TERM", &pid]).status();
     assert!(signal()?.success());
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    let first = Instant::now();
+    while program.service.wait_ready(Duration::ZERO).await.is_ok() {
+        assert!(first.elapsed() < Duration::from_secs(12), "the stop is not begun");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert!(child.try_wait()?.is_none(), "the stop waits for the open request");
     assert!(signal()?.success());
     let second = Instant::now();
     let status = child.wait()?;
     assert_eq!(status.code(), Some(143));
-    assert!(second.elapsed() < Duration::from_secs(3));
+    assert!(second.elapsed() < Duration::from_secs(12));
     Ok(())
 }

@@ -135,7 +135,7 @@ async fn three_thousand_orders_for_a_thousand_seats(place: Place) {
         &programs[0].service,
         std::slice::from_ref(&event),
         &tally_of(&ended),
-        Duration::from_secs(5),
+        Duration::from_secs(30),
     )
     .await
     .unwrap();

@@ -136,7 +136,10 @@ impl MongoConfig {
         options
             .app_name
             .get_or_insert_with(|| format!("myevents-{}", self.role));
-        options.server_selection_timeout.get_or_insert(self.call_timeout);
+        // Below the time of a call: the driver's word comes first, as it says why no server is there (its certificate, say).
+        let looking = self.call_timeout * 4 / 5;
+        let asked = options.server_selection_timeout;
+        options.server_selection_timeout = Some(asked.map_or(looking, |asked| asked.min(looking)));
         options.connect_timeout.get_or_insert(self.call_timeout);
         Ok(options)
     }
@@ -261,7 +264,10 @@ mod tests {
             "bookingservice",
         );
         let options = config.client_options().await.unwrap();
-        assert_eq!(options.server_selection_timeout, Some(config.call_timeout));
+        assert_eq!(
+            options.server_selection_timeout,
+            Some(config.call_timeout * 4 / 5)
+        );
         assert_eq!(config.database_name(options.default_database.as_deref()), "other");
     }
 

@@ -40,10 +40,10 @@ pub(crate) fn config(port: u16, queue_type: QueueType) -> AmqpConfig {
     let mut config = AmqpConfig::new(vec![url], "suite", unique("suite"));
     config.exchange.clone_from(&config.queue);
     config.queue_type = queue_type;
-    config.heartbeat = Duration::from_secs(1);
+    config.heartbeat = Duration::from_secs(3);
     config.reconnect = (Duration::from_millis(20), Duration::from_millis(500));
-    config.publish_wait = Duration::from_secs(1);
-    config.confirm_timeout = Duration::from_secs(5);
+    config.publish_wait = Duration::from_secs(5);
+    config.confirm_timeout = Duration::from_secs(10);
     config
 }
 
@@ -92,7 +92,7 @@ impl BrokerFixture for Rabbit {
             quiet: Duration::from_millis(300),
             slack: Duration::from_secs(10),
             // Silent for twice the heartbeat.
-            notices_dead_peer: Some(Duration::from_secs(2)),
+            notices_dead_peer: Some(Duration::from_secs(6)),
             hold: None,
             most_messages: None,
         }

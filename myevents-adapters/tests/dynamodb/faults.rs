@@ -27,7 +27,7 @@ const TRANSACT: &str = "TransactWriteItems";
 async fn wired(endpoint: &str, prefix: &str) -> (Wire, DynamoStore) {
     let wire = Wire::new();
     let mut config = options(prefix);
-    config.patience = Duration::from_millis(1_500);
+    config.patience = Duration::from_secs(5);
     let store = open_with(&wire.client(endpoint), config, Arc::new(SystemClock)).await;
     wire.take_seen();
     (wire, store)

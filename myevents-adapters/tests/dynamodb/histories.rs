@@ -18,7 +18,7 @@ use crate::wire::{Fault, Held, Wire};
 async fn pair(endpoint: &str) -> (Wire, DynamoStore, DynamoStore) {
     let (wire, prefix) = (Wire::new(), fresh_prefix());
     let mut config = options(&prefix);
-    config.patience = Duration::from_millis(1_500);
+    config.patience = Duration::from_secs(5);
     let one = bed::open_with(&wire.client(endpoint), config, Arc::new(SystemClock)).await;
     let other = bed::open(endpoint, &prefix).await;
     (wire, one, other)

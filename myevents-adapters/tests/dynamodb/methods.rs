@@ -26,10 +26,10 @@ use crate::values::{at_rest, book, bookable, booked};
 use crate::wire::{Fault, Held, Wire};
 
 /// Of one request.
-const ATTEMPT: Duration = Duration::from_secs(1);
+const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// Of one call.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(9);
 
 /// Everything that a service asks of a server.
 const OPERATIONS: [&str; 10] = [

@@ -22,9 +22,9 @@ use myevents_servers::{Kind, Server, require};
 use tokio::runtime::Handle;
 
 /// How long a consumer may be silent, and between two polls.
-pub(crate) const HOLD: Duration = Duration::from_millis(1_500);
+pub(crate) const HOLD: Duration = Duration::from_secs(6);
 /// After this a publish is given up.
-pub(crate) const DELIVERY: Duration = Duration::from_secs(3);
+pub(crate) const DELIVERY: Duration = Duration::from_secs(6);
 
 static PLACES: AtomicU32 = AtomicU32::new(0);
 /// Tells this run's topics from those of other runs on the shared server.

@@ -58,7 +58,7 @@ async fn closing_waits_for_what_is_under_way() -> Result<()> {
         let emitter = Arc::clone(&emitter);
         tokio::spawn(async move { emitter.emit(&sent).await })
     };
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!emitting.is_finished());
     emitter.close().await?;
     for result in emitting.await? {

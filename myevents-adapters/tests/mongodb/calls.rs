@@ -103,7 +103,7 @@ async fn a_commit_takes_the_place_of_the_entry_before_it_and_a_quiet_list_emptie
     let since = Instant::now();
     while pending(&store, &event).await > 0 {
         assert!(
-            since.elapsed() < Duration::from_secs(3),
+            since.elapsed() < Duration::from_secs(60),
             "an entry stays on the list"
         );
         tokio::time::sleep(Duration::from_millis(5)).await;

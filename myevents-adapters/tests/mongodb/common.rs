@@ -76,7 +76,7 @@ impl Database {
     /// The same by another way to the server, which is not to be passed by.
     pub(crate) fn config_at(&self, address: SocketAddr) -> MongoConfig {
         let url = format!(
-            "mongodb://{address}/?directConnection=true&serverSelectionTimeoutMS=700&connectTimeoutMS=700"
+            "mongodb://{address}/?directConnection=true&serverSelectionTimeoutMS=5000&connectTimeoutMS=5000"
         );
         patient(MongoConfig::service(url, ROLE).database(&self.name))
     }

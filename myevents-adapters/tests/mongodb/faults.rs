@@ -38,7 +38,7 @@ fn unmet_concern(mut answer: Document) -> Document {
 /// A store behind a wire, without the driver's own second tries where they would hide what is tested.
 pub(crate) async fn behind(database: &Database, wire: &Wire) -> MongoStore {
     let url = format!(
-        "mongodb://{}/?directConnection=true&retryWrites=false&retryReads=false&serverSelectionTimeoutMS=1500",
+        "mongodb://{}/?directConnection=true&retryWrites=false&retryReads=false&serverSelectionTimeoutMS=5000",
         wire.address()
     );
     let config = MongoConfig::service(url, crate::common::ROLE).database(&database.name);

@@ -45,7 +45,9 @@ impl Watch {
 /// A store over a client of the test's own, which is watched.
 pub(crate) async fn watched(database: &Database) -> (MongoStore, Watch) {
     let watch = Watch::default();
-    let config = database.config();
+    let mut config = database.config();
+    // What it does would be seen among the calls that are asked for.
+    config.recovery = Duration::from_secs(600);
     let mut options = config.client_options().await.unwrap();
     let seen = Arc::clone(&watch.0);
     let times = Arc::clone(&watch.1);

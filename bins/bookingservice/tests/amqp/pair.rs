@@ -151,7 +151,7 @@ impl Pair {
     /// Waits until the queues are some seconds old: RabbitMQ writes the directory of its quorum queues now and then only, and
     /// one that is killed before it did does not find a new queue's leader again.
     pub(crate) async fn queues_have_settled(&self) {
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
     }
 
     /// Waits until the broker takes messages and the listener's queue is there: RabbitMQ drops announcements that nobody asked

@@ -118,7 +118,7 @@ impl Place {
     /// How long after the last start the outbox may need to run empty. Where processes share a store, what a killed one held
     /// is left to its lease of six seconds, as nobody can know that it is dead.
     pub(crate) fn outbox_patience(&self) -> Duration {
-        Duration::from_secs(if self.shared { 20 } else { 5 })
+        Duration::from_secs(if self.shared { 45 } else { 30 })
     }
 
     /// One program on these stores.

@@ -88,7 +88,7 @@ async fn a_key_lets_in_does_what_its_scopes_say_and_is_revoked() {
         for path in ["/events", "/users/me/bookings"] {
             while ask(&program, Some(key), "GET", path, &Value::Null).await.status != 200 {
                 assert!(
-                    begun.elapsed() < Duration::from_secs(10),
+                    begun.elapsed() < Duration::from_secs(60),
                     "a new key does not work"
                 );
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -177,7 +177,7 @@ async fn a_key_lets_in_does_what_its_scopes_say_and_is_revoked() {
     };
     let begun = Instant::now();
     while line(&list(&program)).contains("used never") {
-        assert!(begun.elapsed() < Duration::from_secs(10), "its use was not noted");
+        assert!(begun.elapsed() < Duration::from_secs(60), "its use was not noted");
     }
     assert!(line(&told).contains("bookings:write") && line(&told).contains("till 7"));
     assert!(!line(&told).contains("only in"), "{told}");
@@ -191,7 +191,7 @@ async fn a_key_lets_in_does_what_its_scopes_say_and_is_revoked() {
         != 401
     {
         assert!(
-            begun.elapsed() < Duration::from_secs(10),
+            begun.elapsed() < Duration::from_secs(60),
             "a revoked key works on"
         );
         tokio::time::sleep(Duration::from_millis(100)).await;

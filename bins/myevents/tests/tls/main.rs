@@ -51,11 +51,8 @@ async fn a_new_certificate_is_shown_to_new_connections_and_a_bad_one_to_nobody()
     secure.put(&bad.certificate, &next.key);
     secure.until(REFUSED, 1).await;
     assert_eq!(secure.shown().await, second);
-    assert!(
-        secure.running.log().contains("the changed files can't be used"),
-        "{}",
-        secure.running.log()
-    );
+    let doubted = secure.running.log_with("the changed files can't be used");
+    doubted.await.unwrap();
     // The other half comes late.
     secure.put(&bad.certificate, &bad.key);
     secure.until(TAKEN, 2).await;
@@ -161,12 +158,8 @@ async fn only_clients_with_a_certificate_of_the_authority_are_let_in() {
             _ => {
                 ask_as(None).await.unwrap_err();
                 secure.until(&failed("no-certificate"), 1).await;
-                assert!(
-                    secure
-                        .running
-                        .log()
-                        .contains("tls_client_ca asks for a certificate")
-                );
+                let said = secure.running.log_with("tls_client_ca asks for a certificate");
+                said.await.unwrap();
             }
         }
         // The plain listener and the metrics have nothing to do with it.
@@ -204,15 +197,12 @@ async fn who_speaks_the_wrong_protocol_is_told_and_so_is_the_log() {
     open(secure.program.service.events, secure.client(None))
         .await
         .unwrap_err();
-    let log = secure.running.log();
-    assert!(
-        log.contains("a client spoke without TLS, and this port speaks HTTPS"),
-        "{log}"
-    );
-    assert!(
-        log.contains("a client began with TLS, and this port speaks plain HTTP"),
-        "{log}"
-    );
+    for told in [
+        "a client spoke without TLS, and this port speaks HTTPS",
+        "a client began with TLS, and this port speaks plain HTTP",
+    ] {
+        secure.running.log_with(told).await.unwrap();
+    }
     secure.running.stop().await.unwrap();
 }
 

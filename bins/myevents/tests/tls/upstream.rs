@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use loadtest::program::{Program, Running};
+use loadtest::program::Program;
 use loadtest::service::ask;
 use myevents_servers::tls::{Authority, Front};
 use myevents_servers::{Kind, Server, ports};
@@ -97,17 +97,6 @@ async fn refusal(program: &Program) -> String {
     let mut running = program.start().unwrap();
     let status = running.wait(PATIENCE).await.unwrap();
     assert!(!status.success(), "{}", running.log());
-    running.log()
-}
-
-async fn log_until(running: &Running, words: &str) -> String {
-    let said = async {
-        while !running.log().contains(words) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let said = tokio::time::timeout(PATIENCE, said).await;
-    assert!(said.is_ok(), "`{words}` was never said:\n{}", running.log());
     running.log()
 }
 
@@ -304,7 +293,10 @@ async fn sqs_is_proven_by_the_authority_that_is_named_and_no_other() {
     assert!(shaken > 0);
     let program = upstream.program(&[("BROKER_TLS_CA", &others), ("SSL_CERT_FILE", &ours)]);
     let running = program.start().unwrap();
-    log_until(&running, "by the authorities in broker_tls_ca").await;
+    running
+        .log_with("by the authorities in broker_tls_ca")
+        .await
+        .unwrap();
     running.stop().await.unwrap();
     assert_eq!(upstream.agreed().await, shaken);
 
@@ -402,7 +394,7 @@ async fn rabbitmq_is_proven_by_the_authority_that_is_named_and_proves_its_client
     ] {
         let unproven = with(settings);
         let running = unproven.start().unwrap();
-        let log = log_until(&running, told).await;
+        let log = running.log_with(told).await.unwrap();
         assert!(
             !log.contains("connected to RabbitMQ") && !log.contains("guest:guest"),
             "{log}"
@@ -411,7 +403,7 @@ async fn rabbitmq_is_proven_by_the_authority_that_is_named_and_proves_its_client
     }
     let nobody = program(&folder, &settings, &[("BROKER_TLS_CA", &ca)]);
     let running = nobody.start().unwrap();
-    let log = log_until(&running, "RabbitMQ can't be reached").await;
+    let log = running.log_with("RabbitMQ can't be reached").await.unwrap();
     assert!(!log.contains("connected to RabbitMQ"), "{log}");
     let ready = ask(nobody.service.bookings, "GET", "/healthz", None)
         .await

@@ -81,6 +81,14 @@ async fn slow_heads_and_bodies_and_silence_are_cut() {
             "{request:?}: {said}"
         );
     }
+    started.stop.cancel();
+    started.server.await.unwrap();
+    // Its head has all the time it needs.
+    let slow_body = ServerLimits {
+        body_timeout: Duration::from_millis(100),
+        ..ServerLimits::default()
+    };
+    let started = start(slow_body, Duration::from_secs(5)).await;
     let said = rest(
         ask(
             started.address,

@@ -226,7 +226,7 @@ pub(super) async fn stopping(fixture: &dyn BrokerFixture) -> CaseResult {
     let (starting, taking) = (Arc::clone(&started), notes.clone());
     let options = DispatchOptions {
         concurrency: 8,
-        shutdown_timeout: Duration::from_secs(2),
+        shutdown_timeout: Duration::from_secs(5),
         ..quick()
     };
     // One handler never ends by itself: the deadline is for it.
