@@ -1,14 +1,18 @@
 //! The audit log through the routers: whom it answers, what it shows, how it is paged, and what is refused.
 
+use std::sync::Arc;
+
+use axum::Router;
 use http::StatusCode;
+use myevents_core::relay::handover;
 use myevents_core::rest::{
     BookingRest, EventRest, OrganiserList, RestSettings, booking_audit_router, event_audit_router, openapi,
 };
 use myevents_core::service::{BookingService, BookingSettings, EventService};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 use crate::app::App;
+use crate::sign_in::ByProxy;
 
 fn event(name: &str, start: u64) -> String {
     json!({ "name": name, "startdate": start, "enddate": start + 60 }).to_string()
@@ -260,24 +264,31 @@ async fn without_sign_in_it_follows_the_organisers_list() {
     }
 }
 
+/// The routes that each service has at its own origin, by these settings.
+fn alone(app: &App, settings: &RestSettings) -> [Router; 2] {
+    let (to_relay, _) = handover(1);
+    let events = EventService::new(app.events.clone(), to_relay.clone());
+    let bookings = BookingService::new(app.bookings.clone(), to_relay, BookingSettings::default());
+    [
+        event_audit_router(EventRest {
+            service: Arc::new(events),
+            settings: settings.clone(),
+        }),
+        booking_audit_router(BookingRest {
+            service: Arc::new(bookings),
+            settings: settings.clone(),
+        }),
+    ]
+}
+
 #[tokio::test]
 async fn a_service_with_its_own_origin_has_it_at_the_root() {
     let mut app = App::new();
-    let (to_relay, _) = myevents_core::relay::handover(1);
     let settings = RestSettings {
         organiser_list: OrganiserList::Open,
         ..RestSettings::default()
     };
-    let service = Arc::new(EventService::new(app.events.clone(), to_relay.clone()));
-    let events = event_audit_router(EventRest {
-        service,
-        settings: settings.clone(),
-    });
-    let service = BookingService::new(app.bookings.clone(), to_relay, BookingSettings::default());
-    let bookings = booking_audit_router(BookingRest {
-        service: Arc::new(service),
-        settings,
-    });
+    let [events, bookings] = alone(&app, &settings);
     app.post("/locations", "{\"name\":\"a\"}").await;
     app.post("/locations", "{\"name\":\"b\"}").await;
     for (router, document, lines) in [
@@ -294,4 +305,41 @@ async fn a_service_with_its_own_origin_has_it_at_the_root() {
     }
     let merged = serde_json::to_value(openapi::merged_document()).unwrap();
     assert!(merged["paths"]["/audit"].is_null());
+}
+
+#[tokio::test]
+async fn with_sign_in_each_answers_its_own_admin_at_the_root_too() {
+    let settings = RestSettings {
+        authenticator: Some(Arc::new(ByProxy)),
+        organiser_list: OrganiserList::Open,
+        ..RestSettings::default()
+    };
+    let mut app = App::with(settings.clone());
+    for (router, own, other) in alone(&app, &settings)
+        .into_iter()
+        .zip([
+            ("events:admin", "bookings:admin"),
+            ("bookings:admin", "events:admin"),
+        ])
+        .map(|(router, (own, other))| (router, own, other))
+    {
+        app.router = router;
+        let ask = async |user: Option<String>| {
+            let head: Vec<(&str, &str)> = user.iter().map(|user| ("x-user", user.as_str())).collect();
+            app.ask("GET", "/audit", &head, "").await.status
+        };
+        assert_eq!(ask(None).await, StatusCode::UNAUTHORIZED, "{own}");
+        for (scopes, status) in [
+            ("", StatusCode::FORBIDDEN),
+            ("events:write bookings:write", StatusCode::FORBIDDEN),
+            (other, StatusCode::FORBIDDEN),
+            (own, StatusCode::OK),
+        ] {
+            assert_eq!(
+                ask(Some(format!("ann {scopes}"))).await,
+                status,
+                "{own}: {scopes}"
+            );
+        }
+    }
 }
