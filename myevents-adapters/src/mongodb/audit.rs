@@ -112,7 +112,7 @@ async fn move_lines(link: &Link, collection: &Collection, carriers: Vec<Carrier>
 
 /// Takes the records of revoked keys away whose lines are in the log: they stayed for these only.
 async fn bury_keys(link: &Link) -> Result<()> {
-    let gone = doc! { "gone": true, "audit.time": { "$exists": false } };
+    let gone = doc! { "gone": true, "audit": [] };
     link.delete_all("move audit log", &link.api_keys, gone)
         .await
         .map(drop)

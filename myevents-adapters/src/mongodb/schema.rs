@@ -161,6 +161,11 @@ pub const INDEXES: &[Index] = &[
         sparse: true,
     },
     Index {
+        collection: "api_keys",
+        keys: &["gone"],
+        sparse: true,
+    },
+    Index {
         collection: "audit",
         keys: &["time", "_id"],
         sparse: false,

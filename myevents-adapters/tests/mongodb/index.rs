@@ -46,6 +46,7 @@ const BESIDE: &[(&str, &str, &str)] = &[
         "gone",
         "there are few keys, and hardly one that is gone and still there",
     ),
+    ("api_keys", "audit", "of keys that are gone"),
 ];
 
 /// The equalities of a filter, and the rest of its fields.

@@ -35,7 +35,10 @@ async fn an_admins_cancel_is_finished_by_another_process_with_its_line() {
     let first = fixture::audit(AuditAction::BOOKING_CANCELLED, &request.booking.id);
     bed.hold("findAndModify", "bookings", 0);
     bed.dies_cancelling_as(&request, Some(first.clone())).await;
-    assert_eq!(pending(&bed.other, &bed.event).await, 1);
+    assert!(
+        pending(&bed.other, &bed.event).await > 0,
+        "no intent is on the list"
+    );
     assert!(lines(&bed.other).await.is_empty());
     bed.other.recover(Duration::ZERO).await.unwrap();
     assert_eq!(lines(&bed.other).await, std::slice::from_ref(&first));
