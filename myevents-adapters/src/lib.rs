@@ -7,6 +7,9 @@ mod aws;
 pub mod connect;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod migrate;

@@ -22,6 +22,9 @@ pub mod crash;
 pub mod dispatch;
 pub mod domain;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod layer;
 pub mod local;
 pub mod memory;

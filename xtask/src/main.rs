@@ -9,6 +9,7 @@ mod again;
 mod backends;
 mod bench;
 mod deploy;
+mod fuzz;
 mod layering;
 mod lint;
 mod loadtest;
@@ -46,6 +47,8 @@ enum Command {
     Page(page::Page),
     /// Check what is in `deploy/`: rules, dashboards, charts, templates, pipelines.
     Deploy(deploy::Deploy),
+    /// Give every decoder any bytes for a while.
+    Fuzz(fuzz::Fuzz),
     /// Measure: the micro-benchmarks and the table of figures.
     Bench(bench::Bench),
     /// Compare the table of cases by broker in the docs with what the suites found, or write it.
@@ -62,6 +65,7 @@ fn main() -> Result<()> {
         Command::Lint(lint) => lint.run(),
         Command::Page(page) => page.run(),
         Command::Deploy(deploy) => deploy.run(),
+        Command::Fuzz(fuzz) => fuzz.run(),
         Command::Bench(bench) => bench.run(),
         Command::Suites(suites) => suites.run(),
         Command::Loadtest(loadtest) => loadtest.run(),

@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::again::{self, Program};
 use crate::deploy;
+use crate::fuzz;
 use crate::layering;
 use crate::page;
 use crate::servers::Servers;
@@ -123,8 +124,10 @@ impl Test {
         } else {
             Ok(())
         };
+        let fuzzed = if whole { fuzz::of_ci() } else { Ok(()) };
         outcome?;
         deployed?;
+        fuzzed?;
         if whole {
             suites::compare()?;
         }

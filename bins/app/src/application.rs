@@ -260,6 +260,7 @@ fn limits(settings: &Settings) -> ServerLimits {
         body_timeout: settings.body_timeout + Duration::from_secs(5),
         request_timeout: longest.unwrap_or_default() + Duration::from_secs(5),
         max_connections: settings.max_connections,
+        max_connections_address: Some(settings.max_connections_address).filter(|most| *most > 0),
         ..ServerLimits::default()
     }
 }

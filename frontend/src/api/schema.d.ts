@@ -312,13 +312,15 @@ export interface components {
             UserID?: string | null;
         };
         BookingRequest: {
-            email?: string;
-            /** @description hex digits; a retry with the same id and content books once */
-            id?: string;
-            name?: string;
+            /** @description the holder's e-mail address */
+            email?: string | null;
+            /** @description the booking's id; a retry with the same id and content books once: hex digits; what is no id counts as none */
+            id?: unknown;
+            /** @description the holder's name */
+            name?: string | null;
             seats: number;
             /** @description hex digits */
-            userId?: string;
+            userId?: string | null;
         };
         /** @description An event as sent. */
         Event: {
@@ -373,6 +375,45 @@ export interface components {
              */
             StartDate: number;
         };
+        EventRequest: {
+            /** @description minutes */
+            Duration?: number | null;
+            /** @description Unix seconds; start and duration say it where it is missing */
+            EndDate?: number | null;
+            HallNames?: string[] | (string | null);
+            /** @description the event's wanted id: hex digits; what is no id counts as none */
+            ID?: unknown;
+            Location?: {
+                /** @description street and town */
+                Address?: string | null;
+                /** @description hour */
+                CloseTime?: number | null;
+                /** @description the country */
+                Country?: string | null;
+                Halls?: components["schemas"]["HallRequest"][] | components["schemas"]["HallRequest"] | null;
+                /** @description the location's id: hex digits; what is no id counts as none */
+                ID?: unknown;
+                /** @description the name */
+                Name?: string | null;
+                /** @description hour */
+                OpenTime?: number | null;
+                /** @description IANA name */
+                TimeZone?: string | null;
+            } | null;
+            /** @description the most bookings of one person */
+            MaxBookingsPerPerson?: number | null;
+            /** @description the most seats of one booking */
+            MaxSeatsPerBooking?: number | null;
+            /** @description the most seats of one person */
+            MaxSeatsPerPerson?: number | null;
+            Name: string;
+            /** @description Unix seconds */
+            SalesEnd?: number | null;
+            /** @description Unix seconds */
+            SalesStart?: number | null;
+            /** @description Unix seconds */
+            StartDate?: number | null;
+        };
         /** @description A hall as sent. */
         Hall: {
             /**
@@ -384,6 +425,14 @@ export interface components {
             location?: string;
             /** @description The name. */
             name: string;
+        };
+        HallRequest: {
+            /** @description seats */
+            capacity?: number | null;
+            /** @description where in the building it is */
+            location?: string | null;
+            /** @description the name */
+            name?: string | null;
         };
         Health: Record<string, never>;
         /** @description A location as sent. */
@@ -409,6 +458,22 @@ export interface components {
              */
             OpenTime?: number;
             /** @description IANA name. */
+            TimeZone?: string | null;
+        };
+        LocationRequest: {
+            /** @description street and town */
+            Address?: string | null;
+            /** @description hour */
+            CloseTime?: number | null;
+            /** @description the country */
+            Country?: string | null;
+            Halls?: components["schemas"]["HallRequest"][] | components["schemas"]["HallRequest"] | null;
+            /** @description the location's id: hex digits; what is no id counts as none */
+            ID?: unknown;
+            Name: string;
+            /** @description hour */
+            OpenTime?: number | null;
+            /** @description IANA name */
             TimeZone?: string | null;
         };
         /** @description RFC 9457 */
@@ -441,11 +506,14 @@ export interface components {
             Last: string;
         };
         UserRequest: {
-            Age?: number;
-            First?: string;
-            /** @description hex digits */
-            ID?: string;
-            Last?: string;
+            /** @description years */
+            Age?: number | null;
+            /** @description first name */
+            First?: string | null;
+            /** @description the user's wanted id: hex digits; what is no id counts as none */
+            ID?: unknown;
+            /** @description last name */
+            Last?: string | null;
         };
     };
     responses: never;
@@ -753,17 +821,17 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description the most records of the page, 1 to 1000 */
-                limit?: number;
+                limit?: number | "";
                 /** @description where the page starts, from the Link header of the page before */
                 cursor?: string;
                 /** @description part of the name, of the location's name or address, or of the holder's name or e-mail address, in any case */
                 q?: string;
                 /** @description Unix seconds, at or after */
-                from?: number;
+                from?: number | "";
                 /** @description Unix seconds, at or before */
-                to?: number;
+                to?: number | "";
                 /** @description cancelled events too */
-                cancelled?: boolean;
+                cancelled?: boolean | ("" | "0" | "1");
             };
             header?: {
                 /** @description on GET: 304 when it is still this ETag; on PUT `*`: create only */
@@ -885,7 +953,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Event"];
+                "application/json": components["schemas"]["EventRequest"];
             };
         };
         responses: {
@@ -1173,7 +1241,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Event"];
+                "application/json": components["schemas"]["EventRequest"];
             };
         };
         responses: {
@@ -1236,6 +1304,17 @@ export interface operations {
                 headers: {
                     /** @description what sign-in lacks, RFC 6750 */
                     "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unknown */
+            404: {
+                headers: {
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -1713,7 +1792,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Event"];
+                "application/json": components["schemas"]["EventRequest"];
             };
         };
         responses: {
@@ -1776,6 +1855,17 @@ export interface operations {
                 headers: {
                     /** @description what sign-in lacks, RFC 6750 */
                     "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unknown */
+            404: {
+                headers: {
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -2095,7 +2185,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description the most records of the page, 1 to 1000 */
-                limit?: number;
+                limit?: number | "";
                 /** @description where the page starts, from the Link header of the page before */
                 cursor?: string;
                 /** @description part of the name, of the location's name or address, or of the holder's name or e-mail address, in any case */
@@ -2103,9 +2193,9 @@ export interface operations {
                 /** @description only bookings in this state */
                 state?: string;
                 /** @description Unix seconds, at or after */
-                from?: number;
+                from?: number | "";
                 /** @description Unix seconds, at or before */
-                to?: number;
+                to?: number | "";
             };
             header?: {
                 /** @description names the request in logs and problems */
@@ -2430,7 +2520,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description the most records of the page, 1 to 1000 */
-                limit?: number;
+                limit?: number | "";
                 /** @description where the page starts, from the Link header of the page before */
                 cursor?: string;
             };
@@ -2537,7 +2627,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Location"];
+                "application/json": components["schemas"]["LocationRequest"];
             };
         };
         responses: {
@@ -2825,7 +2915,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Location"];
+                "application/json": components["schemas"]["LocationRequest"];
             };
         };
         responses: {
@@ -2888,6 +2978,17 @@ export interface operations {
                 headers: {
                     /** @description what sign-in lacks, RFC 6750 */
                     "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unknown */
+            404: {
+                headers: {
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
@@ -3534,7 +3635,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description the most records of the page, 1 to 1000 */
-                limit?: number;
+                limit?: number | "";
                 /** @description where the page starts, from the Link header of the page before */
                 cursor?: string;
                 /** @description part of the name, of the location's name or address, or of the holder's name or e-mail address, in any case */
@@ -3542,9 +3643,9 @@ export interface operations {
                 /** @description only bookings in this state */
                 state?: string;
                 /** @description Unix seconds, at or after */
-                from?: number;
+                from?: number | "";
                 /** @description Unix seconds, at or before */
-                to?: number;
+                to?: number | "";
             };
             header?: {
                 /** @description names the request in logs and problems */

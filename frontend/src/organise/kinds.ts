@@ -30,14 +30,17 @@ export const EVENTS: Kind<Event, EventDraft> = {
     stored(await taken(events().PUT('/events/{id}', { params: { path: { id }, header: { 'If-Match': etag } }, body }))),
 };
 
+/** A location that stands alone needs a name; one without is refused. */
+const named = <L extends { Name?: string }>(body: L) => ({ ...body, Name: body.Name ?? '' });
+
 export const LOCATIONS: Kind<Location, LocationDraft> = {
   toDraft: locationDraft,
   toBody: locationBody,
   fetch: async (id) => stored(await taken(events().GET('/locations/{id}', { params: { path: { id } } }))),
   create: async (body, key) =>
-    stored(await taken(events().POST('/locations', { params: { header: { 'Idempotency-Key': key } }, body: withoutId(body) }))),
+    stored(await taken(events().POST('/locations', { params: { header: { 'Idempotency-Key': key } }, body: named(withoutId(body)) }))),
   put: async (id, body, etag) =>
-    stored(await taken(events().PUT('/locations/{id}', { params: { path: { id }, header: { 'If-Match': etag } }, body }))),
+    stored(await taken(events().PUT('/locations/{id}', { params: { path: { id }, header: { 'If-Match': etag } }, body: named(body) }))),
 };
 
 /** All locations, page after page: the form's choice needs them all. */

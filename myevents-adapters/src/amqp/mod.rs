@@ -9,6 +9,8 @@ mod dead_letters;
 mod dial;
 mod emitter;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod letter;
 mod link;
 mod listener;

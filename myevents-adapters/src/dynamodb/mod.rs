@@ -21,6 +21,8 @@ mod edit;
 mod error;
 mod events;
 mod expression;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod gate;
 mod handler;
 mod holders;

@@ -89,7 +89,7 @@ fn to_json(value: &AttributeValue) -> Value {
     }
 }
 
-fn from_json(value: Value) -> Option<AttributeValue> {
+pub(super) fn from_json(value: Value) -> Option<AttributeValue> {
     Some(match value {
         Value::String(text) => AttributeValue::S(text),
         Value::Bool(flag) => AttributeValue::Bool(flag),

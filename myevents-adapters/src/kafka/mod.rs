@@ -9,6 +9,8 @@ mod consumer;
 mod dead_letters;
 mod emitter;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod group;
 mod hands;
 mod letter_log;

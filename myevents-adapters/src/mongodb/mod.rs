@@ -18,6 +18,8 @@ mod desks;
 mod error;
 mod events;
 mod fence;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod handler;
 mod holders;
 mod inbox;

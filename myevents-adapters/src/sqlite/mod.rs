@@ -12,6 +12,8 @@ pub(crate) mod connect;
 mod dead_letters;
 mod error;
 mod events;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod handler;
 mod inbox;
 mod inventory;

@@ -9,6 +9,8 @@ mod config;
 pub(crate) mod connect;
 mod emitter;
 pub(crate) mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod incoming;
 mod keeper;
 mod letter;

@@ -15,6 +15,8 @@
 //! import begins new ones; the counters themselves are set by the bookings and checked).
 
 mod export;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod import;
 mod lines;
 mod messages;

@@ -219,13 +219,13 @@ impl Place {
 /// What is used of a provider's own description
 /// ([OpenID Connect Discovery §3](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata)).
 #[derive(Debug, Deserialize)]
-struct Discovered {
+pub(super) struct Discovered {
     issuer: String,
     jwks_uri: String,
 }
 
 impl Discovered {
-    fn read(document: &[u8], issuer: &str) -> Result<Self> {
+    pub(super) fn read(document: &[u8], issuer: &str) -> Result<Self> {
         let fault = |message: &'static str| Error::new(ErrorKind::Config, "discover keys", message);
         let found: Self = serde_json::from_slice(document)
             .map_err(|_| fault("the discovery document has no issuer and jwks_uri"))?;

@@ -10,6 +10,9 @@
 
 mod claims;
 mod fetch;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod key_ring;
 mod keys;
 mod spki;

@@ -159,7 +159,12 @@ where
             "the record has another version than If-Match asks for",
         )
     };
-    match tags(headers, &header::IF_MATCH)? {
+    // What is malformed is told before what does not match.
+    let (if_match, if_none_match) = (
+        tags(headers, &header::IF_MATCH)?,
+        tags(headers, &header::IF_NONE_MATCH)?,
+    );
+    match if_match {
         Tags::None => {}
         Tags::Any => {
             let version = current().await?.ok_or_else(mismatch)?;
@@ -180,7 +185,7 @@ where
             };
         }
     }
-    match tags(headers, &header::IF_NONE_MATCH)? {
+    match if_none_match {
         Tags::None => Ok(PutCondition::Always),
         Tags::Any => Ok(PutCondition::CreateOnly),
         Tags::List(list) => {

@@ -70,6 +70,8 @@ impl Query {
         };
         match text.parse::<usize>() {
             Ok(limit) if limit > 0 => Ok(limit.min(MAX_LIMIT)),
+            // A number with more digits than fit is more than the most.
+            Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(MAX_LIMIT),
             _ => Err(invalid("the parameter limit is not a whole number from 1")),
         }
     }

@@ -18,6 +18,9 @@ mod audit;
 mod body;
 mod bookings;
 mod events;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 pub mod health;
 mod layer;

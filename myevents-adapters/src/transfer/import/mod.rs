@@ -10,6 +10,8 @@ use tokio::io::AsyncBufRead;
 use self::pending::{Pending, Target};
 use self::reader::{Read, Reader};
 use super::lines::Header;
+#[cfg(feature = "fuzzing")]
+use super::lines::bad;
 use super::{Counts, FORMAT_VERSION, Part, Watch, patiently};
 
 /// Records that are gathered before they are stored.
@@ -165,4 +167,12 @@ async fn check_counters(target: &Target<'_>, done: &mut Imported, watch: &mut dy
             return Ok(());
         }
     }
+}
+
+/// A record of a file whose first line is `first`, for fuzzing: read and thrown away.
+#[cfg(feature = "fuzzing")]
+pub(super) fn read_any(first: &[u8], line: &[u8]) -> Result<()> {
+    let header = serde_json::from_slice(first)
+        .map_err(|error| bad("the first line can't be read").caused_by(error))?;
+    reader::read_line(line, &header).map(drop)
 }

@@ -174,7 +174,7 @@ fn told(error: &Error) -> String {
     }
 }
 
-fn read_line(line: &[u8], header: &Header<'_>) -> Result<Placed> {
+pub(super) fn read_line(line: &[u8], header: &Header<'_>) -> Result<Placed> {
     let line: Line<'_> =
         serde_json::from_slice(line).map_err(|error| bad("the line is not a record").caused_by(error))?;
     let store = header.stores.iter().position(|store| store.role == line.store);

@@ -4,6 +4,7 @@
 
 mod access;
 mod operations;
+mod requests;
 mod words;
 
 use std::collections::BTreeMap;
@@ -99,37 +100,10 @@ fn schemas() -> BTreeMap<String, Value> {
         .into_iter()
         .filter_map(|(name, schema)| Some((name, serde_json::to_value(schema).ok()?)))
         .collect();
-    named.insert("BookingRequest".to_owned(), booking_request());
-    named.insert("UserRequest".to_owned(), user_request());
+    named.extend(requests::bodies().map(|(name, schema)| (name.to_owned(), schema)));
     named.insert("Problem".to_owned(), problem());
     named.insert("Health".to_owned(), json!({ "type": "object" }));
     named
-}
-
-fn booking_request() -> Value {
-    json!({
-        "type": "object",
-        "required": ["seats"],
-        "properties": {
-            "seats": { "type": "integer", "minimum": 1 },
-            "name": { "type": "string", "maxLength": 2000 },
-            "email": { "type": "string", "maxLength": 2000 },
-            "userId": { "type": "string", "description": "hex digits" },
-            "id": { "type": "string", "description": "hex digits; a retry with the same id and content books once" },
-        },
-    })
-}
-
-fn user_request() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "First": { "type": "string" },
-            "Last": { "type": "string" },
-            "Age": { "type": "integer", "minimum": 0, "maximum": 150 },
-            "ID": { "type": "string", "description": "hex digits" },
-        },
-    })
 }
 
 fn problem() -> Value {

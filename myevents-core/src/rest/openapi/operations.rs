@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::access::Access;
-use super::words::{meaning, schema, status_text};
+use super::requests;
+use super::words::{meaning, status_text};
 
 /// One method of one path.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +50,7 @@ const MADE: &[&str] = &["ETag", "Location", "Idempotency-Replayed"];
 const MADE_PLAIN: &[&str] = &["Location", "Idempotency-Replayed"];
 const PUT_BACK: &[&str] = &["ETag", "Location"];
 const CREATING: &[u16] = &[400, 408, 409, 413, 415, 422, 500, 503];
-const PUTTING: &[u16] = &[400, 408, 409, 412, 413, 415, 422, 500, 503];
+const PUTTING: &[u16] = &[400, 404, 408, 409, 412, 413, 415, 422, 500, 503];
 const FINDING: &[u16] = &[400, 404, 500, 503];
 const LISTING: &[u16] = &[400, 500, 503];
 
@@ -76,7 +77,8 @@ const fn put(
     path: &'static str,
     tag: &'static str,
     summary: &'static str,
-    schema: &'static str,
+    request: &'static str,
+    answer: &'static str,
 ) -> Operation {
     Operation {
         method: "PUT",
@@ -84,9 +86,9 @@ const fn put(
         tag,
         summary,
         headers: CONDITION,
-        request: Some(schema),
+        request: Some(request),
         success: &[200, 201],
-        answer: Some(schema),
+        answer: Some(answer),
         answer_headers: PUT_BACK,
         problems: PUTTING,
         ..NOTHING
@@ -148,7 +150,7 @@ pub(super) const EVENT_SERVICE: &[Operation] = &[
         tag: "events",
         summary: "Create an event",
         headers: KEY,
-        request: Some("Event"),
+        request: Some("EventRequest"),
         success: &[201],
         answer: Some("Event"),
         answer_headers: MADE,
@@ -161,14 +163,26 @@ pub(super) const EVENT_SERVICE: &[Operation] = &[
         "Find an event, cancelled or not",
         "Event",
     ),
-    put("/events/{id}", "events", "Create or replace an event", "Event"),
+    put(
+        "/events/{id}",
+        "events",
+        "Create or replace an event",
+        "EventRequest",
+        "Event",
+    ),
     delete(
         "/events/{id}",
         "events",
         "Cancel an event, for good; the record stays",
     ),
     find("/events/id/{id}", "events", "Find an event by id", "Event"),
-    put("/events/id/{id}", "events", "Create or replace an event", "Event"),
+    put(
+        "/events/id/{id}",
+        "events",
+        "Create or replace an event",
+        "EventRequest",
+        "Event",
+    ),
     delete(
         "/events/id/{id}",
         "events",
@@ -196,7 +210,7 @@ pub(super) const EVENT_SERVICE: &[Operation] = &[
         tag: "locations",
         summary: "Create a location",
         headers: KEY,
-        request: Some("Location"),
+        request: Some("LocationRequest"),
         success: &[201],
         answer: Some("Location"),
         answer_headers: MADE,
@@ -208,6 +222,7 @@ pub(super) const EVENT_SERVICE: &[Operation] = &[
         "/locations/{id}",
         "locations",
         "Create or replace a location",
+        "LocationRequest",
         "Location",
     ),
     delete(
@@ -381,7 +396,8 @@ impl Operation {
             .split('/')
             .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
             .map(|name| {
-                json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
+                let schema = requests::in_path(self.method);
+                json!({ "name": name, "in": "path", "required": true, "schema": schema })
             });
         let in_query = self.query.iter().map(|name| {
             json!({
@@ -389,7 +405,7 @@ impl Operation {
                 "in": "query",
                 "required": *name == "ids",
                 "description": meaning(name),
-                "schema": schema(name),
+                "schema": requests::parameter(name),
             })
         });
         let in_head = self
@@ -402,7 +418,7 @@ impl Operation {
                     "in": "header",
                     "required": false,
                     "description": meaning(name),
-                    "schema": { "type": "string" },
+                    "schema": requests::parameter(name),
                 })
             });
         in_path.chain(in_query).chain(in_head).collect()

@@ -1,26 +1,5 @@
 //! What the documents say of parameters, headers and statuses.
 
-use serde_json::{Value, json};
-
-use crate::domain::UnixSeconds;
-
-pub(super) fn schema(parameter: &str) -> Value {
-    match parameter {
-        // An empty value is as good as none.
-        "object" => json!({ "type": "string", "pattern": "^([0-9a-fA-F]{2}){0,64}$" }),
-        "since" | "until" => json!({ "type": "integer", "minimum": 0, "maximum": UnixSeconds::MAX.get() }),
-        _ => json!({ "type": kind(parameter) }),
-    }
-}
-
-fn kind(parameter: &str) -> &'static str {
-    match parameter {
-        "limit" | "from" | "to" => "integer",
-        "cancelled" => "boolean",
-        _ => "string",
-    }
-}
-
 pub(super) fn meaning(name: &str) -> &'static str {
     match name {
         "limit" => "the most records of the page, 1 to 1000",

@@ -172,6 +172,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Open connections a listener.
     pub max_connections: usize,
+    /// Open connections of one address; 0 = no bound.
+    pub max_connections_address: usize,
     /// Who is let in, and how often.
     pub admission: AdmissionOptions,
     /// Requests in flight in all.
@@ -244,6 +246,7 @@ impl Settings {
                 .unwrap_or(usize::MAX),
             body_timeout: values.duration("body_timeout"),
             max_connections: values.number("max_connections"),
+            max_connections_address: values.number("max_connections_address"),
             admission: limits::read(&mut values),
             max_requests: values.count("max_requests").try_into().unwrap_or(usize::MAX),
             log: values.text("log"),

@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod door;
 mod limits;
+mod neighbours;
 mod patient;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use super::tls::Tls;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use limits::{ServerLimits, raise_open_files};
+use neighbours::Neighbours;
 
 /// After a stop was asked for, connections still answer for this long, telling the client to close: a request that is
 /// on the wire right then is answered instead of cut.
@@ -114,6 +116,7 @@ pub async fn serve(
 ) {
     let Listener { name, tcp, .. } = listener;
     let room = Arc::new(Semaphore::new(limits.max_connections.max(1)));
+    let neighbours = Neighbours::new(limits.max_connections_address);
     let shared = Arc::new(Shared {
         handshakes: Semaphore::new(limits.max_handshakes.max(1)),
         mistakes: door::Mistakes::new(name),
@@ -126,10 +129,16 @@ pub async fn serve(
     });
     let tasks = TaskTracker::new();
     let start = |stream: TcpStream, permit: OwnedSemaphorePermit| {
+        // Gone already, if it can't be told.
+        let Ok(peer) = stream.peer_addr() else { return };
+        let Some(place) = neighbours.enter(peer.ip()) else {
+            tracing::debug!(listener = name, "an address has as many connections as it may");
+            return;
+        };
         let shared = Arc::clone(&shared);
         tasks.spawn(async move {
             connection::run(stream, &shared).await;
-            drop(permit);
+            drop((permit, place));
         });
     };
     while let Some((stream, permit)) = next(name, &tcp, &room, &stop).await {

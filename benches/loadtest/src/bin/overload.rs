@@ -1,0 +1,256 @@
+//! Bookings at a multiple of what the service can do, whatever becomes of those before: how much is accepted, how fast, and
+//! whether it is as before afterwards.
+//!
+//! A request is sent once and never again. Capacity is measured first, by a closed loop on the same machine.
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "the report goes to standard output, and shares are shown with two digits"
+)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use loadtest::booker::Order;
+use loadtest::http::Connection;
+use loadtest::load::{Plan, Progress, Work, run};
+use loadtest::service::Service;
+use loadtest::tally::Tally;
+use parking_lot::Mutex;
+
+#[derive(Debug, Parser)]
+struct Cli {
+    /// Both APIs on one address, as in the all-in-one program.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    target: SocketAddr,
+    /// The process whose memory is watched.
+    #[arg(long)]
+    pid: Option<u32>,
+    /// How many times its capacity.
+    #[arg(long, default_value_t = 3.0)]
+    times: f64,
+    /// Seconds of it.
+    #[arg(long, default_value_t = 60.0)]
+    duration: f64,
+    /// Seconds in which the capacity is measured.
+    #[arg(long, default_value_t = 10.0)]
+    measure: f64,
+    /// Connections of the measurement of the capacity.
+    #[arg(long, default_value_t = 128)]
+    connections: usize,
+    /// Requests that wait for their answer at most; what is due beyond counts as not sent.
+    #[arg(long, default_value_t = 15_000)]
+    most: usize,
+}
+
+/// What the requests of the overload share.
+struct Clients {
+    target: SocketAddr,
+    event: String,
+    idle: Mutex<Vec<Connection>>,
+    tally: Mutex<Tally>,
+    /// Of the accepted ones alone.
+    accepted: Mutex<Tally>,
+    open: AtomicUsize,
+}
+
+impl Clients {
+    /// Books once; answers what came of it.
+    async fn book(&self, number: u64) -> String {
+        let order = Order {
+            event: self.event.clone(),
+            seats: 1,
+            key: format!("overload-{number:020}"),
+            ..Order::default()
+        };
+        let kept = self.idle.lock().pop();
+        let asked = async {
+            let mut connection = match kept {
+                Some(kept) => kept,
+                None => Connection::open(self.target).await?,
+            };
+            let answer = connection.send(&order.request()).await?;
+            anyhow::Ok((connection, answer.status))
+        };
+        match asked.await {
+            Ok((connection, status)) => {
+                if connection.is_open() {
+                    self.idle.lock().push(connection);
+                }
+                status.to_string()
+            }
+            Err(_) => "no answer".to_owned(),
+        }
+    }
+}
+
+fn resident(pid: Option<u32>) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid?)).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? >> 10)
+}
+
+/// The processor time that a process has used, in seconds; Linux counts it in hundredths.
+fn processor_time(pid: Option<u32>) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid?)).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some((user + system) as f64 / 100.0)
+}
+
+/// How many processors were at work for it in these seconds.
+fn processors(before: Option<f64>, pid: Option<u32>, seconds: f64) -> String {
+    match (before, processor_time(pid)) {
+        (Some(before), Some(after)) => format!("{:.2}", (after - before) / seconds),
+        _ => "?".to_owned(),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let cli = Cli::parse();
+    let service = Service {
+        events: cli.target,
+        bookings: cli.target,
+        metrics: None,
+    };
+    let event = service.new_event("Overload", 2_000_000_000).await?;
+    let closed = async |connections, seconds| {
+        let plan = Plan {
+            address: cli.target,
+            events: Arc::new(vec![event.clone()]),
+            work: Work::Book { seats: 1..=1 },
+            connections,
+            duration: Duration::from_secs_f64(seconds),
+            rate: None,
+            patience: Duration::from_secs(60),
+        };
+        run(plan, Arc::new(Progress::default())).await
+    };
+    let own = Some(std::process::id());
+    let alone = closed(1, 3.0).await?;
+    let (ours, theirs) = (processor_time(own), processor_time(cli.pid));
+    let most = closed(cli.connections, cli.measure).await?;
+    let capacity = most.per_second();
+    println!(
+        "alone: p99 {:.2} ms; capacity: {capacity:.0} a second over {} connections; memory {:?} MiB",
+        alone.millis(99.0),
+        cli.connections,
+        resident(cli.pid)
+    );
+    println!(
+        "processors at work for the service: {}, for the client: {}",
+        processors(theirs, cli.pid, cli.measure),
+        processors(ours, own, cli.measure)
+    );
+    if capacity <= 0.0 {
+        bail!("nothing was booked");
+    }
+
+    let clients = Arc::new(Clients {
+        target: cli.target,
+        event: event.clone(),
+        idle: Mutex::default(),
+        tally: Mutex::default(),
+        accepted: Mutex::default(),
+        open: AtomicUsize::new(0),
+    });
+    let rate = capacity * cli.times;
+    let (mut sent, mut peak, mut not_sent) = (0_u64, resident(cli.pid), 0_u64);
+    let (ours, theirs) = (processor_time(own), processor_time(cli.pid));
+    let begin = Instant::now();
+    let end = begin + Duration::from_secs_f64(cli.duration);
+    let mut ticks = tokio::time::interval(Duration::from_millis(2));
+    let mut look = begin;
+    while Instant::now() < end {
+        ticks.tick().await;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count far below 2^53"
+        )]
+        let due = (begin.elapsed().as_secs_f64() * rate) as u64;
+        while sent < due {
+            let at = begin + Duration::from_secs_f64(sent as f64 / rate);
+            sent += 1;
+            if clients.open.load(Ordering::Relaxed) >= cli.most {
+                not_sent += 1;
+                continue;
+            }
+            clients.open.fetch_add(1, Ordering::Relaxed);
+            let clients = Arc::clone(&clients);
+            tokio::spawn(async move {
+                let outcome = clients.book(sent).await;
+                clients.open.fetch_sub(1, Ordering::Relaxed);
+                // From the moment it was due: a stall can't hide what waited for it.
+                if outcome == "201" {
+                    clients.accepted.lock().note(&outcome, at.elapsed());
+                }
+                clients.tally.lock().note(&outcome, at.elapsed());
+            });
+        }
+        if look.elapsed() > Duration::from_millis(250) {
+            look = Instant::now();
+            peak = peak.max(resident(cli.pid));
+        }
+    }
+    let over = Instant::now();
+    println!(
+        "under load: processors at work for the service: {}, for the client: {}",
+        processors(theirs, cli.pid, cli.duration),
+        processors(ours, own, cli.duration)
+    );
+    // What is on its way still comes in; the first booking afterwards is one of somebody else.
+    let mut back = None;
+    let mut other = Connection::open(cli.target).await?;
+    for number in 0_u64.. {
+        let order = Order {
+            event: event.clone(),
+            seats: 1,
+            key: format!("afterwards-{number:020}"),
+            ..Order::default()
+        };
+        let start = Instant::now();
+        let answer = other
+            .send(&order.request())
+            .await
+            .context("a booking afterwards")?;
+        let calm = start.elapsed().as_secs_f64() * 1_000.0 <= 5.0 * alone.millis(99.0);
+        if answer.status == 201 && calm {
+            back = Some(over.elapsed());
+            break;
+        }
+        if over.elapsed() > Duration::from_secs(30) {
+            break;
+        }
+    }
+    while clients.open.load(Ordering::Relaxed) > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (tally, taken) = (clients.tally.lock(), clients.accepted.lock());
+    let accepted = tally.outcomes.get("201").copied().unwrap_or_default();
+    let goodput = accepted as f64 / cli.duration;
+    println!(
+        "{rate:.0} a second were due for {:.0} s; {sent} in all, {not_sent} of them not sent, as {} waited",
+        cli.duration, cli.most
+    );
+    println!(
+        "accepted: {goodput:.0} a second, {:.2} of the capacity",
+        goodput / capacity
+    );
+    for (outcome, count) in &tally.outcomes {
+        println!("{count:>9}  {outcome}");
+    }
+    println!(
+        "accepted ones from when they were due: p50 {:.0} ms, p99 {:.0} ms; memory {peak:?} MiB at most; as before after {back:?}",
+        taken.millis(50.0),
+        taken.millis(99.0)
+    );
+    Ok(())
+}
