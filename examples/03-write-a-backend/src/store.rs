@@ -324,8 +324,7 @@ impl DatabaseHandler for ToyStore {
                     if user.is_some_and(|user| data.removed_users.contains(user)) {
                         booking.forget_person();
                     }
-                    let mut attached = Attached::announcement(request.message.clone());
-                    attached.audit.clone_from(&request.audit);
+                    let attached = Attached::announcement(request.message.clone());
                     data.bookings.insert(booking.id.clone(), booking.clone());
                     let leased = data.messages.attach(attached, self.instance, self.clock.now());
                     leased.map(|leased| Committed {
