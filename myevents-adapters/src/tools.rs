@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use myevents_core::domain::{Booking, IdSecret, LocationId, LocationRecord, UserId, UserRecord};
+use myevents_core::domain::{AuditEntry, Booking, IdSecret, LocationId, LocationRecord, UserId, UserRecord};
 use myevents_core::ports::{Inserted, PageOf, ParkedMessage};
 use myevents_core::{Error, ErrorKind, Result};
 
@@ -99,6 +99,12 @@ pub trait StoreTools: Debug + Send + Sync + 'static {
     /// `NotFound` when the record of a message is not there and the store needs it; `Unavailable`, `OutcomeUnknown`
     /// (repeat); `Unsupported`.
     async fn import_parked(&self, messages: &[ParkedMessage]) -> Result<()>;
+
+    /// Stores lines of the audit log as they are; answers how many were not there before.
+    ///
+    /// # Errors
+    /// `Unavailable`, `OutcomeUnknown` (repeat); `Unsupported`.
+    async fn import_audit(&self, entries: &[AuditEntry]) -> Result<u64>;
 }
 
 pub(crate) fn unsupported(operation: &'static str) -> Error {
@@ -171,5 +177,9 @@ impl StoreTools for NoTools {
 
     async fn import_parked(&self, _messages: &[ParkedMessage]) -> Result<()> {
         Err(ends_with_its_process("import messages"))
+    }
+
+    async fn import_audit(&self, _entries: &[AuditEntry]) -> Result<u64> {
+        Err(ends_with_its_process("import audit log"))
     }
 }

@@ -212,7 +212,13 @@ async fn what_the_original_left_is_brought_over_once() {
     assert_eq!(first.len(), 4);
 
     // Again: nothing is added, and who was removed meanwhile stays removed.
-    assert!(bookings.store.remove_user(&UserId::from([22; 12])).await.unwrap());
+    assert!(
+        bookings
+            .store
+            .remove_user(&UserId::from([22; 12]), None)
+            .await
+            .unwrap()
+    );
     let again = bring(&url, "eventservice", &events, false, &mut Told::default()).await;
     assert_eq!(again["events"], tally(0, 2, 4));
     let again = bring(&url, "bookingservice", &bookings, false, &mut Told::default()).await;

@@ -11,7 +11,8 @@ use myevents_core::observe::Observer;
 use myevents_core::rest::openapi::{booking_document, event_document, merged_document};
 use myevents_core::rest::{
     Admission, Authenticator, BookingRest, CorsOrigins, EventRest, OrganiserList, Readiness, RestSettings,
-    booking_router, docs_router, event_router, health_router, with_fallback,
+    booking_audit_router, booking_router, docs_router, event_audit_router, event_router, health_router,
+    with_fallback,
 };
 use myevents_core::runtime::config::{ListenAddress, Program, ServiceSettings, Settings};
 use myevents_core::service::{BookingService, EventService};
@@ -95,12 +96,23 @@ impl Parts {
 
     /// The event service's own listener.
     pub(crate) fn event_app(&self) -> Router {
-        self.complete(self.event_routes(), event_document)
+        let log = self
+            .events
+            .clone()
+            .map(|(service, settings)| event_audit_router(EventRest { service, settings }));
+        self.complete(self.event_routes().merge(log.unwrap_or_default()), event_document)
     }
 
     /// The booking service's own listener.
     pub(crate) fn booking_app(&self) -> Router {
-        self.complete(self.booking_routes(), booking_document)
+        let log = self
+            .bookings
+            .clone()
+            .map(|(service, settings)| booking_audit_router(BookingRest { service, settings }));
+        self.complete(
+            self.booking_routes().merge(log.unwrap_or_default()),
+            booking_document,
+        )
     }
 
     /// Page, docs and both APIs on one origin.

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use loadtest::booker::{Booker, Order, Outcome};
 use loadtest::check::check;
 use loadtest::program::{Program, Running};
-use loadtest::service::event_body;
+use loadtest::service::{ask, event_body, next_page};
 use loadtest::tally::{Accepted, Tally};
+use serde_json::json;
 
 use crate::common::{Place, addresses, new_event, scattered, start_all, stop_all};
 
@@ -98,6 +99,68 @@ async fn customer(market: Arc<Market>, number: u64) -> Tally {
     tally
 }
 
+/// Places that the organiser changes in turn.
+const LOCATIONS: usize = 8;
+
+/// Changes one location after another while customers book, each change repeated until it is acknowledged, at another
+/// process when one breaks off. Answers how often each was changed.
+async fn organiser(market: Arc<Market>) -> Vec<(String, u64)> {
+    let addresses = addresses(&market.programs, 0);
+    let mut locations: Vec<(String, u64)> = (0..LOCATIONS)
+        .map(|number| (format!("{:024x}", 0xace0_0000_u64 + number as u64), 0))
+        .collect();
+    for turn in 0.. {
+        // Paced by the customers, so that it is the bookings that fill the stores.
+        let wanted = market.accepted.load(Ordering::Relaxed) + 5;
+        while market.accepted.load(Ordering::Relaxed) < wanted {
+            if market.stop.load(Ordering::Relaxed) {
+                return locations;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let (id, changes) = &mut locations[turn % LOCATIONS];
+        let path = format!("/locations/{id}");
+        let body = json!({ "name": format!("name {turn}") });
+        let start = Instant::now();
+        for address in addresses.iter().cycle() {
+            match ask(*address, "PUT", &path, Some(&body)).await {
+                Ok(answer) if matches!(answer.status, 200 | 201) => break,
+                Ok(answer) if answer.status != 503 => panic!("a change was answered {}", answer.status),
+                _ => assert!(
+                    start.elapsed() < Duration::from_secs(60),
+                    "no process takes a change of a location any more"
+                ),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        *changes += 1;
+    }
+    locations
+}
+
+/// Each acknowledged change has its line in the audit log, once, and there are no others.
+async fn audited(market: &Market, locations: &[(String, u64)]) -> u64 {
+    let address = market.programs[0].service.events;
+    for (id, changes) in locations {
+        let mut versions = Vec::new();
+        let mut next = Some(format!("/events/audit?object={id}&limit=500"));
+        while let Some(path) = next {
+            let page = ask(address, "GET", &path, None).await.unwrap();
+            assert_eq!(page.status, 200, "{path}");
+            let lines = page.json().unwrap();
+            let lines = lines.as_array().unwrap().iter();
+            versions.extend(lines.map(|line| line["Version"].as_u64().unwrap()));
+            next = page.header("link").and_then(next_page);
+        }
+        versions.sort_unstable();
+        assert!(
+            versions.iter().copied().eq(1..=*changes),
+            "{changes} changes of a location were acknowledged, the audit log has those to the versions {versions:?}"
+        );
+    }
+    locations.iter().map(|(_, changes)| changes).sum()
+}
+
 async fn kills_under_load_lose_double_and_oversell_nothing(place: Place) {
     let kills = place.kills();
     let programs = place.programs(2);
@@ -107,6 +170,8 @@ async fn kills_under_load_lose_double_and_oversell_nothing(place: Place) {
     let customers: Vec<_> = (0..16)
         .map(|number| tokio::spawn(customer(Arc::clone(&market), number)))
         .collect();
+
+    let organiser = tokio::spawn(organiser(Arc::clone(&market)));
 
     let began = Instant::now();
     for round in 0..kills {
@@ -121,6 +186,8 @@ async fn kills_under_load_lose_double_and_oversell_nothing(place: Place) {
     market.wait_accepted(10).await;
     market.stop.store(true, Ordering::Relaxed);
     let tally = gather(customers).await;
+    let changes = audited(&market, &organiser.await.unwrap()).await;
+    assert!(changes > 0, "no location was changed");
     let left = place.outbox_patience().saturating_sub(last_start.elapsed());
     let findings = check(&market.programs[0].service, &market.events, &tally, left)
         .await
@@ -136,7 +203,7 @@ async fn kills_under_load_lose_double_and_oversell_nothing(place: Place) {
     assert!(tally.accepted.len() as u64 > kills, "the kills met no load");
     assert!(tally.retries > 0, "no kill met an open request");
     eprintln!(
-        "{kills} kills in {:?}: {} bookings accepted, {} asked again; seats confirmed {}, sold {}, known to customers {}; outbox empty after {:?}",
+        "{kills} kills in {:?}: {changes} changes audited; {} bookings accepted, {} asked again; seats confirmed {}, sold {}, known to customers {}; outbox empty after {:?}",
         began.elapsed(),
         tally.accepted.len(),
         tally.retries,

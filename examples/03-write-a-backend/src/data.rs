@@ -25,6 +25,16 @@ pub(crate) struct Data {
 }
 
 impl Data {
+    /// Takes a person out of their bookings and removes their record; answers whether it was there.
+    pub(crate) fn forget(&mut self, user: &UserId) -> bool {
+        let theirs = self.bookings.values_mut();
+        theirs
+            .filter(|booking| booking.user.as_ref() == Some(user))
+            .for_each(Booking::forget_person);
+        self.removed_users.insert(user.clone());
+        self.users.remove(user).is_some()
+    }
+
     /// Decides one wish and takes its seats; what is granted is not stored yet.
     pub(crate) fn decide(
         &mut self,

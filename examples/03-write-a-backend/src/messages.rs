@@ -1,14 +1,14 @@
-//! The toy store's outbox and inbox: a list of rows in the order they were written, and a map of marks.
+//! The toy store's outbox, inbox and audit log: a list of rows in the order they were written, and maps of marks and lines.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use myevents_core::contract::{Envelope, MessageId};
-use myevents_core::domain::UnixMillis;
+use myevents_core::domain::{AuditEntry, UnixMillis};
 use myevents_core::ports::{
-    Attached, Begin, Claim, ClaimToken, Inbox, InboxToken, Outbox, OutboxDepth, OutboxRow, PageOf,
-    ParkedMessage, RowId,
+    Attached, AuditCursor, AuditFilter, Begin, Claim, ClaimToken, Inbox, InboxToken, Outbox, OutboxDepth,
+    OutboxRow, PageOf, ParkedMessage, RowId,
 };
 use myevents_core::{Error, ErrorKind, Result};
 
@@ -23,6 +23,7 @@ pub(crate) struct Messages {
     rows: BTreeMap<u64, Row>,
     marks: BTreeMap<(String, MessageId), Mark>,
     last: u64,
+    audit: BTreeMap<AuditCursor, AuditEntry>,
 }
 
 #[derive(Debug)]
@@ -59,6 +60,30 @@ fn number_of(id: &RowId) -> u64 {
 }
 
 impl Messages {
+    /// Adds the line of a change to the audit log, which has no way to take it out again.
+    pub(crate) fn log(&mut self, entry: Option<AuditEntry>) {
+        self.audit
+            .extend(entry.map(|entry| (AuditCursor::from(&entry), entry)));
+    }
+
+    /// The lines of a filter, newest first.
+    pub(crate) fn logged(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&AuditCursor>,
+        limit: usize,
+    ) -> PageOf<AuditEntry, AuditCursor> {
+        let (since, until) = filter.range();
+        let lines = self.audit.iter().rev();
+        let items = lines
+            .filter(|(at, _)| after.is_none_or(|after| *at < after))
+            .filter(|(at, _)| since <= at.time && at.time <= until)
+            .map(|(_, line)| line)
+            .filter(|line| filter.object.as_ref().is_none_or(|object| *object == line.object));
+        let items = items.take(limit.saturating_add(1)).cloned().collect();
+        PageOf::from_surplus(items, limit, |line: &AuditEntry| line.into())
+    }
+
     /// Stores a write's messages and completes its mark. Called under the lock, before the write itself changes anything.
     pub(crate) fn attach(
         &mut self,
@@ -75,6 +100,7 @@ impl Messages {
                 "another handler took over",
             ));
         }
+        self.log(attached.audit);
         let mut leased = Vec::new();
         for envelope in attached.messages {
             // The fast way is open only if no earlier message of the same record waits.

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use myevents_core::counter;
 use myevents_core::domain::{
-    Booking, BookingId, BookingState, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text,
-    UserId, UserRecord, Version,
+    AuditEntry, Booking, BookingId, BookingState, EventId, EventRecord, IdSecret, LocationId, LocationRecord,
+    Text, UserId, UserRecord, Version,
 };
 use myevents_core::ports::{
-    Applied, ApplyMode, Attached, Availability, BookOptions, BookingCursor, BookingFilter, BookingOwner,
-    BookingRequest, CancelOutcome, CancelRequest, Clock, Committed, DatabaseHandler, EventCursor,
-    EventFilter, EventProjection, Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
+    Applied, ApplyMode, Attached, AuditCursor, AuditFilter, Availability, BookOptions, BookingCursor,
+    BookingFilter, BookingOwner, BookingRequest, CancelOutcome, CancelRequest, Clock, Committed,
+    DatabaseHandler, EventCursor, EventFilter, EventProjection, Inserted, Outcome, PageOf, Reconciliation,
+    StoreCapabilities,
 };
 use myevents_core::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, MutexGuard};
@@ -107,10 +108,7 @@ impl DatabaseHandler for ToyStore {
                 return Err(taken("add event"));
             }
             // The repeat changes nothing, but it does complete the message it handles.
-            let mark_only = Attached {
-                messages: Vec::new(),
-                ..attached
-            };
+            let mark_only = attached.mark_only();
             data.messages.attach(mark_only, self.instance, self.clock.now())?;
             return Ok(Committed::quiet(Inserted::Existing(stored)));
         }
@@ -233,10 +231,7 @@ impl DatabaseHandler for ToyStore {
                 return Err(taken("add location"));
             }
             // The repeat changes nothing, but it does complete the message it handles.
-            let mark_only = Attached {
-                messages: Vec::new(),
-                ..attached
-            };
+            let mark_only = attached.mark_only();
             data.messages.attach(mark_only, self.instance, self.clock.now())?;
             return Ok(Committed::quiet(Inserted::Existing(stored)));
         }
@@ -304,17 +299,11 @@ impl DatabaseHandler for ToyStore {
         Ok(self.open()?.users.get(id).cloned())
     }
 
-    async fn remove_user(&self, id: &UserId) -> Result<bool> {
+    async fn remove_user(&self, id: &UserId, audit: Option<&AuditEntry>) -> Result<bool> {
         let mut data = self.open()?;
-        for booking in data
-            .bookings
-            .values_mut()
-            .filter(|booking| booking.user.as_ref() == Some(id))
-        {
-            booking.forget_person();
-        }
-        data.removed_users.insert(id.clone());
-        Ok(data.users.remove(id).is_some())
+        let was_there = data.forget(id);
+        data.messages.log(audit.filter(|_| was_there).cloned());
+        Ok(was_there)
     }
 
     async fn book(
@@ -335,7 +324,7 @@ impl DatabaseHandler for ToyStore {
                     if user.is_some_and(|user| data.removed_users.contains(user)) {
                         booking.forget_person();
                     }
-                    let attached = Attached::message(request.message.clone());
+                    let attached = Attached::announcement(request.message.clone());
                     data.bookings.insert(booking.id.clone(), booking.clone());
                     let leased = data.messages.attach(attached, self.instance, self.clock.now());
                     leased.map(|leased| Committed {
@@ -369,7 +358,8 @@ impl DatabaseHandler for ToyStore {
         if booking.state != BookingState::Confirmed {
             return Ok(Committed::quiet(CancelOutcome::Already(booking)));
         }
-        let attached = Attached::message(request.message.clone());
+        let mut attached = Attached::announcement(request.message.clone());
+        attached.audit.clone_from(&request.audit);
         let leased = data.messages.attach(attached, self.instance, self.clock.now())?;
         booking.state = BookingState::Cancelled;
         booking.version = booking.version.next();
@@ -479,6 +469,15 @@ impl DatabaseHandler for ToyStore {
             data.locations.insert(record.location.id.clone(), record.clone());
         }
         Ok(apply)
+    }
+
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&AuditCursor>,
+        limit: usize,
+    ) -> Result<PageOf<AuditEntry, AuditCursor>> {
+        Ok(self.open()?.messages.logged(filter, after, limit))
     }
 
     async fn events_awaiting(

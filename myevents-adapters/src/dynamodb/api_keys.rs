@@ -1,7 +1,8 @@
 //! Keys for machines: one partition of `state`, by id.
 
 use async_trait::async_trait;
-use myevents_core::domain::{Text, UnixSeconds};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use myevents_core::domain::{AuditEntry, Text, UnixSeconds};
 use myevents_core::ports::{ApiKey, ApiKeyHash, ApiKeyId, ApiKeys};
 use myevents_core::{Error, ErrorKind, Result};
 
@@ -9,10 +10,10 @@ use super::client::Query;
 use super::codec::state_key;
 use super::error::malformed;
 use super::expression::Expression;
-use super::inbox::Changed;
 use super::item::{Item, bytes, get_bytes, get_number, get_text, number, opt_number, text};
 use super::names::*;
-use super::store::DynamoStore;
+use super::store::{DynamoStore, Shared};
+use super::transact::{Reason, Verdict, transact};
 
 const API_KEY: &str = "api-key";
 const HASH: &str = "Hash";
@@ -33,9 +34,34 @@ fn key_from_item(item: &Item) -> Result<ApiKey> {
     })
 }
 
+impl Shared {
+    /// Changes a key with its line of the audit log; answers whether the change's condition held.
+    async fn change_key(
+        &self,
+        operation: &'static str,
+        change: TransactWriteItem,
+        audit: &AuditEntry,
+    ) -> Result<bool> {
+        let mut actions = vec![change];
+        actions.extend(self.audit_actions(Some(audit))?);
+        match transact(&self.clients, operation, actions, self.end_of_patience()).await? {
+            Verdict::Applied => Ok(true),
+            Verdict::Refused(error) => Err(error),
+            Verdict::Cancelled(reasons) => {
+                for reason in reasons {
+                    if let Reason::Invalid(error) = reason {
+                        return Err(error);
+                    }
+                }
+                Ok(false)
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl ApiKeys for DynamoStore {
-    async fn add_key(&self, key: &ApiKey) -> Result<()> {
+    async fn add_key(&self, key: &ApiKey, audit: &AuditEntry) -> Result<()> {
         const OPERATION: &str = "add API key";
         let add = Expression::new()
             .set(HASH, bytes(&key.hash.0))
@@ -43,12 +69,13 @@ impl ApiKeys for DynamoStore {
             .set("Scopes", text(key.scopes.as_str()))
             .set("CreatedAt", number(key.created.get()))
             .when_absent(HASH);
-        let item = key_of(&key.id());
+        let (item, audit) = (key_of(&key.id()), audit.clone());
         self.write(OPERATION, move |store| async move {
-            match store.change(OPERATION, &store.tables.state, item, &add).await? {
-                Changed::Yes => Ok(()),
-                Changed::No(_) => Err(Error::new(ErrorKind::Conflict, OPERATION, "the key is there")),
+            let change = add.update(&store.tables.state, item)?;
+            if store.change_key(OPERATION, change, &audit).await? {
+                return Ok(());
             }
+            Err(Error::new(ErrorKind::Conflict, OPERATION, "the key is there"))
         })
         .await
     }
@@ -65,12 +92,13 @@ impl ApiKeys for DynamoStore {
             .collect()
     }
 
-    async fn remove_key(&self, id: &ApiKeyId) -> Result<bool> {
+    async fn remove_key(&self, id: &ApiKeyId, audit: &AuditEntry) -> Result<bool> {
         const OPERATION: &str = "remove API key";
-        let item = key_of(id);
+        let (item, audit) = (key_of(id), audit.clone());
         self.write(OPERATION, move |store| async move {
             let there = Expression::new().when_present(HASH);
-            store.delete(OPERATION, &store.tables.state, item, &there).await
+            let change = there.delete(&store.tables.state, item)?;
+            store.change_key(OPERATION, change, &audit).await
         })
         .await
     }

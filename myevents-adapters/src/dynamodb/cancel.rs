@@ -113,6 +113,7 @@ impl Shared {
         }
         let holder_at = holder.map(|_| 2);
         actions.extend(posted.actions);
+        actions.extend(self.audit_actions(request.audit.as_ref())?);
 
         crash::point("dynamodb.before-commit").await;
         let verdict = transact(&self.clients, "cancel booking", actions, deadline).await?;

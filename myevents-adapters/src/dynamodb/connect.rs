@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use myevents_core::domain::{Booking, IdSecret, LocationId, LocationRecord, UserId, UserRecord};
+use myevents_core::domain::{AuditEntry, Booking, IdSecret, LocationId, LocationRecord, UserId, UserRecord};
 use myevents_core::ports::{Clock, DatabaseHandler, Inserted, PageOf, ParkedMessage};
 use myevents_core::{Error, ErrorKind, Result};
 
@@ -103,6 +103,14 @@ impl StoreTools for DynamoStore {
         let messages = messages.to_vec();
         self.write("import messages", move |store| async move {
             store.import_parked(&messages).await
+        })
+        .await
+    }
+
+    async fn import_audit(&self, entries: &[AuditEntry]) -> Result<u64> {
+        let entries = entries.to_vec();
+        self.write("import audit log", move |store| async move {
+            store.import_audit(&entries).await
         })
         .await
     }

@@ -81,6 +81,7 @@ impl Shared {
         }
         let mark_at = attached.mark.as_ref().map(|_| 1);
         actions.extend(posted.actions);
+        actions.extend(self.audit_actions(attached.audit.as_ref())?);
         let verdict = transact(&self.clients, operation, actions, self.end_of_patience()).await?;
         let reasons = match verdict {
             Verdict::Applied => {
@@ -160,7 +161,7 @@ impl Shared {
                 .with("stored", read.version())
                 .with("expected", expected));
             }
-            if record.is_none() && attached.messages.is_empty() && attached.mark.is_none() {
+            if record.is_none() && *attached == Attached::nothing() {
                 return Ok(Committed::quiet(()));
             }
             let entity = read.entity();
@@ -188,6 +189,7 @@ impl Shared {
             }
             let mark_at = attached.mark.as_ref().map(|_| 1);
             actions.extend(posted.actions);
+            actions.extend(self.audit_actions(attached.audit.as_ref())?);
             match transact(&self.clients, operation, actions, self.end_of_patience()).await? {
                 Verdict::Applied => {
                     self.note_held(&posted.leased);

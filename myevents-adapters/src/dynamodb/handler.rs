@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use myevents_core::domain::{
-    Booking, BookingId, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text, UserId, UserRecord,
-    Version,
+    AuditEntry, Booking, BookingId, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text, UserId,
+    UserRecord, Version,
 };
 use myevents_core::ports::{
-    Applied, ApplyMode, Attached, Availability, BookOptions, BookingCursor, BookingFilter, BookingRequest,
-    CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventCursor, EventFilter, EventProjection,
-    Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
+    Applied, ApplyMode, Attached, AuditCursor, AuditFilter, Availability, BookOptions, BookingCursor,
+    BookingFilter, BookingRequest, CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventCursor,
+    EventFilter, EventProjection, Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
 };
 use myevents_core::{Error, Result};
 
@@ -202,12 +202,11 @@ impl DatabaseHandler for DynamoStore {
         self.open_for("find user")?.find_user(id).await
     }
 
-    async fn remove_user(&self, id: &UserId) -> Result<bool> {
-        let id = id.clone();
-        self.write(
-            "remove user",
-            move |store| async move { store.remove_user(&id).await },
-        )
+    async fn remove_user(&self, id: &UserId, audit: Option<&AuditEntry>) -> Result<bool> {
+        let (id, audit) = (id.clone(), audit.cloned());
+        self.write("remove user", move |store| async move {
+            store.remove_user(&id, audit.as_ref()).await
+        })
         .await
     }
 
@@ -284,6 +283,17 @@ impl DatabaseHandler for DynamoStore {
             store.project_location(&record, mode).await
         })
         .await
+    }
+
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&AuditCursor>,
+        limit: usize,
+    ) -> Result<PageOf<AuditEntry, AuditCursor>> {
+        self.open_for("list audit log")?
+            .list_audit(filter, after, limit)
+            .await
     }
 
     async fn events_awaiting(

@@ -23,7 +23,7 @@ use super::store::Shared;
 const LAST: &str = "~";
 
 /// How many items a page of one partition has, so that all of them together give a page of the list.
-fn share_of(limit: usize, lanes: usize, filtered: bool) -> usize {
+pub(super) fn share_of(limit: usize, lanes: usize, filtered: bool) -> usize {
     let share = limit / lanes + limit / (4 * lanes) + 4;
     // A filter leaves out most, so smaller pages would only be more calls.
     if filtered { share.max(100) } else { share }.min(1_000)
@@ -38,7 +38,7 @@ struct Lane {
 }
 
 /// A list made of several partitions.
-struct Merged<'c> {
+pub(super) struct Merged<'c> {
     clients: &'c Clients,
     lanes: Vec<Lane>,
     key: &'static str,
@@ -46,7 +46,7 @@ struct Merged<'c> {
 }
 
 impl<'c> Merged<'c> {
-    fn new(clients: &'c Clients, queries: Vec<Query>, key: &'static str) -> Self {
+    pub(super) fn new(clients: &'c Clients, queries: Vec<Query>, key: &'static str) -> Self {
         let descending = queries.first().is_some_and(|query| query.descending);
         let lanes = queries.into_iter().map(|query| Lane {
             query,
@@ -86,7 +86,7 @@ impl<'c> Merged<'c> {
     }
 
     /// The next item in the order of the list.
-    async fn next(&mut self) -> Result<Option<Item>> {
+    pub(super) async fn next(&mut self) -> Result<Option<Item>> {
         self.fill().await?;
         let mut best: Option<(usize, &str)> = None;
         for (index, lane) in self.lanes.iter().enumerate() {

@@ -4,6 +4,7 @@
 mod adopt;
 mod api_keys;
 mod attach;
+mod audit;
 mod book;
 mod cancel;
 mod check;

@@ -1,18 +1,19 @@
 //! Users, and forgetting a person. A removed user's item stays as a mark, against which every booking of theirs is checked.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use myevents_core::domain::{BookingId, UserId, UserRecord};
+use myevents_core::domain::{AuditEntry, BookingId, UserId, UserRecord};
 use myevents_core::ports::Inserted;
 use myevents_core::{Error, ErrorKind, Result};
 
 use super::client::Query;
 use super::codec::{OF_USER, key, user_from_item, user_to_item};
 use super::error::malformed;
+use super::events::MOST_TRIES;
 use super::expression::Expression;
 use super::inbox::Changed;
 use super::item::{Item, bytes, check_size, get_bytes, get_flag};
 use super::names::*;
-use super::store::Shared;
+use super::store::{Shared, too_busy};
 use super::transact::{Reason, Verdict, transact};
 
 impl Shared {
@@ -42,7 +43,7 @@ impl Shared {
                 }
             }
             Some(Reason::Invalid(error)) => Err(error),
-            _ => Err(super::store::too_busy("add user")),
+            _ => Err(too_busy("add user")),
         }
     }
 
@@ -59,8 +60,8 @@ impl Shared {
 
     /// First the mark, so that no booking brings the person back; then the bookings; then what the record says of them. A repeat
     /// after a failure finds the record still there.
-    pub(super) async fn remove_user(&self, id: &UserId) -> Result<bool> {
-        let was_there = self.mark_removed(id).await?;
+    pub(super) async fn remove_user(&self, id: &UserId, audit: Option<&AuditEntry>) -> Result<bool> {
+        let was_there = self.mark_removed(id, audit).await?;
         let mut quiet = 0;
         while quiet < 2 {
             let mut stripped = false;
@@ -88,23 +89,49 @@ impl Shared {
         Ok(was_there)
     }
 
-    /// Sets the mark; answers whether there is a record to remove.
-    async fn mark_removed(&self, id: &UserId) -> Result<bool> {
-        let first = Expression::new()
-            .set(REMOVED, AttributeValue::Bool(true))
-            .when_absent(REMOVED);
+    /// Sets the mark; answers whether there is a record to remove. The line of the audit log goes with the mark of a record
+    /// that is there: whoever finds it marked finishes the removal and adds none.
+    async fn mark_removed(&self, id: &UserId, audit: Option<&AuditEntry>) -> Result<bool> {
+        const OPERATION: &str = "remove user";
         let table = &self.tables.users;
-        match self
-            .change("remove user", table, key(id.as_bytes()), &first)
-            .await?
-        {
-            // Whether it held a record is read after the mark: nobody removes what is marked but who marks it.
-            Changed::Yes => {
-                let item = self.clients.get("remove user", table, key(id.as_bytes())).await?;
-                Ok(item.is_some_and(|item| holds_record(&item)))
+        for _ in 0..MOST_TRIES {
+            let item = self.clients.get(OPERATION, table, key(id.as_bytes())).await?;
+            if let Some(item) = &item
+                && get_flag(item, REMOVED)?
+            {
+                return Ok(holds_record(item));
             }
-            Changed::No(old) => Ok(old.is_some_and(|item| holds_record(&item))),
+            let mut mark = Expression::new()
+                .set(REMOVED, AttributeValue::Bool(true))
+                .when_absent(REMOVED);
+            let held = item.as_ref().and_then(|item| {
+                let mut attributes = OF_USER.iter();
+                attributes.find(|attribute| item.contains_key(**attribute))
+            });
+            let Some(held) = held else {
+                for attribute in OF_USER {
+                    mark = mark.when_absent(attribute);
+                }
+                match self.change(OPERATION, table, key(id.as_bytes()), &mark).await? {
+                    Changed::Yes => return Ok(false),
+                    Changed::No(_) => continue,
+                }
+            };
+            let mut actions = vec![mark.when_present(held).update(table, key(id.as_bytes()))?];
+            actions.extend(self.audit_actions(audit)?);
+            match transact(&self.clients, OPERATION, actions, self.end_of_patience()).await? {
+                Verdict::Applied => return Ok(true),
+                Verdict::Refused(error) => return Err(error),
+                Verdict::Cancelled(reasons) => {
+                    for reason in reasons {
+                        if let Reason::Invalid(error) = reason {
+                            return Err(error);
+                        }
+                    }
+                }
+            }
         }
+        Err(too_busy(OPERATION))
     }
 
     async fn indexed_bookings(&self, user: &UserId) -> Result<Vec<BookingId>> {

@@ -9,6 +9,7 @@ use myevents_core::ports::{CancelOutcome, CancelRequest, Committed};
 use myevents_core::{Error, ErrorKind, Result};
 use tokio::time::{Instant, timeout_at};
 
+use super::audit;
 use super::bookings::booking_of;
 use super::codec::{Fields, booking_id, event_id};
 use super::counters::{self, cancel_entry};
@@ -20,13 +21,19 @@ use super::store::Inner;
 type Cancelled = Committed<CancelOutcome>;
 
 /// The change of a booking that is still confirmed.
-pub(super) fn change(booking: &BookingId, token: &str, message: Document) -> (Document, Document) {
+pub(super) fn change(
+    booking: &BookingId,
+    token: &str,
+    message: Document,
+    audit: Option<&Document>,
+) -> (Document, Document) {
     let filter = doc! { "_id": booking_id(booking), "state": BookingState::Confirmed.as_str() };
-    let update = doc! {
+    let mut update = doc! {
         "$set": { "state": BookingState::Cancelled.as_str(), "canceltoken": token },
         "$inc": { "version": 1_i64 },
         "$push": { "outbox": message },
     };
+    audit::push(&mut update, audit);
     (filter, update)
 }
 
@@ -117,9 +124,13 @@ impl Inner {
         }
         crash::point("mongodb.after-intent").await;
         let lease = self.instance.new_lease(now);
+        let line = request.audit.as_ref().map(audit::element);
         let changed = self
-            .change_booking(&request.booking, &token, &message, lease)
+            .change_booking(&request.booking, &token, &message, lease, line.as_ref())
             .await?;
+        if changed.is_some() {
+            self.move_later(&link.bookings, request.booking.as_bytes(), line);
+        }
         crash::point("mongodb.before-settling-cancel").await;
         match changed {
             Some(_) => self.settle(desk, &request.event, &token, seats).await?,
@@ -155,6 +166,7 @@ impl Inner {
             &request.booking,
             seats,
             message.document(None),
+            request.audit.as_ref().map(audit::element).as_ref(),
         );
         let mut filter = doc! { "_id": event_id(&request.event) };
         counters::has_room(&mut filter);
@@ -195,11 +207,12 @@ impl Inner {
         token: &str,
         message: &NewMessage,
         lease: Option<Lease>,
+        line: Option<&Document>,
     ) -> Result<Option<(myevents_core::domain::Booking, Option<Lease>)>> {
         let link = &self.link;
         let shown = || Some(doc! { "outbox": 0 });
         if let Some(lease) = lease {
-            let (mut filter, update) = change(booking, token, message.document(Some(lease)));
+            let (mut filter, update) = change(booking, token, message.document(Some(lease)), line);
             filter.insert("outbox.until", doc! { "$exists": false });
             let changed = link
                 .change("cancel booking", &link.bookings, filter, update, shown())
@@ -208,7 +221,7 @@ impl Inner {
                 return Ok(Some((booking_of(Fields(&changed))?, Some(lease))));
             }
         }
-        let (filter, update) = change(booking, token, message.document(None));
+        let (filter, update) = change(booking, token, message.document(None), line);
         let changed = link
             .change("cancel booking", &link.bookings, filter, update, shown())
             .await?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use myevents_core::domain::{Booking, IdSecret, LocationId, LocationRecord, UserId, UserRecord};
+use myevents_core::domain::{AuditEntry, Booking, IdSecret, LocationId, LocationRecord, UserId, UserRecord};
 use myevents_core::ports::{Clock, Inserted, PageOf, ParkedMessage};
 use myevents_core::{Error, ErrorKind, Result};
 
@@ -102,6 +102,14 @@ impl StoreTools for MongoStore {
         let messages = messages.to_vec();
         self.run("import messages", move |inner| async move {
             inner.import_parked(&messages).await
+        })
+        .await
+    }
+
+    async fn import_audit(&self, entries: &[AuditEntry]) -> Result<u64> {
+        let entries = entries.to_vec();
+        self.run("import audit log", move |inner| async move {
+            inner.import_audit(&entries).await
         })
         .await
     }

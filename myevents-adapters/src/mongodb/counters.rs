@@ -3,7 +3,7 @@
 //! ```text
 //! { _id: event, state, version, capacity?, sold, held, available?, rev, epoch,
 //!   pending: [ { token, at, kind: "book",   bookings: [whole documents] }
-//!              { token, at, kind: "cancel", booking, seats, message } ] }
+//!              { token, at, kind: "cancel", booking, seats, message, audit? } ] }
 //! ```
 //!
 //! It is changed by named fields only, `available` only where it is there.
@@ -115,6 +115,8 @@ pub(super) enum Act {
         seats: i64,
         /// The message as an element of the booking's list, free.
         message: Document,
+        /// Its line of the audit log.
+        audit: Option<Document>,
     },
     /// Of a later version of this program: left to it.
     Unknown,
@@ -147,10 +149,20 @@ pub(super) fn cancel_entry(
     booking: &BookingId,
     seats: i64,
     message: Document,
+    audit: Option<&Document>,
 ) -> Document {
-    doc! {
+    let mut entry = doc! {
         "token": token, "at": at, "kind": "cancel", "booking": booking_id(booking), "seats": seats, "message": message,
+    };
+    if let Some(audit) = audit {
+        entry.insert("audit", audit.clone());
     }
+    entry
+}
+
+fn owned(document: Fields<'_>) -> Result<Document> {
+    Document::try_from(document.0)
+        .map_err(|source| malformed("a part of an intent is no valid BSON").caused_by(source))
 }
 
 pub(super) fn seen_of(fields: Fields<'_>) -> Result<Seen> {
@@ -177,8 +189,8 @@ fn entry_of(fields: Fields<'_>) -> Result<Entry> {
             Act::Cancel {
                 booking: fields.booking_id("booking")?,
                 seats: fields.need_int("seats")?,
-                message: Document::try_from(message.0)
-                    .map_err(|source| malformed("an intent's message is no valid BSON").caused_by(source))?,
+                message: owned(message)?,
+                audit: fields.document("audit")?.map(owned).transpose()?,
             }
         }
         _ => Act::Unknown,

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use mongodb::bson::doc;
 use myevents_core::domain::{
-    Booking, BookingId, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text, UserId, UserRecord,
-    Version,
+    AuditEntry, Booking, BookingId, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text, UserId,
+    UserRecord, Version,
 };
 use myevents_core::ports::{
-    Applied, ApplyMode, Attached, Availability, BookOptions, BookingCursor, BookingFilter, BookingRequest,
-    CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventCursor, EventFilter, EventProjection,
-    Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
+    Applied, ApplyMode, Attached, AuditCursor, AuditFilter, Availability, BookOptions, BookingCursor,
+    BookingFilter, BookingRequest, CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventCursor,
+    EventFilter, EventProjection, Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
 };
 use myevents_core::{Error, ErrorKind, Result};
 
@@ -211,12 +211,11 @@ impl DatabaseHandler for MongoStore {
         people::find(&self.inner("find user")?.link, id).await
     }
 
-    async fn remove_user(&self, id: &UserId) -> Result<bool> {
-        let id = id.clone();
-        self.run(
-            "remove user",
-            move |inner| async move { inner.remove_user(&id).await },
-        )
+    async fn remove_user(&self, id: &UserId, audit: Option<&AuditEntry>) -> Result<bool> {
+        let (id, audit) = (id.clone(), audit.cloned());
+        self.run("remove user", move |inner| async move {
+            inner.remove_user(&id, audit.as_ref()).await
+        })
         .await
     }
 
@@ -294,6 +293,19 @@ impl DatabaseHandler for MongoStore {
         let record = record.clone();
         self.run("project location", move |inner| async move {
             inner.project_location(&record, mode).await
+        })
+        .await
+    }
+
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&AuditCursor>,
+        limit: usize,
+    ) -> Result<PageOf<AuditEntry, AuditCursor>> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        self.run("list audit log", move |inner| async move {
+            inner.list_audit(&filter, after.as_ref(), limit).await
         })
         .await
     }

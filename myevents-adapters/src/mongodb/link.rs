@@ -51,6 +51,7 @@ pub(super) struct Link {
     pub(super) inbox: Collection,
     pub(super) dead_letters: Collection,
     pub(super) api_keys: Collection,
+    pub(super) audit: Collection,
     pub(super) meta: Collection,
 }
 
@@ -97,6 +98,7 @@ impl Link {
             inbox: collection("inbox"),
             dead_letters: collection("dead_letters"),
             api_keys: collection("api_keys"),
+            audit: collection("audit"),
             meta: collection("meta"),
             database,
             client,

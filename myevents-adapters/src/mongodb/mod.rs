@@ -2,6 +2,7 @@
 #![doc = include_str!("docs.md")]
 
 mod api_keys;
+mod audit;
 mod book;
 mod bookings;
 mod cancel;

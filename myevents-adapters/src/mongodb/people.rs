@@ -1,17 +1,19 @@
 //! Users, and forgetting a person: what is left is a mark that somebody of this id was removed.
 
 use mongodb::bson::doc;
-use mongodb::options::{FindOneAndUpdateOptions, ReturnDocument};
-use myevents_core::domain::{UserId, UserRecord};
+use myevents_core::domain::{AuditEntry, UserId, UserRecord};
 use myevents_core::ports::Inserted;
 use myevents_core::{Error, ErrorKind, Result};
 
+use super::audit;
 use super::bookings::person_fields;
 use super::codec::{Fields, id};
-use super::error::Sends;
 use super::link::Link;
 use super::records::{user_fields, user_of};
 use super::store::Inner;
+
+/// How often a mark is tried that meets others at work.
+const MOST_TRIES: u32 = 20;
 
 pub(super) async fn find(link: &Link, user: &UserId) -> Result<Option<UserRecord>> {
     let filter = doc! { "_id": id(user.as_bytes()) };
@@ -57,30 +59,10 @@ impl Inner {
     }
 
     /// Marks first, then takes the person out of the bookings: a booking that is inserted meanwhile looks for the mark.
-    pub(super) async fn remove_user(&self, user: &UserId) -> Result<bool> {
+    pub(super) async fn remove_user(&self, user: &UserId, audit: Option<&AuditEntry>) -> Result<bool> {
         const OPERATION: &str = "remove user";
         let link = &self.link;
-        let users = link.users.clone();
-        let filter = doc! { "_id": id(user.as_bytes()) };
-        let update = doc! {
-            "$set": { "removed": true },
-            "$unset": { "first": "", "last": "", "age": "", "fingerprint": "", "bookings": "" },
-        };
-        let mut options = FindOneAndUpdateOptions::default();
-        options.upsert = Some(true);
-        options.return_document = Some(ReturnDocument::Before);
-        options.projection = Some(doc! { "removed": 1 });
-        let work = async move {
-            users
-                .find_one_and_update(filter, update)
-                .with_options(options)
-                .await
-        };
-        let before = link.call(OPERATION, Sends::Write, work).await?;
-        let was_there = match &before {
-            Some(before) => !Fields(before).flag("removed")?,
-            None => false,
-        };
+        let was_there = self.mark_removed(user, audit).await?;
         let theirs = doc! { "userid": id(user.as_bytes()) };
         link.update_all(
             OPERATION,
@@ -91,5 +73,39 @@ impl Inner {
         )
         .await?;
         Ok(was_there)
+    }
+
+    /// Sets the mark, with the line of the audit log where there is a record; answers whether there is.
+    async fn mark_removed(&self, user: &UserId, audit: Option<&AuditEntry>) -> Result<bool> {
+        const OPERATION: &str = "remove user";
+        let link = &self.link;
+        let own = id(user.as_bytes());
+        let line = audit.map(audit::element);
+        let mut update = doc! {
+            "$set": { "removed": true },
+            "$unset": { "first": "", "last": "", "age": "", "fingerprint": "", "bookings": "" },
+        };
+        audit::push(&mut update, line.as_ref());
+        for _ in 0..MOST_TRIES {
+            let there = doc! { "_id": own.clone(), "removed": { "$ne": true } };
+            if link.update(OPERATION, &link.users, there, update.clone()).await? {
+                self.move_later(&link.users, user.as_bytes(), line);
+                return Ok(true);
+            }
+            let mark = doc! { "_id": own.clone(), "removed": true };
+            if link.insert(OPERATION, &link.users, mark.clone()).await? {
+                return Ok(false);
+            }
+            let marked = link.find_one(OPERATION, &link.users, mark, Some(doc! { "_id": 1 }));
+            if marked.await?.is_some() {
+                return Ok(false);
+            }
+            // They were added between the two.
+        }
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            OPERATION,
+            "the user is just being stored or removed; try again",
+        ))
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use mongodb::bson::{Bson, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::FindOptions;
 use myevents_core::domain::{BookingId, EventId, UserId};
 use myevents_core::{Error, ErrorKind, Result};
@@ -52,9 +52,18 @@ impl Inner {
                 booking,
                 seats,
                 message,
+                audit,
             } => {
-                self.roll_cancel(desk, event, &entry.token, booking, *seats, message)
-                    .await
+                let change = super::cancel::change(booking, &entry.token, message.clone(), audit.as_ref());
+                match self.cancel_by(change).await {
+                    Ok(cancelled) => {
+                        let line = audit.clone().filter(|_| cancelled);
+                        self.move_later(&self.link.bookings, booking.as_bytes(), line);
+                        self.settle_cancel(desk, event, &entry.token, booking, *seats)
+                            .await
+                    }
+                    Err(error) => Err(error),
+                }
             }
             Act::Unknown => return Ok(Rolled::Stuck),
         };
@@ -214,27 +223,13 @@ impl Inner {
         Ok(theirs)
     }
 
-    /// Finishes a cancel whose intent is on the list, for whoever left it: its message is free.
-    async fn roll_cancel(
-        &self,
-        desk: &Desk,
-        event: &EventId,
-        token: &str,
-        booking: &BookingId,
-        seats: i64,
-        message: &mongodb::bson::Document,
-    ) -> Result<()> {
+    /// Cancels a booking whose intent is on the list, for whoever left it: its message is free. Answers whether it was still
+    /// confirmed.
+    async fn cancel_by(&self, (filter, update): (Document, Document)) -> Result<bool> {
         let link = &self.link;
-        let (filter, update) = super::cancel::change(booking, token, message.clone());
-        link.change(
-            "cancel booking",
-            &link.bookings,
-            filter,
-            update,
-            Some(doc! { "_id": 1 }),
-        )
-        .await?;
-        self.settle_cancel(desk, event, token, booking, seats).await
+        let shown = Some(doc! { "_id": 1 });
+        let changed = link.change("cancel booking", &link.bookings, filter, update, shown);
+        Ok(changed.await?.is_some())
     }
 
     /// Takes an intent off the list: with its seats if the booking was cancelled under its token, else with nothing.

@@ -25,6 +25,10 @@ const FORMAT: i64 = 1;
 /// The database that the original used.
 const ORIGINAL: &str = "myevents";
 
+/// How long an index is waited for. Building one over a large collection takes its time, and goes on when nobody waits for
+/// it.
+const BUILDING: Duration = Duration::from_secs(60);
+
 /// Between two looks for a server that is away.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -129,6 +133,46 @@ pub const INDEXES: &[Index] = &[
     Index {
         collection: "dead_letters",
         keys: &["consumer", "due", "seq"],
+        sparse: false,
+    },
+    Index {
+        collection: "events",
+        keys: &["audit.time"],
+        sparse: true,
+    },
+    Index {
+        collection: "locations",
+        keys: &["audit.time"],
+        sparse: true,
+    },
+    Index {
+        collection: "bookings",
+        keys: &["audit.time"],
+        sparse: true,
+    },
+    Index {
+        collection: "users",
+        keys: &["audit.time"],
+        sparse: true,
+    },
+    Index {
+        collection: "api_keys",
+        keys: &["audit.time"],
+        sparse: true,
+    },
+    Index {
+        collection: "api_keys",
+        keys: &["gone"],
+        sparse: true,
+    },
+    Index {
+        collection: "audit",
+        keys: &["time", "_id"],
+        sparse: false,
+    },
+    Index {
+        collection: "audit",
+        keys: &["object", "time", "_id"],
         sparse: false,
     },
 ];
@@ -289,13 +333,16 @@ fn recognised(found: Fields<'_>, config: &MongoConfig) -> Result<IdSecret> {
 }
 
 async fn make_indexes(link: &Link) -> Result<()> {
-    let collections: [&Collection; 6] = [
+    let collections: [&Collection; 9] = [
         &link.events,
         &link.locations,
         &link.bookings,
         &link.inventory,
         &link.inbox,
         &link.dead_letters,
+        &link.users,
+        &link.api_keys,
+        &link.audit,
     ];
     for collection in collections {
         let models: Vec<IndexModel> = INDEXES
@@ -305,14 +352,20 @@ async fn make_indexes(link: &Link) -> Result<()> {
             .collect();
         let target = collection.clone();
         let work = async move { target.create_indexes(models).await };
-        // Building one over a large collection takes its time, and goes on when nobody waits for it.
+        let began = Instant::now();
         let made = link
-            .call_within("make indexes", Sends::Write, Duration::from_secs(60), work)
+            .call_within("make indexes", Sends::Write, BUILDING, work)
             .await;
         match made {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::Internal => {
                 tracing::warn!(collection = collection.name(), %error, "an index of ours can't be made; queries may be slow");
+            }
+            Err(_) if began.elapsed() >= BUILDING => {
+                tracing::warn!(
+                    collection = collection.name(),
+                    "an index of ours is still being made; queries may be slow until it is there"
+                );
             }
             Err(error) => return Err(error),
         }

@@ -6,6 +6,7 @@ use myevents_core::domain::{Fingerprint, Version};
 use myevents_core::ports::{Attached, Committed, Inserted, OutboxRow};
 use myevents_core::{Error, ErrorKind, Result};
 
+use super::audit;
 use super::codec::{Fields, id, version};
 use super::link::Collection;
 use super::messages::{Kind, Lease, NewMessage, elements, leases};
@@ -57,8 +58,13 @@ impl Inner {
         if !messages.is_empty() {
             document.insert("outbox", elements(&messages, lease));
         }
+        let line = attached.audit.as_ref().map(audit::element);
+        if let Some(line) = &line {
+            document.insert("audit", vec![Bson::Document(line.clone())]);
+        }
         let collection = self.collection(kind);
         if self.link.insert(operation, collection, document).await? {
+            self.move_later(collection, record, line);
             return Ok(Committed {
                 value: Inserted::New,
                 leased: rows(kind, record, &messages, lease),
@@ -101,11 +107,14 @@ impl Inner {
         let (messages, lease) = self.new_messages(&attached.messages);
         let mut filter = doc! { "_id": id(record) };
         filter.extend(of_version(expected));
-        let update = fields.map_or_else(Document::new, Fieldset::update);
+        let mut update = fields.map_or_else(Document::new, Fieldset::update);
+        let line = attached.audit.as_ref().map(audit::element);
+        audit::push(&mut update, line.as_ref());
         if let Some(leased) = self
             .write(operation, kind, record, filter, update, &messages, lease)
             .await?
         {
+            self.move_later(self.collection(kind), record, line);
             return Ok(Committed { value: (), leased });
         }
         let collection = self.collection(kind);
@@ -143,7 +152,11 @@ impl Inner {
         let pushing = |lease: Option<Lease>| {
             let mut update = update.clone();
             if !messages.is_empty() {
-                update.insert("$push", doc! { "outbox": { "$each": elements(messages, lease) } });
+                let each = doc! { "$each": elements(messages, lease) };
+                match update.get_document_mut("$push") {
+                    Ok(pushed) => drop(pushed.insert("outbox", each)),
+                    Err(_) => drop(update.insert("$push", doc! { "outbox": each })),
+                }
             }
             update
         };

@@ -1,16 +1,16 @@
 //! Keys for machines.
 
 use async_trait::async_trait;
-use myevents_core::domain::{Text, UnixSeconds};
+use myevents_core::domain::{AuditEntry, Text, UnixSeconds};
 use myevents_core::ports::{ApiKey, ApiKeyHash, ApiKeyId, ApiKeys};
 use myevents_core::{Error, ErrorKind, Result};
 use rusqlite::{Row, params};
 
-use super::codec;
 use super::error::during;
 use super::job::Durability;
 use super::reader::{all, change};
 use super::store::SqliteStore;
+use super::{audit, codec};
 
 const COLUMNS: &str = "hash, name, scopes, created, used";
 
@@ -30,9 +30,9 @@ fn key_from_row(row: &Row<'_>) -> Result<ApiKey> {
 
 #[async_trait]
 impl ApiKeys for SqliteStore {
-    async fn add_key(&self, key: &ApiKey) -> Result<()> {
+    async fn add_key(&self, key: &ApiKey, entry: &AuditEntry) -> Result<()> {
         const OPERATION: &str = "add API key";
-        let key = key.clone();
+        let (key, entry) = (key.clone(), entry.clone());
         self.write(1, Durability::Synced, move |tx| {
             let added = change(
                 tx.connection(),
@@ -49,7 +49,7 @@ impl ApiKeys for SqliteStore {
             if added == 0 {
                 return Err(Error::new(ErrorKind::Conflict, OPERATION, "the key is there"));
             }
-            Ok(())
+            audit::append(tx, Some(&entry))
         })
         .await
     }
@@ -62,11 +62,15 @@ impl ApiKeys for SqliteStore {
         .await
     }
 
-    async fn remove_key(&self, id: &ApiKeyId) -> Result<bool> {
-        let id = *id;
+    async fn remove_key(&self, id: &ApiKeyId, entry: &AuditEntry) -> Result<bool> {
+        let (id, entry) = (*id, entry.clone());
         self.write(1, Durability::Synced, move |tx| {
             let sql = "DELETE FROM api_keys WHERE id = ?1";
-            Ok(change(tx.connection(), "remove API key", sql, [id.as_bytes()])? > 0)
+            let removed = change(tx.connection(), "remove API key", sql, [id.as_bytes()])? > 0;
+            if removed {
+                audit::append(tx, Some(&entry))?;
+            }
+            Ok(removed)
         })
         .await
     }

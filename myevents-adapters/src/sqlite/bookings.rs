@@ -13,6 +13,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{CachedStatement, Connection, params};
 use tokio::time::Instant;
 
+use super::audit;
 use super::codec::{self, BOOKING_COLUMNS};
 use super::error::during;
 use super::inventory;
@@ -220,6 +221,7 @@ pub(super) fn cancel(tx: &Tx<'_>, request: &CancelRequest) -> Result<Committed<C
         counter.give_back(booking.seats.get());
         inventory::store(tx.connection(), &booking.event, &counter)?;
     }
+    audit::append(tx, request.audit.as_ref())?;
     let leased = tx.append(std::slice::from_ref(&request.message))?;
     Ok(Committed {
         value: CancelOutcome::Cancelled(booking),

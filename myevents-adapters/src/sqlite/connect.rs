@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use myevents_core::domain::{Booking, IdSecret, LocationId, LocationRecord, UserId, UserRecord};
+use myevents_core::domain::{AuditEntry, Booking, IdSecret, LocationId, LocationRecord, UserId, UserRecord};
 use myevents_core::ports::{Clock, Inserted, PageOf, ParkedMessage};
 use myevents_core::{Error, ErrorKind, Result};
 
 use super::job::Durability;
-use super::{SqliteConfig, SqliteStore, transfer, users};
+use super::{SqliteConfig, SqliteStore, audit, transfer, users};
 use crate::connect::{OpenStore, StoreOptions};
 use crate::tools::{CheckResult, StoreTools};
 
@@ -122,6 +122,14 @@ impl StoreTools for SqliteStore {
         let messages = messages.to_vec();
         self.write(messages.len(), Durability::Synced, move |tx| {
             transfer::import_parked(tx, &messages)
+        })
+        .await
+    }
+
+    async fn import_audit(&self, entries: &[AuditEntry]) -> Result<u64> {
+        let entries = entries.to_vec();
+        self.write(entries.len(), Durability::Synced, move |tx| {
+            audit::import(tx, &entries)
         })
         .await
     }

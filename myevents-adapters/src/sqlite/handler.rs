@@ -2,19 +2,19 @@
 
 use async_trait::async_trait;
 use myevents_core::domain::{
-    Booking, BookingId, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text, UserId, UserRecord,
-    Version,
+    AuditEntry, Booking, BookingId, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text, UserId,
+    UserRecord, Version,
 };
 use myevents_core::ports::{
-    Applied, ApplyMode, Attached, Availability, BookOptions, BookingCursor, BookingFilter, BookingRequest,
-    CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventCursor, EventFilter, EventProjection,
-    Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
+    Applied, ApplyMode, Attached, AuditCursor, AuditFilter, Availability, BookOptions, BookingCursor,
+    BookingFilter, BookingRequest, CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventCursor,
+    EventFilter, EventProjection, Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
 };
 use myevents_core::{Error, Result};
 
 use super::job::Durability::{Relaxed, Synced};
 use super::store::SqliteStore;
-use super::{bookings, events, locations, projection, users};
+use super::{audit, bookings, events, locations, projection, users};
 
 /// The most wishes of one batch: one event must not keep the others waiting.
 const MAX_BATCH: usize = 256;
@@ -153,9 +153,10 @@ impl DatabaseHandler for SqliteStore {
         self.reads().point(|connection| users::find(connection, id))
     }
 
-    async fn remove_user(&self, id: &UserId) -> Result<bool> {
-        let id = id.clone();
-        self.write(64, Synced, move |tx| users::remove(tx, &id)).await
+    async fn remove_user(&self, id: &UserId, audit: Option<&AuditEntry>) -> Result<bool> {
+        let (id, audit) = (id.clone(), audit.cloned());
+        self.write(64, Synced, move |tx| users::remove(tx, &id, audit.as_ref()))
+            .await
     }
 
     async fn book(
@@ -235,6 +236,17 @@ impl DatabaseHandler for SqliteStore {
     async fn project_location(&self, record: &LocationRecord, mode: ApplyMode) -> Result<bool> {
         let record = record.clone();
         self.write(1, Synced, move |tx| locations::project(tx, &record, mode))
+            .await
+    }
+
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&AuditCursor>,
+        limit: usize,
+    ) -> Result<PageOf<AuditEntry, AuditCursor>> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        self.read_soon(move |connection| audit::list(connection, &filter, after.as_ref(), limit))
             .await
     }
 

@@ -11,7 +11,7 @@ use super::error::{during, fault};
 use super::private;
 
 /// Step `n` brings a file from version `n` to `n + 1`. Steps are never edited once released: a new one is added.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6];
 
 /// The version of the files this program writes.
 pub(super) const CURRENT: i64 = MIGRATIONS.len() as i64;
@@ -158,6 +158,21 @@ CREATE TABLE api_keys (
     created INTEGER NOT NULL,
     used INTEGER
 ) WITHOUT ROWID;
+";
+
+/// The audit log. Nothing of ours changes a line or takes one out, and the triggers keep others from it who don't mean to.
+const VERSION_6: &str = "
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    time INTEGER NOT NULL,
+    object BLOB NOT NULL,
+    entry TEXT NOT NULL
+);
+CREATE INDEX audit_by_time ON audit (time, id);
+CREATE INDEX audit_by_object ON audit (object, time, id);
+CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
 ";
 
 /// What a file tells about itself.
@@ -419,6 +434,16 @@ mod tests {
                 )
                 .unwrap();
             assert_eq!(due, 1);
+            connection
+                .execute("INSERT INTO audit VALUES (1, x'01', 2, x'02', '{}')", [])
+                .unwrap();
+            for change in ["DELETE FROM audit", "UPDATE audit SET time = 3"] {
+                let refused = connection.execute(change, []).unwrap_err();
+                assert!(
+                    refused.to_string().contains("only added to"),
+                    "{change}: {refused}"
+                );
+            }
             let again = prepare(&mut connection, &config).unwrap();
             assert_eq!(first.id_secret.expose(), again.id_secret.expose());
         }

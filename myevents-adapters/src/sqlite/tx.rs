@@ -12,7 +12,7 @@ use rusqlite::{CachedStatement, Connection, params};
 use super::codec;
 use super::config::SqliteConfig;
 use super::error::during;
-use super::{inbox, outbox};
+use super::{audit, inbox, outbox};
 
 /// This opening of the file: which leases are ours, and the last row number given out.
 #[derive(Debug)]
@@ -105,11 +105,12 @@ impl<'c> Tx<'c> {
         Ok(last.get())
     }
 
-    /// Stores what a write carries: its messages and the mark it completes.
+    /// Stores what a write carries: its messages, the mark it completes, and its line of the audit log.
     pub(super) fn attach(&self, attached: &Attached) -> Result<Vec<OutboxRow>> {
         if let Some(mark) = &attached.mark {
             self.complete(mark)?;
         }
+        audit::append(self, attached.audit.as_ref())?;
         self.append(&attached.messages)
     }
 

@@ -1,10 +1,11 @@
 //! Users, and forgetting a person.
 
-use myevents_core::domain::{UserId, UserRecord};
+use myevents_core::domain::{AuditEntry, UserId, UserRecord};
 use myevents_core::ports::Inserted;
 use myevents_core::{Error, ErrorKind, Result};
 use rusqlite::{Connection, params};
 
+use super::audit;
 use super::codec::{self, USER_COLUMNS};
 use super::reader::{change, one};
 use super::tx::Tx;
@@ -54,7 +55,7 @@ pub(super) fn find(connection: &Connection, id: &UserId) -> Result<Option<UserRe
 }
 
 /// Removes what names the person; the bookings stay, and the counters know nothing of persons.
-pub(super) fn remove(tx: &Tx<'_>, id: &UserId) -> Result<bool> {
+pub(super) fn remove(tx: &Tx<'_>, id: &UserId, entry: Option<&AuditEntry>) -> Result<bool> {
     change(
         tx.connection(),
         "remove user",
@@ -72,8 +73,11 @@ pub(super) fn remove(tx: &Tx<'_>, id: &UserId) -> Result<bool> {
         "remove user",
         "DELETE FROM users WHERE id = ?1",
         [id.as_bytes()],
-    )?;
-    Ok(removed > 0)
+    )? > 0;
+    if removed {
+        audit::append(tx, entry)?;
+    }
+    Ok(removed)
 }
 
 /// Whether the person was removed.

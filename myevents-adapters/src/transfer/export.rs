@@ -1,14 +1,14 @@
 //! Writing the file: page by page, in an order that is the same as long as nothing changes.
 
 use myevents_core::domain::EventRecord;
-use myevents_core::ports::{BookingFilter, BookingOwner, EventFilter};
+use myevents_core::ports::{AuditFilter, BookingFilter, BookingOwner, EventFilter};
 use myevents_core::{Error, ErrorKind, Result, counter};
 use serde::Serialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::lines::{
     BookingLine, CopyLine, CounterLine, End, EventLine, FORMAT, Header, LineOf, LocationLine,
-    RemovedUserLine, StoreLine, UserLine,
+    RemovedUserLine, StoreLine, UserLine, audit_line,
 };
 use super::messages::{LetterLine, ParkedLine};
 use super::{Counts, FORMAT_VERSION, Part, Watch, count, file_fault, patiently};
@@ -117,7 +117,8 @@ impl<'a> Writer<'a> {
         self.locations(part).await?;
         self.events(part).await?;
         self.users(part).await?;
-        self.messages(part).await
+        self.messages(part).await?;
+        self.audit(part).await
     }
 
     async fn locations(&mut self, part: &Part<'_>) -> Result<()> {
@@ -248,6 +249,22 @@ impl<'a> Writer<'a> {
             let page = patiently(|| part.store.store.parked(after.as_ref(), PAGE)).await?;
             for message in &page.items {
                 self.record("parked", ParkedLine::of(message)).await?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The audit log, newest first.
+    async fn audit(&mut self, part: &Part<'_>) -> Result<()> {
+        let all = AuditFilter::default();
+        let mut after = None;
+        loop {
+            let page = patiently(|| part.store.store.list_audit(&all, after.as_ref(), BOOKINGS)).await?;
+            for entry in &page.items {
+                self.record("audit", audit_line(entry)?).await?;
             }
             after = page.next;
             if after.is_none() {

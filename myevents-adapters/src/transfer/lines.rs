@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use data_encoding::HEXLOWER;
+use myevents_core::contract::audit_to_json;
 use myevents_core::domain::{
-    Age, Booking, BookingId, BookingState, Event, EventId, EventRecord, Fingerprint, Hall, HourOfDay,
-    IdSecret, Location, LocationId, LocationRecord, Minutes, Name, Person, PersonLimits, Seats, Text,
-    TimeZoneName, UnixSeconds, User, UserId, UserRecord, Version,
+    Age, AuditEntry, Booking, BookingId, BookingState, Event, EventId, EventRecord, Fingerprint, Hall,
+    HourOfDay, IdSecret, Location, LocationId, LocationRecord, Minutes, Name, Person, PersonLimits, Seats,
+    Text, TimeZoneName, UnixSeconds, User, UserId, UserRecord, Version,
 };
 use myevents_core::ports::Reconciliation;
 use myevents_core::{Error, Result};
@@ -224,6 +225,12 @@ pub(super) struct CounterLine<'a> {
     held: i64,
     /// The seats of the confirmed bookings in the file.
     pub(super) confirmed: i64,
+}
+
+/// A line of the audit log, in the form that stores keep.
+pub(super) fn audit_line(entry: &AuditEntry) -> Result<Box<RawValue>> {
+    RawValue::from_string(audit_to_json(entry))
+        .map_err(|error| bad("the line of the audit log can't be written").caused_by(error))
 }
 
 pub(super) fn bad(what: impl Into<Cow<'static, str>>) -> Error {

@@ -7,7 +7,7 @@
 //! {"end":true,"counts":{"bookingservice":{"booking":2,…},…}}        without it the file was cut
 //! ```
 //!
-//! Kept are ids, versions, fingerprints, dates, states and owners, so that ETags, retries under a key and projections go
+//! Kept are ids, versions, fingerprints, dates, states, owners and the audit log, so that ETags, retries under a key and projections go
 //! on as before. The file holds the secrets that derived ids are made with, and what the stores know of persons: it is as
 //! confidential as the stores.
 //!

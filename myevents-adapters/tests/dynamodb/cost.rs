@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use myevents_adapters::dynamodb::DynamoStore;
+use myevents_core::domain::AuditAction;
 use myevents_core::ports::{
-    Attached, BookOptions, BookingFilter, BookingOwner, DatabaseHandler, EventFilter, Inbox, Outbox, Outcome,
-    SystemClock,
+    Attached, AuditFilter, BookOptions, BookingFilter, BookingOwner, DatabaseHandler, EventFilter, Inbox,
+    Outbox, Outcome, SystemClock,
 };
 use myevents_core::testkit::fixture;
 use serde_json::Value;
@@ -156,6 +157,25 @@ async fn everything_else(wire: &Wire, store: &DynamoStore) {
     store.add_location(&location, Attached::nothing()).await.unwrap();
     let user = fixture::user_record("Ada", "Lovelace");
     store.add_user(&user).await.unwrap();
+    let named = fixture::audit(AuditAction::EVENT_CREATED, id);
+    for (what, audit) in [
+        ("an event made", None),
+        ("an event made, with its line of the audit log", Some(named)),
+    ] {
+        let record = fixture::event_record(fixture::event("made"));
+        let mut attached = fixture::announce(&record.event.id);
+        attached.audit = audit;
+        wire.take_seen();
+        store.add_event(&record, attached).await.unwrap();
+        let seen = wire.take_seen();
+        tell(what, &seen);
+        assert_eq!(calls(&seen), BTreeMap::from([("TransactWriteItems", 1)]));
+    }
+    let all = AuditFilter::default();
+    assert_eq!(store.list_audit(&all, None, 100).await.unwrap().items.len(), 1);
+    let seen = wire.take_seen();
+    tell("a page of the audit log", &seen);
+    assert_eq!(calls(&seen), BTreeMap::from([("Query", 16)]));
     let event = bookable(store, Some(1)).await;
     booked(store, &fixture::booking_request(&event, 1)).await;
     wire.take_seen();
@@ -188,7 +208,7 @@ async fn everything_else(wire: &Wire, store: &DynamoStore) {
         .await
         .unwrap();
     store.fence(&event).await.unwrap();
-    store.remove_user(&user.user.id).await.unwrap();
+    store.remove_user(&user.user.id, None).await.unwrap();
     store
         .begin("c", &fixture::message_id(), Duration::from_secs(5))
         .await

@@ -222,7 +222,7 @@ async fn late_indexes(endpoint: &str) {
     assert_eq!((repaired.drift, repaired.confirmed), (0, 4));
     wire.forget_faults();
     wire.next("Query", [Fault::Changed(no_items)]);
-    assert!(store.remove_user(&user.user.id).await.unwrap());
+    assert!(store.remove_user(&user.user.id, None).await.unwrap());
     let left = store.find_booking(&wish.booking.id).await.unwrap().unwrap();
     assert!(
         left.user.is_none(),

@@ -160,7 +160,7 @@ async fn removed_meanwhile(endpoint: &str) {
         async move { book(&one, &wish).await.unwrap().value }
     });
     held.arrived().await;
-    assert!(other.remove_user(&user.user.id).await.unwrap());
+    assert!(other.remove_user(&user.user.id, None).await.unwrap());
     held.let_go();
     let Outcome::Booked(stored) = booking.await.unwrap() else {
         panic!("not booked");

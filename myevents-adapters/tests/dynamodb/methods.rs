@@ -10,10 +10,11 @@ use futures_util::future::join_all;
 use myevents_adapters::dynamodb::DynamoStore;
 use myevents_adapters::tools::StoreTools;
 use myevents_core::ErrorKind;
-use myevents_core::domain::{EventRecord, LocationRecord, UserRecord, Version};
+use myevents_core::domain::{AuditAction, EventRecord, Id, LocationRecord, UserRecord, Version};
 use myevents_core::ports::{
-    ApplyMode, Attached, Begin, BookingFilter, BookingOwner, BookingRequest, DatabaseHandler, DeadLetterId,
-    DeadLetterQueue, DeadLetters, EventFilter, Inbox, InboxToken, Outbox, OutboxRow, RowId, SystemClock,
+    ApplyMode, Attached, AuditFilter, Begin, BookingFilter, BookingOwner, BookingRequest, CancelRequest,
+    DatabaseHandler, DeadLetterId, DeadLetterQueue, DeadLetters, EventFilter, Inbox, InboxToken, Outbox,
+    OutboxRow, RowId, SystemClock,
 };
 use myevents_core::testkit::fixture;
 use serde_json::{Value, json};
@@ -158,6 +159,7 @@ fn reads<'a>(store: &'a DynamoStore, subjects: &'a Subjects) -> Vec<Call<'a>> {
         "reconcile" => store.reconcile(&events[0], false);
         "events_awaiting" => store.events_awaiting(&fixture::text("nowhere"), None, 10);
         "parked" => store.parked(None, 10);
+        "list_audit" => store.list_audit(&AuditFilter::default(), None, 10);
         "depth" => store.depth();
         "dead letters: list" => DeadLetters::list(store, None, 10);
         "dead letters: count" => store.count();
@@ -180,19 +182,28 @@ fn writes<'a>(store: &'a DynamoStore, subjects: &'a Subjects) -> Vec<Call<'a>> {
     let projected = fixture::projection(fixture::event_record(fixture::event("projected")), 1, Some(5));
     let place = fixture::location_record(fixture::location(Vec::new()));
     let projected_place = fixture::location_record(fixture::location(Vec::new()));
-    let cancel = fixture::cancel_request(&subjects.cancelled.booking.event, &subjects.cancelled.booking.id);
+    let cancelled = &subjects.cancelled.booking;
+    let cancel = CancelRequest {
+        audit: Some(fixture::audit(AuditAction::BOOKING_CANCELLED, &cancelled.id)),
+        ..fixture::cancel_request(&cancelled.event, &cancelled.id)
+    };
     let [confirmed, released, extended, parked] = &subjects.rows;
     let [resent, discarded] = &subjects.parked;
     let moved = std::slice::from_ref(&subjects.moved.booking);
     let (message, letter) = (fixture::message_id(), fixture::dead_letter("c", "test"));
+    let audited = |record: &EventRecord| Attached {
+        audit: Some(fixture::audit(AuditAction::EVENT_UPDATED, &record.event.id)),
+        ..fixture::announce(&record.event.id)
+    };
+    let removal = fixture::audit(AuditAction::USER_REMOVED, &subjects.removed.user.id);
     calls! {
-        "add_event" => store.add_event(&new, fixture::announce(&new.event.id));
-        "replace_event" => store.replace_event(&changed, Version(1), fixture::announce(&changed.event.id));
+        "add_event" => store.add_event(&new, audited(&new));
+        "replace_event" => store.replace_event(&changed, Version(1), audited(&changed));
         "announce_event" => store.announce_event(&announced.event.id, Version(1), fixture::announce(&announced.event.id));
         "add_location" => store.add_location(&place, Attached::nothing());
         "replace_location" => store.replace_location(&moved_place, Version(1), Attached::nothing());
         "add_user" => async { store.add_user(&fixture::user_record("Eve", "N")).await };
-        "remove_user" => store.remove_user(&subjects.removed.user.id);
+        "remove_user" => store.remove_user(&subjects.removed.user.id, Some(&removal));
         "book" => book(store, &subjects.wish);
         "fence" => store.fence(&subjects.fenced.booking.event);
         "cancel_booking" => store.cancel_booking(&cancel);
@@ -268,6 +279,18 @@ async fn every_method_tells_that_it_may_be_repeated() {
         }
         for (name, kind) in made(reads(&store, &subjects)).await {
             assert_eq!(kind, None, "after {what}: {name}");
+        }
+        for object in [
+            Id::from(&subjects.event.event.id),
+            Id::from(&subjects.removed.user.id),
+            Id::from(&subjects.cancelled.booking.id),
+        ] {
+            let filter = AuditFilter {
+                object: Some(object),
+                ..AuditFilter::default()
+            };
+            let lines = store.list_audit(&filter, None, 10).await.unwrap().items;
+            assert_eq!(lines.len(), 1, "after {what}: {lines:?}");
         }
         assert_eq!(at_rest(&store, &subjects.wish.booking.event).await, (3, Some(7)));
         assert_eq!(

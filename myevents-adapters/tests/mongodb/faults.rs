@@ -9,8 +9,8 @@ use myevents_adapters::mongodb::{MongoConfig, MongoStore};
 use myevents_core::ErrorKind;
 use myevents_core::domain::{Booking, EventId, PersonLimits, Version};
 use myevents_core::ports::{
-    Attached, BookOptions, BookingFilter, BookingOwner, CancelOutcome, DatabaseHandler, EventFilter, Inbox,
-    Inserted, Outbox, Outcome, SystemClock,
+    Attached, AuditFilter, BookOptions, BookingFilter, BookingOwner, CancelOutcome, DatabaseHandler,
+    EventFilter, Inbox, Inserted, Outbox, Outcome, SystemClock,
 };
 use myevents_core::testkit::{FaultProxy, fixture};
 
@@ -258,7 +258,7 @@ async fn every_method_tells_a_lost_write_from_a_lost_read() {
         "insert" OutcomeUnknown store.add_location(&location, Attached::nothing());
         "update" OutcomeUnknown store.replace_location(&location, Version(1), Attached::nothing());
         "insert" OutcomeUnknown store.add_user(&user);
-        "findAndModify" OutcomeUnknown store.remove_user(&user.user.id);
+        "update" OutcomeUnknown store.remove_user(&user.user.id, None);
         "insert" OutcomeUnknown store.project_event(&projection);
         "find" Unavailable store.find_event(&bed.event);
         "find" Unavailable store.find_event_by_name("lost");
@@ -270,6 +270,7 @@ async fn every_method_tells_a_lost_write_from_a_lost_read() {
         "find" Unavailable store.list_bookings(&BookingFilter::all_of(BookingOwner::Event(bed.event.clone())), None, 5);
         "find" Unavailable store.availability(std::slice::from_ref(&bed.event));
         "find" Unavailable store.reconcile(&bed.event, false);
+        "find" Unavailable store.list_audit(&AuditFilter::default(), None, 5);
         "find" Unavailable store.events_awaiting(&fixture::text("x"), None, 5);
         "find" Unavailable store.claim(5, lease);
         "aggregate" Unavailable store.depth();

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use myevents_adapters::connect::StoreTools;
-use myevents_adapters::mongodb::INDEXES;
 use myevents_adapters::mongodb::mongodb::bson::{Bson, Document};
-use myevents_core::domain::{BookingState, PersonLimits, Version};
+use myevents_adapters::mongodb::{INDEXES, MongoStore};
+use myevents_core::domain::{AuditAction, BookingState, PersonLimits, Version};
 use myevents_core::ports::{
-    ApplyMode, Attached, BookOptions, BookingFilter, BookingOwner, DatabaseHandler, DeadLetterQueue,
-    DeadLetters, EventFilter, Inbox, Outbox,
+    ApiKey, ApiKeyHash, ApiKeys, ApplyMode, Attached, AuditFilter, BookOptions, BookingFilter, BookingOwner,
+    DatabaseHandler, DeadLetterQueue, DeadLetters, EventFilter, Inbox, Outbox,
 };
 use myevents_core::testkit::fixture;
 
@@ -41,6 +41,12 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("bookings", "outbox.token", "of records whose messages are held"),
     ("bookings", "state", "of bookings of one person"),
     ("dead_letters", "until", "of letters that are due"),
+    (
+        "api_keys",
+        "gone",
+        "there are few keys, and hardly one that is gone and still there",
+    ),
+    ("api_keys", "audit", "of keys that are gone"),
 ];
 
 /// The equalities of a filter, and the rest of its fields.
@@ -134,6 +140,55 @@ fn check(commands: &[Document]) {
     }
 }
 
+/// What the audit log and keys for machines ask.
+async fn audited(store: &MongoStore) {
+    for page in [1, 2] {
+        let record = fixture::location_record(fixture::location(Vec::new()));
+        let line = fixture::audit(AuditAction::LOCATION_CREATED, &record.location.id);
+        let object = line.object.clone();
+        let attached = Attached {
+            audit: Some(line),
+            ..Attached::nothing()
+        };
+        store.add_location(&record, attached).await.unwrap();
+        for object in [None, Some(object)] {
+            for date in [None, Some(fixture::date(fixture::START))] {
+                let filter = AuditFilter {
+                    object: object.clone(),
+                    since: date,
+                    until: date,
+                };
+                let listed = store.list_audit(&filter, None, 1).await.unwrap();
+                assert_eq!(listed.items.len(), 1);
+                if let Some(next) = listed.next {
+                    assert_eq!(page, 2);
+                    store.list_audit(&filter, Some(&next), 1).await.unwrap();
+                }
+            }
+        }
+    }
+    let key = ApiKey {
+        hash: ApiKeyHash([7; 32]),
+        name: fixture::text("till"),
+        scopes: String::new(),
+        created: fixture::date(fixture::START),
+        last_used: None,
+    };
+    let line = |action| fixture::audit(action, &key.id());
+    store
+        .add_key(&key, &line(AuditAction::API_KEY_MADE))
+        .await
+        .unwrap();
+    store.list_keys().await.unwrap();
+    store
+        .note_use(&key.id(), fixture::date(fixture::START))
+        .await
+        .unwrap();
+    let revoked = line(AuditAction::API_KEY_REVOKED);
+    assert!(store.remove_key(&key.id(), &revoked).await.unwrap());
+    store.list_audit(&AuditFilter::default(), None, 9).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_of_every_method_is_covered_by_an_index() {
     let Some(url) = server("every_command_of_every_method_is_covered_by_an_index") else {
@@ -172,6 +227,7 @@ async fn every_command_of_every_method_is_covered_by_an_index() {
             .await
             .unwrap();
     }
+    audited(&store).await;
     store.fence(&event).await.unwrap();
     store.availability(std::slice::from_ref(&event)).await.unwrap();
     store.reconcile(&event, true).await.unwrap();
@@ -208,7 +264,7 @@ async fn every_command_of_every_method_is_covered_by_an_index() {
             store.list_bookings(&filter, Some(&cursor), 1).await.unwrap();
         }
     }
-    store.remove_user(&user.user.id).await.unwrap();
+    store.remove_user(&user.user.id, None).await.unwrap();
     store.find_user(&user.user.id).await.unwrap();
     // Records of the event service and copies of the booking service.
     let mut record = fixture::event_record(fixture::event("covered"));

@@ -137,6 +137,7 @@ pub(crate) fn cancellation(booking: &Booking) -> CancelRequest {
             booking.id.to_string(),
         )
         .build(),
+        audit: None,
         deadline: Instant::now() + Duration::from_secs(60),
     }
 }

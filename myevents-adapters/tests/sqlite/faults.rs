@@ -59,7 +59,11 @@ async fn a_panic_or_error_in_one_write_leaves_the_others_of_its_transaction() {
     let event = record(&event_id(), "e", 1);
     let adds = tokio::spawn({
         let (store, event) = (store.clone(), event.clone());
-        async move { store.add_event(&event, Attached::message(message("e"))).await }
+        async move {
+            store
+                .add_event(&event, Attached::announcement(message("e")))
+                .await
+        }
     });
     tokio::task::yield_now().await;
     release.send(()).unwrap();

@@ -25,7 +25,7 @@ async fn a_second_service_and_another_role_are_refused_and_a_tool_is_not() {
         .announce_event(
             &event,
             record(&event, "", 0).version,
-            Attached::message(message("k")),
+            Attached::announcement(message("k")),
         )
         .await
         .unwrap();

@@ -19,13 +19,13 @@ async fn an_event_comes_back_equal_and_is_found_in_every_way() {
     let id = event_id();
     let one = record(&id, "ΑΐΔΑ \"x\" \u{0} ' %_", 5_000);
     let committed = store
-        .add_event(&one, Attached::message(message("e1")))
+        .add_event(&one, Attached::announcement(message("e1")))
         .await
         .unwrap();
     assert_eq!(committed.value, Inserted::New);
     assert_eq!(committed.leased.len(), 1);
     let again = store
-        .add_event(&one, Attached::message(message("e1")))
+        .add_event(&one, Attached::announcement(message("e1")))
         .await
         .unwrap();
     assert_eq!(again.value, Inserted::Existing(one.clone()));
@@ -51,7 +51,7 @@ async fn an_event_comes_back_equal_and_is_found_in_every_way() {
         .await;
     assert_eq!(stale.unwrap_err().kind(), ErrorKind::Precondition);
     store
-        .replace_event(&cancelled, Version(1), Attached::message(message("e1")))
+        .replace_event(&cancelled, Version(1), Attached::announcement(message("e1")))
         .await
         .unwrap();
     assert!(
@@ -155,12 +155,12 @@ async fn an_entity_is_handed_out_without_gaps() {
     let id = event_id();
     let one = record(&id, "e", 1);
     let leased = store
-        .add_event(&one, Attached::message(message("k")))
+        .add_event(&one, Attached::announcement(message("k")))
         .await
         .unwrap()
         .leased;
     let later = store
-        .announce_event(&id, Version(1), Attached::message(message("k")))
+        .announce_event(&id, Version(1), Attached::announcement(message("k")))
         .await
         .unwrap();
     assert!(later.leased.is_empty());
@@ -209,6 +209,7 @@ async fn a_mark_is_stored_with_its_effect_or_refuses_it() {
             lease: 1,
             ..token.clone()
         }),
+        audit: None,
     };
     let event = record(&event_id(), "e", 1);
     let refused = store.add_event(&event, stale).await.unwrap_err();
@@ -217,6 +218,7 @@ async fn a_mark_is_stored_with_its_effect_or_refuses_it() {
     let marked = Attached {
         messages: Vec::new(),
         mark: Some(token.clone()),
+        audit: None,
     };
     store.add_event(&event, marked.clone()).await.unwrap();
     let twice = store.announce_event(&event.event.id, Version(1), marked).await;

@@ -3,6 +3,7 @@
 mod announcements;
 #[cfg(feature = "openapi")]
 pub mod asyncapi;
+mod audit;
 mod bookings;
 mod envelope;
 mod names;
@@ -14,6 +15,7 @@ pub use announcements::{
     EventAnnouncement, EventCancelled, EventCreated, EventUpdated, LocationAnnouncement, LocationCreated,
     LocationDeleted, LocationUpdated,
 };
+pub use audit::{AuditWire, audit_from_json, audit_to_json};
 pub use bookings::{BookingAnnouncement, BookingCancelled, EventBooked};
 pub use envelope::{CONTENT_TYPE_JSON, Envelope, EnvelopeBuilder, MessageId, header};
 pub use names::{MessageName, legacy_spelling};

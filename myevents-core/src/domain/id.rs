@@ -44,6 +44,12 @@ impl Id {
     }
 }
 
+impl From<[u8; 12]> for Id {
+    fn from(bytes: [u8; 12]) -> Self {
+        Self(bytes.as_slice().into())
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut buffer = [0_u8; 2 * Self::MAX_BYTES];
@@ -89,9 +95,15 @@ macro_rules! id_of {
             }
         }
 
+        impl From<&$name> for Id {
+            fn from(id: &$name) -> Self {
+                id.0.clone()
+            }
+        }
+
         impl From<[u8; 12]> for $name {
             fn from(bytes: [u8; 12]) -> Self {
-                Self(Id(bytes.as_slice().into()))
+                Self(bytes.into())
             }
         }
 
@@ -125,6 +137,10 @@ id_of!(
     /// Names a booking. Random or derived with a secret: it is the key to the booking while sign-in is off, so it
     /// never appears in public lists, metrics, or logs above debug.
     BookingId
+);
+id_of!(
+    /// Names an entry of the audit log.
+    AuditId
 );
 
 #[cfg(test)]

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Booking, BookingId, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text, UserId, UserRecord,
-    Version,
+    AuditEntry, Booking, BookingId, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text, UserId,
+    UserRecord, Version,
 };
 use crate::error::Result;
 use crate::layer::{Around, Call, Layered, through};
 use crate::ports::{
-    Applied, ApplyMode, Attached, Availability, BookOptions, BookingCursor, BookingFilter, BookingRequest,
-    CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventCursor, EventFilter, EventProjection,
-    Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
+    Applied, ApplyMode, Attached, AuditCursor, AuditFilter, Availability, BookOptions, BookingCursor,
+    BookingFilter, BookingRequest, CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventCursor,
+    EventFilter, EventProjection, Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
 };
 
 #[async_trait]
@@ -127,8 +127,9 @@ impl<P: DatabaseHandler + ?Sized, A: Around> DatabaseHandler for Layered<P, A> {
         through!(self, read "find user", [id = id.clone()], store => store.find_user(&id))
     }
 
-    async fn remove_user(&self, id: &UserId) -> Result<bool> {
-        through!(self, guarded "remove user", [id = id.clone()], store => store.remove_user(&id))
+    async fn remove_user(&self, id: &UserId, audit: Option<&AuditEntry>) -> Result<bool> {
+        through!(self, guarded "remove user", [id = id.clone(), audit = audit.cloned()],
+            store => store.remove_user(&id, audit.as_ref()))
     }
 
     async fn book(
@@ -193,6 +194,16 @@ impl<P: DatabaseHandler + ?Sized, A: Around> DatabaseHandler for Layered<P, A> {
     async fn project_location(&self, record: &LocationRecord, mode: ApplyMode) -> Result<bool> {
         through!(self, write "project location", [record = record.clone()],
             store => store.project_location(&record, mode))
+    }
+
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&AuditCursor>,
+        limit: usize,
+    ) -> Result<PageOf<AuditEntry, AuditCursor>> {
+        through!(self, read "list audit log", [filter = filter.clone(), after = after.cloned()],
+            store => store.list_audit(&filter, after.as_ref(), limit))
     }
 
     async fn events_awaiting(

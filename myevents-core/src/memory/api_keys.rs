@@ -3,19 +3,20 @@
 use async_trait::async_trait;
 
 use super::MemoryStore;
-use crate::domain::UnixSeconds;
+use crate::domain::{AuditEntry, UnixSeconds};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{ApiKey, ApiKeyId, ApiKeys};
 
 #[async_trait]
 impl ApiKeys for MemoryStore {
-    async fn add_key(&self, key: &ApiKey) -> Result<()> {
+    async fn add_key(&self, key: &ApiKey, audit: &AuditEntry) -> Result<()> {
         const OPERATION: &str = "add API key";
         self.write(OPERATION, |state, _| {
             if state.api_keys.contains_key(&key.id()) {
                 return Err(Error::new(ErrorKind::Conflict, OPERATION, "the key is there"));
             }
             state.api_keys.insert(key.id(), key.clone());
+            state.audit.append(Some(audit));
             Ok(())
         })
         .await
@@ -27,9 +28,13 @@ impl ApiKeys for MemoryStore {
         })
     }
 
-    async fn remove_key(&self, id: &ApiKeyId) -> Result<bool> {
+    async fn remove_key(&self, id: &ApiKeyId, audit: &AuditEntry) -> Result<bool> {
         self.write("remove API key", |state, _| {
-            Ok(state.api_keys.remove(id).is_some())
+            let was_there = state.api_keys.remove(id).is_some();
+            if was_there {
+                state.audit.append(Some(audit));
+            }
+            Ok(was_there)
         })
         .await
     }

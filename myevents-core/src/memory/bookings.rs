@@ -230,6 +230,7 @@ impl State {
         if let Some(counter) = self.counters.get_mut(&request.event) {
             counter.give_back(cancelled.seats.get());
         }
+        self.audit.append(request.audit.as_ref());
         let leased = self.rows.append(std::slice::from_ref(&request.message), scope);
         Ok(Committed {
             value: CancelOutcome::Cancelled(cancelled),

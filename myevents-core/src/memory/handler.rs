@@ -8,14 +8,14 @@ use async_trait::async_trait;
 use super::state::{check_version, id_taken};
 use super::{MAX_BATCH, MemoryStore};
 use crate::domain::{
-    Booking, BookingId, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text, UserId, UserRecord,
-    Version,
+    AuditEntry, Booking, BookingId, EventId, EventRecord, IdSecret, LocationId, LocationRecord, Text, UserId,
+    UserRecord, Version,
 };
 use crate::error::{Error, Result};
 use crate::ports::{
-    Applied, ApplyMode, Attached, Availability, BookOptions, BookingCursor, BookingFilter, BookingRequest,
-    CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventCursor, EventFilter, EventProjection,
-    Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
+    Applied, ApplyMode, Attached, AuditCursor, AuditFilter, Availability, BookOptions, BookingCursor,
+    BookingFilter, BookingRequest, CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventCursor,
+    EventFilter, EventProjection, Inserted, Outcome, PageOf, Reconciliation, StoreCapabilities,
 };
 
 #[async_trait]
@@ -203,11 +203,15 @@ impl DatabaseHandler for MemoryStore {
         self.read("find user", |state| state.users.get(id).cloned())
     }
 
-    async fn remove_user(&self, id: &UserId) -> Result<bool> {
+    async fn remove_user(&self, id: &UserId, audit: Option<&AuditEntry>) -> Result<bool> {
         self.write("remove user", |state, _| {
             state.bookings.forget_user(id);
             state.removed_users.insert(id.clone());
-            Ok(state.users.remove(id).is_some())
+            let was_there = state.users.remove(id).is_some();
+            if was_there {
+                state.audit.append(audit);
+            }
+            Ok(was_there)
         })
         .await
     }
@@ -288,6 +292,15 @@ impl DatabaseHandler for MemoryStore {
             Ok(state.project_location(record, mode))
         })
         .await
+    }
+
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&AuditCursor>,
+        limit: usize,
+    ) -> Result<PageOf<AuditEntry, AuditCursor>> {
+        self.read("list audit log", |state| state.audit.list(filter, after, limit))
     }
 
     async fn events_awaiting(

@@ -8,6 +8,7 @@
 //! [`close`](crate::ports::DatabaseHandler::close) does.
 
 mod api_keys;
+mod audit;
 mod bookings;
 mod dead_letters;
 mod events;

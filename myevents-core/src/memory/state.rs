@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Scope;
+use super::audit::Log;
 use super::bookings::Bookings;
 use super::dead_letters::Letters;
 use super::events::Events;
@@ -26,6 +27,7 @@ pub(super) struct State {
     pub(super) marks: Marks,
     pub(super) letters: Letters,
     pub(super) api_keys: BTreeMap<ApiKeyId, ApiKey>,
+    pub(super) audit: Log,
 }
 
 impl State {
@@ -44,6 +46,7 @@ impl State {
     /// Stores what is attached to a write that has just changed its record.
     pub(super) fn attach<T>(&mut self, value: T, attached: &Attached, scope: Scope) -> Committed<T> {
         self.complete_mark(attached, scope);
+        self.audit.append(attached.audit.as_ref());
         let leased = self.rows.append(&attached.messages, scope);
         Committed { value, leased }
     }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use crate::domain::{Text, UnixSeconds};
+use crate::domain::{AuditEntry, Id, Text, UnixSeconds};
 use crate::error::{Error, Result};
 
 /// Names a key in lists and commands. It says nothing of the key itself.
@@ -29,6 +29,12 @@ impl ApiKeyId {
             .and_then(|bytes| bytes.try_into().ok())
             .map(Self)
             .ok_or_else(|| Error::invalid("the id of a key has 24 hex digits, as `api-keys list` shows it"))
+    }
+}
+
+impl From<&ApiKeyId> for Id {
+    fn from(id: &ApiKeyId) -> Self {
+        Self::from(id.0)
     }
 }
 
@@ -90,11 +96,11 @@ impl ApiKey {
 /// A place for keys. There are few of them, and they change rarely.
 #[async_trait]
 pub trait ApiKeys: Debug + Send + Sync + 'static {
-    /// Stores a new key; durable.
+    /// Stores a new key, and in the same atomic step the line of the audit log about it; durable.
     ///
     /// # Errors
     /// `Conflict` when its id is there; `Unavailable`, `OutcomeUnknown`.
-    async fn add_key(&self, key: &ApiKey) -> Result<()>;
+    async fn add_key(&self, key: &ApiKey, audit: &AuditEntry) -> Result<()>;
 
     /// All keys as they are now, by id: a removed one never comes back.
     ///
@@ -102,11 +108,12 @@ pub trait ApiKeys: Debug + Send + Sync + 'static {
     /// `Unavailable`; `Malformed` for one that can't be read.
     async fn list_keys(&self) -> Result<Vec<ApiKey>>;
 
-    /// Removes a key; answers whether it was there.
+    /// Removes a key; answers whether it was there. Where it was, the line of the audit log about it is stored in the same
+    /// atomic step.
     ///
     /// # Errors
     /// `Unavailable`, `OutcomeUnknown`: do it again.
-    async fn remove_key(&self, id: &ApiKeyId) -> Result<bool>;
+    async fn remove_key(&self, id: &ApiKeyId, audit: &AuditEntry) -> Result<bool>;
 
     /// Notes that a key was used. Time never goes back by it, and a removed key stays removed.
     ///

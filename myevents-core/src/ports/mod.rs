@@ -4,6 +4,8 @@
 //! fault injection are wrappers of the same port ([`layer`](crate::layer)), never part of a backend.
 
 mod api_keys;
+mod attached;
+mod audit;
 mod capabilities;
 mod clock;
 mod dead_letters;
@@ -16,6 +18,8 @@ mod paging;
 mod store;
 
 pub use api_keys::{ApiKey, ApiKeyHash, ApiKeyId, ApiKeys};
+pub use attached::{Attached, Committed};
+pub use audit::{AuditCursor, AuditFilter};
 pub use capabilities::{BrokerCapabilities, MessageOrder, StoreCapabilities};
 pub use clock::{Clock, IdSource, RandomIds, SystemClock};
 pub use dead_letters::{DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetters};
@@ -26,7 +30,7 @@ pub use mailer::{CalendarEntry, Mail, Mailer, Sent};
 pub use outbox::{Claim, ClaimToken, Outbox, OutboxDepth, OutboxRow, ParkedMessage, RowId};
 pub use paging::{BookingCursor, EventCursor, PageOf};
 pub use store::{
-    Applied, ApplyMode, Attached, Availability, BookOptions, BookingFilter, BookingOwner, BookingRequest,
-    CancelOutcome, CancelRequest, Committed, DatabaseHandler, EventFilter, EventProjection, Inserted,
-    Outcome, Reconciliation, Store, UnknownCapacity,
+    Applied, ApplyMode, Availability, BookOptions, BookingFilter, BookingOwner, BookingRequest,
+    CancelOutcome, CancelRequest, DatabaseHandler, EventFilter, EventProjection, Inserted, Outcome,
+    Reconciliation, Store, UnknownCapacity,
 };

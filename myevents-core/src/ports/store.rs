@@ -7,68 +7,14 @@ use tokio::time::Instant;
 
 use crate::contract::Envelope;
 use crate::domain::{
-    Booking, BookingId, BookingState, Capacity, EventId, EventRecord, IdSecret, LocationId, LocationRecord,
-    PersonLimits, Text, UnixSeconds, UserId, UserRecord, Version,
+    AuditEntry, Booking, BookingId, BookingState, Capacity, EventId, EventRecord, IdSecret, LocationId,
+    LocationRecord, PersonLimits, Text, UnixSeconds, UserId, UserRecord, Version,
 };
 use crate::error::Result;
 use crate::ports::{
-    BookingCursor, EventCursor, Inbox, InboxToken, Outbox, OutboxRow, PageOf, StoreCapabilities,
+    Attached, AuditCursor, AuditFilter, BookingCursor, Committed, EventCursor, Inbox, Outbox, PageOf,
+    StoreCapabilities,
 };
-
-/// What a write stores together with its state, in the same atomic step.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attached {
-    /// The messages the write causes, in their order. Empty only where nobody is to be told.
-    pub messages: Vec<Envelope>,
-    /// The message whose handling this write completes. Where [`StoreCapabilities::atomic_inbox`] is false this MUST
-    /// be refused with `Unsupported`. When the token no longer holds, the write is refused with `Precondition`.
-    pub mark: Option<InboxToken>,
-}
-
-impl Attached {
-    /// One message.
-    #[must_use]
-    pub fn message(envelope: Envelope) -> Self {
-        Self {
-            messages: vec![envelope],
-            mark: None,
-        }
-    }
-
-    /// Nobody is told.
-    #[must_use]
-    pub fn nothing() -> Self {
-        Self::default()
-    }
-}
-
-/// A write that is durable, with what of its messages may go the fast way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Committed<T> {
-    /// What the write answers.
-    pub value: T,
-    /// The write's messages that were born leased to this instance, because no earlier message of their entity
-    /// waits. They are to be handed to the relay in memory, or released. The others are found by claiming.
-    pub leased: Vec<OutboxRow>,
-}
-
-impl<T> Committed<T> {
-    /// An answer that stored no message.
-    pub fn quiet(value: T) -> Self {
-        Self {
-            value,
-            leased: Vec::new(),
-        }
-    }
-
-    /// The same messages with another answer.
-    pub fn map<U>(self, map: impl FnOnce(T) -> U) -> Committed<U> {
-        Committed {
-            value: map(self.value),
-            leased: self.leased,
-        }
-    }
-}
 
 /// The answer to adding a record under an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,6 +153,9 @@ pub struct CancelRequest {
     pub event: EventId,
     /// The message that announces it.
     pub message: Envelope,
+    /// The line of the audit log about it: stored if and only if this call cancels the booking. `None` where its holder
+    /// gives it back.
+    pub audit: Option<AuditEntry>,
     /// No commit try with it starts after this.
     pub deadline: Instant,
 }
@@ -289,7 +238,8 @@ pub struct Applied {
 /// What every method promises:
 /// * A write is durable when it answers, where [`StoreCapabilities::durable`]; an error other than `OutcomeUnknown` means
 ///   that nothing was written.
-/// * State and messages of a write are stored in one atomic step.
+/// * State, messages and the line of the audit log of a write are stored in one atomic step. A write that changes nothing
+///   stores no line: it finds everything done, or is refused.
 /// * Dropping the future of a write leaves its outcome unknown and MUST NOT break it half-way.
 /// * Any method may answer `Unavailable` (nothing applied, repeat), `Malformed` (a record can't be decoded) or `Closed`.
 #[async_trait]
@@ -409,7 +359,8 @@ pub trait DatabaseHandler: Debug + Send + Sync + 'static {
     /// Answers whether the record was there. May be repeated after a failure.
     ///
     /// A booking of theirs that is granted afterwards, because it waited meanwhile, is stored without all of these too.
-    async fn remove_user(&self, id: &UserId) -> Result<bool>;
+    /// `audit` is stored with the first step, if the record was there: once, however often the rest is repeated.
+    async fn remove_user(&self, id: &UserId, audit: Option<&AuditEntry>) -> Result<bool>;
 
     /// Decides a batch of wishes for one event, in order and greedily, and stores what is granted with its messages.
     /// Answers one result for each, in their order.
@@ -470,6 +421,15 @@ pub trait DatabaseHandler: Debug + Send + Sync + 'static {
 
     /// Offers an announced location to the copy, guarded by its version. Answers whether it was written.
     async fn project_location(&self, record: &LocationRecord, mode: ApplyMode) -> Result<bool>;
+
+    /// Lists the audit log by (time, id), newest first, from after `after`: every entry whose write was answered before the
+    /// call began. There is no way to change an entry or to take one out.
+    async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&AuditCursor>,
+        limit: usize,
+    ) -> Result<PageOf<AuditEntry, AuditCursor>>;
 
     /// Copies of events that await this location (see [`EventRecord::awaiting_location`]), by id, from after `after`.
     async fn events_awaiting(

@@ -143,7 +143,7 @@ pub(super) async fn write(store: &MemoryStore, event: u64, version: u64) -> Vec<
     )
     .header("version", version.to_string())
     .build();
-    let attached = Attached::message(message);
+    let attached = Attached::announcement(message);
     if version == 1 {
         store.add_event(&record, attached).await.unwrap().leased
     } else {

@@ -97,7 +97,7 @@ impl fmt::Debug for ApiKeyAuthenticator {
 
 impl ApiKeyAuthenticator {
     /// What stands for an issuer in callers that come by keys; the subject is the key's id.
-    pub const ISSUER: &str = "myevents:api-key";
+    pub const ISSUER: &str = Caller::API_KEY_ISSUER;
 
     /// Looks for keys in `keys`; whoever brings none is asked by `others`.
     #[must_use]

@@ -14,9 +14,8 @@ use crate::rest::answer::{self, Answer, ResponseExt};
 use crate::rest::events::carried_through;
 use crate::rest::head::{self, PathText};
 use crate::rest::list::{self, Query};
-use crate::rest::nearby::is_of_this_machine;
 use crate::rest::problem::Problem;
-use crate::rest::{BookingRest, OrganiserList, access, body, lenient};
+use crate::rest::{BookingRest, access, body, lenient};
 use crate::service::{Caller, Scope};
 
 type Bookings = State<Arc<BookingRest>>;
@@ -106,20 +105,7 @@ pub(super) async fn cancel(State(rest): Bookings, path: PathText, request: Reque
 /// organiser gets to it.
 pub(super) async fn list_of_event(State(rest): Bookings, path: PathText, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    access::allowed(&parts, &rest.settings, Scope::BookingsAdmin)?;
-    let open = match rest.settings.organiser_list {
-        _ if rest.settings.authenticator.is_some() => true,
-        OrganiserList::Open => true,
-        OrganiserList::ThisMachine => is_of_this_machine(&parts),
-        OrganiserList::Closed => false,
-    };
-    if !open {
-        return Err(Problem::of(
-            "forbidden",
-            "the list of an event's bookings answers only requests of this machine while the service listens on loopback, \
-             everybody with organiser_open, and admins with sign-in",
-        ));
-    }
+    access::organiser(&parts, &rest.settings, Scope::BookingsAdmin)?;
     let unknown = || Problem::unknown("event");
     let event = path.id(EventId::parse).ok_or_else(unknown)?;
     let known = rest.service.availability(std::slice::from_ref(&event)).await?;

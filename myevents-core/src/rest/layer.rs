@@ -19,6 +19,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::observe::{Observation, Observer};
 use crate::rest::Authenticator;
+use crate::rest::access::RequestId;
 use crate::rest::admission::{Admission, Standing};
 use crate::rest::answer;
 use crate::rest::problem::Problem;
@@ -131,6 +132,7 @@ where
             let mut private = false;
             let mut standing = None;
             let span = traced(&mut request, route);
+            request.extensions_mut().insert(RequestId(request_id.clone()));
 
             let answered = if is_preflight(&request) {
                 Ok(Ok(preflight(request.headers())))

@@ -5,8 +5,10 @@ use http::HeaderValue;
 use http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::domain::{BookingId, EventId, Fingerprint, LocationId, Text, UnixSeconds};
-use crate::ports::{BookingCursor, EventCursor};
+use crate::domain::{
+    AuditId, BookingId, EventId, Fingerprint, Id, LocationId, Text, UnixMillis, UnixSeconds,
+};
+use crate::ports::{AuditCursor, BookingCursor, EventCursor};
 use crate::rest::answer;
 use crate::rest::problem::Problem;
 
@@ -88,6 +90,17 @@ impl Query {
                     })
             })
             .transpose()
+    }
+
+    pub(super) fn id(&self, name: &'static str) -> Result<Option<Id>, Problem> {
+        let parse = |text| {
+            Id::parse(text).map_err(|_| {
+                invalid(format!(
+                    "the parameter {name} is not an even number of 2 to 128 hex digits"
+                ))
+            })
+        };
+        self.get(name).map(parse).transpose()
     }
 
     pub(super) fn text(&self, name: &'static str) -> Result<Option<String>, Problem> {
@@ -173,6 +186,20 @@ impl Position for BookingCursor {
         Some(Self {
             date,
             id: BookingId::from_bytes(id).ok()?,
+        })
+    }
+}
+
+impl Position for AuditCursor {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.time.0.to_be_bytes()[..], self.id.as_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (time, id) = bytes.split_first_chunk::<8>()?;
+        Some(Self {
+            time: UnixMillis(i64::from_be_bytes(*time)),
+            id: AuditId::from_bytes(id).ok()?,
         })
     }
 }

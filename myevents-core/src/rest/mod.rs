@@ -14,6 +14,7 @@ mod access;
 mod admission;
 mod answer;
 mod api_keys;
+mod audit;
 mod body;
 mod bookings;
 mod events;
@@ -75,13 +76,19 @@ pub(crate) struct EventState {
     list: events::ListCache,
 }
 
+impl EventState {
+    fn new(rest: EventRest) -> Arc<Self> {
+        Arc::new(Self {
+            rest,
+            list: events::ListCache::default(),
+        })
+    }
+}
+
 /// The routes of the event service.
 pub fn event_router(rest: EventRest) -> Router {
     let layer = RestLayer::new(&rest.settings);
-    let state = Arc::new(EventState {
-        rest,
-        list: events::ListCache::default(),
-    });
+    let state = EventState::new(rest);
     Router::new()
         .route("/events", get(events::list).post(events::create))
         .route(
@@ -92,6 +99,7 @@ pub fn event_router(rest: EventRest) -> Router {
             "/events/id/{id}",
             get(events::find).put(events::put).delete(events::cancel),
         )
+        .route("/events/audit", get(audit::of_events))
         .route("/events/name/{name}", get(events::find_by_name))
         .route(
             "/events/{criterion}/{value}",
@@ -116,10 +124,30 @@ pub fn booking_router(rest: BookingRest) -> Router {
         )
         .route("/events/{id}/availability", get(bookings::availability))
         .route("/availability", get(bookings::availabilities))
+        .route("/bookings/audit", get(audit::of_bookings))
         .route("/bookings/{id}", get(bookings::find).delete(bookings::cancel))
         .route("/users", post(users::create))
         .route("/users/{id}", get(users::find).merge(delete(users::remove)))
         .route("/users/{id}/bookings", get(users::bookings))
+        .with_state(Arc::new(rest))
+        .layer(layer)
+}
+
+/// `/audit` of an event service that has an origin of its own. Where both services share one it is only `/events/audit`.
+pub fn event_audit_router(rest: EventRest) -> Router {
+    let layer = RestLayer::new(&rest.settings);
+    Router::new()
+        .route("/audit", get(audit::of_events))
+        .with_state(EventState::new(rest))
+        .layer(layer)
+}
+
+/// `/audit` of a booking service that has an origin of its own. Where both services share one it is only
+/// `/bookings/audit`.
+pub fn booking_audit_router(rest: BookingRest) -> Router {
+    let layer = RestLayer::new(&rest.settings);
+    Router::new()
+        .route("/audit", get(audit::of_bookings))
         .with_state(Arc::new(rest))
         .layer(layer)
 }

@@ -1,8 +1,10 @@
-//! Makes the messages of a write: encoded before the write, so that what can't be sent is refused before it is stored.
+//! Makes what a write carries: its messages, encoded before the write, so that what can't be sent is refused before it is
+//! stored; and its line of the audit log.
 
 use std::sync::Arc;
 
 use crate::contract::{Envelope, Message};
+use crate::domain::{AuditAction, AuditEntry, Id, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Clock, IdSource};
 use crate::service::RequestContext;
@@ -33,6 +35,28 @@ impl Announcer {
             ids,
             source: source.into(),
             max_message_bytes,
+        }
+    }
+
+    /// The line of the audit log about a change of `object` that the request of `context` asks for.
+    #[must_use]
+    pub fn audit(
+        &self,
+        context: &RequestContext,
+        action: AuditAction,
+        object: Id,
+        version: Option<Version>,
+    ) -> AuditEntry {
+        AuditEntry {
+            id: self.ids.object_id().into(),
+            time: self.clock.now(),
+            actor: context.caller.actor(),
+            action,
+            object,
+            version,
+            fields: Vec::new(),
+            request: context.request_id.clone(),
+            trace: context.trace_id(),
         }
     }
 

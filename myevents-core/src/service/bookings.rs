@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Booking, BookingId, EventId};
+use crate::domain::{AuditEntry, Booking, BookingId, EventId};
 use crate::error::Result;
 use crate::observe::{NoObserver, Observer};
 use crate::ports::{
-    Availability, BookingCursor, BookingFilter, Clock, DatabaseHandler, IdSource, PageOf, RandomIds,
-    SystemClock, UnknownCapacity,
+    AuditCursor, AuditFilter, Availability, BookingCursor, BookingFilter, Clock, DatabaseHandler, IdSource,
+    PageOf, RandomIds, SystemClock, UnknownCapacity,
 };
 use crate::relay::Handover;
 use crate::service::desk::{DeskOptions, Desks};
@@ -142,6 +142,19 @@ impl BookingService {
         limit: usize,
     ) -> Result<PageOf<Booking, BookingCursor>> {
         self.store.list_bookings(filter, after, limit).await
+    }
+
+    /// Lists the audit log, newest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&AuditCursor>,
+        limit: usize,
+    ) -> Result<PageOf<AuditEntry, AuditCursor>> {
+        self.store.list_audit(filter, after, limit).await
     }
 
     /// The counters of events, in the order asked; `None` for an event that is not known.

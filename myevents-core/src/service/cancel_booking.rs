@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use crate::contract::{BookingAnnouncement, BookingCancelled};
-use crate::domain::{Booking, BookingId, BookingState};
+use crate::domain::{AuditAction, Booking, BookingId, BookingState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::Observation;
 use crate::ports::{CancelOutcome, CancelRequest};
@@ -27,10 +27,16 @@ impl BookingService {
         }
         let body = BookingCancelled(BookingAnnouncement::new(&booking, booking.version.next()));
         let message = self.announcer.announce(&body, id.to_string(), context)?;
+        let audit = self.is_of_another(context, &booking).then(|| {
+            let version = booking.version.next();
+            let action = AuditAction::BOOKING_CANCELLED;
+            self.announcer.audit(context, action, id.into(), Some(version))
+        });
         let request = CancelRequest {
             booking: id.clone(),
             event: booking.event,
             message,
+            audit,
             deadline,
         };
         match self.desks.cancel(request).await? {
@@ -43,6 +49,12 @@ impl BookingService {
             CancelOutcome::Already(booking) => Ok(booking),
             CancelOutcome::Unknown => Err(unknown_booking()),
         }
+    }
+
+    /// Whether a caller who is known is not the holder of a booking. Where nobody signs in, whoever knows its id is.
+    fn is_of_another(&self, context: &RequestContext, booking: &Booking) -> bool {
+        let caller = self.user_of(&context.caller);
+        caller.is_some() && caller != booking.user
     }
 }
 

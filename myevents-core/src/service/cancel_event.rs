@@ -1,6 +1,6 @@
 //! Use case: cancel an event. The record stays; its bookings stay confirmed; new ones are refused.
 
-use crate::domain::{EventId, EventRecord};
+use crate::domain::{AuditAction, EventId, EventRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::Attached;
 use crate::service::events::{MAX_TRIES, contended};
@@ -33,9 +33,10 @@ impl EventService {
             };
             record.event.cancelled = true;
             let message = self.announce_change(&record, context)?;
+            let audit = self.audit_event(context, AuditAction::EVENT_CANCELLED, &record);
             match self
                 .store
-                .replace_event(&record, expected, Attached::message(message))
+                .replace_event(&record, expected, Attached::change(message, audit))
                 .await
             {
                 Ok(committed) => {

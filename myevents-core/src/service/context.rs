@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::contract::header;
-use crate::domain::{IdSecret, Text, Version};
+use crate::domain::{Actor, Id, IdSecret, Text, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::service::{Scope, Scopes};
 
@@ -26,6 +26,27 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// What stands for an issuer in callers that come by API keys; the subject is the key's id.
+    pub const API_KEY_ISSUER: &str = "myevents:api-key";
+
+    /// Who they are in the audit log.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Anonymous => Actor::Anonymous,
+            Self::Subject { issuer, subject, .. } => Id::parse(subject)
+                .ok()
+                .filter(|_| issuer == Self::API_KEY_ISSUER)
+                .map_or_else(
+                    || Actor::Subject {
+                        issuer: issuer.clone(),
+                        subject: subject.clone(),
+                    },
+                    Actor::ApiKey,
+                ),
+        }
+    }
+
     /// The issuer, empty for nobody.
     #[must_use]
     pub fn issuer(&self) -> &str {
@@ -86,9 +107,17 @@ pub struct RequestContext {
     pub caller: Caller,
     /// The W3C trace context, passed on in the headers of messages.
     pub traceparent: Option<String>,
+    /// The request's id, as its answer has it.
+    pub request_id: Option<String>,
 }
 
 impl RequestContext {
+    /// The id of the trace, as the audit log keeps it.
+    pub(super) fn trace_id(&self) -> Option<String> {
+        let id = self.traceparent.as_deref()?.split('-').nth(1)?;
+        Some(id.to_owned())
+    }
+
     pub(super) fn message_headers(&self, source: &str) -> BTreeMap<String, String> {
         let mut headers = BTreeMap::from([(header::SOURCE.to_owned(), source.to_owned())]);
         if let Some(traceparent) = &self.traceparent {
@@ -197,6 +226,15 @@ mod tests {
             subject: subject.to_owned(),
             scopes: Scopes::of_words(words.iter().copied()),
         }
+    }
+
+    #[test]
+    fn the_audit_log_knows_a_key_from_a_person() {
+        let key = somebody(Caller::API_KEY_ISSUER, "0102030405060708090a0b0c", &[]);
+        assert_eq!(key.actor().kind(), "api_key");
+        let person = somebody("https://id.example", "0102030405060708090a0b0c", &[]);
+        assert_eq!(person.actor().kind(), "subject");
+        assert_eq!(Caller::Anonymous.actor(), Actor::Anonymous);
     }
 
     #[test]

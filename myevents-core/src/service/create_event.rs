@@ -1,7 +1,7 @@
 //! Use case: create an event.
 
 use crate::contract::{EventAnnouncement, EventCreated};
-use crate::domain::{Event, EventId, EventRecord, LocationId, Version};
+use crate::domain::{AuditAction, Event, EventId, EventRecord, LocationId, Version};
 use crate::error::{ErrorKind, Result};
 use crate::ports::{Attached, Inserted};
 use crate::service::events::key_reused;
@@ -58,8 +58,13 @@ impl EventService {
         let message = self
             .announcer
             .announce(&body, record.event.id.to_string(), context)?;
+        let audit = self.audit_event(context, AuditAction::EVENT_CREATED, &record);
 
-        match self.store.add_event(&record, Attached::message(message)).await {
+        match self
+            .store
+            .add_event(&record, Attached::change(message, audit))
+            .await
+        {
             Ok(committed) => match self.hand_over(committed) {
                 Inserted::New => Ok(Created {
                     record,

@@ -1,7 +1,7 @@
 //! Use case: create a location.
 
 use crate::contract::{LocationAnnouncement, LocationCreated};
-use crate::domain::{LocationId, LocationRecord, Version};
+use crate::domain::{AuditAction, LocationId, LocationRecord, Version};
 use crate::error::{ErrorKind, Result};
 use crate::ports::{Attached, Inserted};
 use crate::service::events::key_reused;
@@ -55,7 +55,9 @@ impl EventService {
         let message = self
             .announcer
             .announce(&body, record.location.id.to_string(), context)?;
-        match self.store.add_location(&record, Attached::message(message)).await {
+        let audit = self.audit_location(context, AuditAction::LOCATION_CREATED, &record);
+        let attached = Attached::change(message, audit);
+        match self.store.add_location(&record, attached).await {
             Ok(committed) => match self.hand_over(committed) {
                 Inserted::New => Ok(Created {
                     record,

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::contract::{Envelope, EventAnnouncement, EventCancelled, EventUpdated};
-use crate::domain::{EventId, EventRecord, LocationId, LocationRecord};
+use crate::domain::{AuditAction, AuditEntry, EventId, EventRecord, LocationId, LocationRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{
-    Clock, Committed, DatabaseHandler, EventCursor, EventFilter, IdSource, PageOf, RandomIds, SystemClock,
+    AuditCursor, AuditFilter, Clock, Committed, DatabaseHandler, EventCursor, EventFilter, IdSource, PageOf,
+    RandomIds, SystemClock,
 };
 use crate::relay::Handover;
 use crate::service::{Announcer, DEFAULT_MAX_MESSAGE_BYTES, IdempotencyKey, RequestContext};
@@ -122,6 +123,41 @@ impl EventService {
         limit: usize,
     ) -> Result<PageOf<LocationRecord, LocationId>> {
         self.store.list_locations(after, limit).await
+    }
+
+    /// Lists the audit log, newest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn list_audit(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&AuditCursor>,
+        limit: usize,
+    ) -> Result<PageOf<AuditEntry, AuditCursor>> {
+        self.store.list_audit(filter, after, limit).await
+    }
+
+    /// The line of the audit log about an event that becomes `record`.
+    pub(super) fn audit_event(
+        &self,
+        context: &RequestContext,
+        action: AuditAction,
+        record: &EventRecord,
+    ) -> AuditEntry {
+        let id = (&record.event.id).into();
+        self.announcer.audit(context, action, id, Some(record.version))
+    }
+
+    /// The same of a location.
+    pub(super) fn audit_location(
+        &self,
+        context: &RequestContext,
+        action: AuditAction,
+        record: &LocationRecord,
+    ) -> AuditEntry {
+        let id = (&record.location.id).into();
+        self.announcer.audit(context, action, id, Some(record.version))
     }
 
     /// The 12 bytes for a new record of `kind`: derived where a key was given, so that a retry meets the first try.

@@ -7,6 +7,7 @@ mod announce;
 mod book_event;
 mod cancel_booking;
 mod cancel_event;
+mod changes;
 mod context;
 mod create_event;
 mod create_location;

@@ -1,9 +1,10 @@
 //! Use case: put an event under its id, new or over what is there.
 
 use crate::contract::{EventAnnouncement, EventCreated};
-use crate::domain::{EventId, EventRecord, Location, Version};
+use crate::domain::{AuditAction, AuditEntry, EventId, EventRecord, Location, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Attached, Inserted};
+use crate::service::changes::event_fields;
 use crate::service::events::{MAX_TRIES, contended, version_mismatch};
 use crate::service::{EventDraft, EventService, PutCondition, Replaced, RequestContext};
 
@@ -58,7 +59,12 @@ impl EventService {
         };
         let body = EventCreated(EventAnnouncement::from(&record));
         let message = self.announcer.announce(&body, id.to_string(), context)?;
-        match self.store.add_event(&record, Attached::message(message)).await {
+        let audit = self.audit_event(context, AuditAction::EVENT_CREATED, &record);
+        match self
+            .store
+            .add_event(&record, Attached::change(message, audit))
+            .await
+        {
             Ok(committed) => match self.hand_over(committed) {
                 Inserted::New => Ok(Some(Replaced {
                     record,
@@ -113,15 +119,20 @@ impl EventService {
             }));
         }
         let expected = stored.version;
+        let fields = event_fields(&stored.event, &event);
         let record = EventRecord {
             event,
             version: expected.next(),
             ..stored
         };
         let message = self.announce_change(&record, context)?;
+        let audit = AuditEntry {
+            fields,
+            ..self.audit_event(context, AuditAction::EVENT_UPDATED, &record)
+        };
         match self
             .store
-            .replace_event(&record, expected, Attached::message(message))
+            .replace_event(&record, expected, Attached::change(message, audit))
             .await
         {
             Ok(committed) => {

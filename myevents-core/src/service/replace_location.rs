@@ -1,9 +1,12 @@
 //! Use cases: put a location under its id, and delete one. Events keep the copy they have.
 
+use std::borrow::Cow;
+
 use crate::contract::{LocationAnnouncement, LocationCreated, LocationDeleted, LocationUpdated};
-use crate::domain::{LocationId, LocationRecord, Version};
+use crate::domain::{AuditAction, AuditEntry, LocationId, LocationRecord, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Attached, Inserted};
+use crate::service::changes::location_fields;
 use crate::service::events::{MAX_TRIES, contended, version_mismatch};
 use crate::service::{EventService, LocationDraft, PutCondition, Replaced, RequestContext};
 
@@ -43,6 +46,7 @@ impl EventService {
                 });
             }
             let created = live.is_none();
+            let fields = live.map(|live| location_fields(&live.location, &location));
             let expected = stored.as_ref().map(|stored| stored.version);
             let record = LocationRecord {
                 location: location.clone(),
@@ -55,7 +59,7 @@ impl EventService {
                 owner: stored.map_or_else(|| context.caller.identity(), |stored| stored.owner),
                 deleted: false,
             };
-            if self.store_location(context, &record, expected, created).await? {
+            if self.store_location(context, &record, expected, fields).await? {
                 return Ok(Replaced { record, created });
             }
         }
@@ -85,7 +89,7 @@ impl EventService {
                 ..stored
             };
             if self
-                .store_location(context, &record, Some(expected), false)
+                .store_location(context, &record, Some(expected), Some(Vec::new()))
                 .await?
             {
                 return Ok(());
@@ -94,24 +98,33 @@ impl EventService {
         Err(contended("delete location"))
     }
 
-    /// Stores and announces a location over `expected`; `false` when somebody was faster.
+    /// Stores and announces a location over `expected`; `false` when somebody was faster. `fields` are those that change of
+    /// one that is there.
     async fn store_location(
         &self,
         context: &RequestContext,
         record: &LocationRecord,
         expected: Option<Version>,
-        created: bool,
+        fields: Option<Vec<Cow<'static, str>>>,
     ) -> Result<bool> {
         let body = LocationAnnouncement::from(record);
         let key = record.location.id.to_string();
-        let message = if record.deleted {
-            self.announcer.announce(&LocationDeleted(body), key, context)?
-        } else if created {
-            self.announcer.announce(&LocationCreated(body), key, context)?
+        let announcer = &self.announcer;
+        let (message, action) = if record.deleted {
+            let message = announcer.announce(&LocationDeleted(body), key, context)?;
+            (message, AuditAction::LOCATION_DELETED)
+        } else if fields.is_none() {
+            let message = announcer.announce(&LocationCreated(body), key, context)?;
+            (message, AuditAction::LOCATION_CREATED)
         } else {
-            self.announcer.announce(&LocationUpdated(body), key, context)?
+            let message = announcer.announce(&LocationUpdated(body), key, context)?;
+            (message, AuditAction::LOCATION_UPDATED)
         };
-        let attached = Attached::message(message);
+        let audit = AuditEntry {
+            fields: fields.unwrap_or_default(),
+            ..self.audit_location(context, action, record)
+        };
+        let attached = Attached::change(message, audit);
         let stored = match expected {
             Some(expected) => self
                 .store

@@ -75,7 +75,7 @@ impl EventService {
     async fn announce_again(&self, record: &EventRecord) -> Result<()> {
         let message = self.announce_change(record, &RequestContext::default())?;
         let message = message.with_header(header::REPUBLISHED, "true".to_owned());
-        let attached = Attached::message(message);
+        let attached = Attached::announcement(message);
         match self
             .store
             .announce_event(&record.event.id, record.version, attached)

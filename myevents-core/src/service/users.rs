@@ -1,6 +1,6 @@
 //! Use cases: find and remove users, and the user that a signed-in caller is.
 
-use crate::domain::{Age, BookingState, Text, User, UserId, UserRecord};
+use crate::domain::{Actor, Age, AuditAction, BookingState, Text, User, UserId, UserRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{BookingFilter, BookingOwner};
 use crate::service::{BookingService, Caller, RequestContext, Scope, UserDraft};
@@ -70,7 +70,12 @@ impl BookingService {
                 ));
             }
         }
-        self.store.remove_user(id).await
+        let action = AuditAction::USER_REMOVED;
+        let mut audit = self.announcer.audit(context, action, id.into(), None);
+        if self.user_of(&context.caller).as_ref() == Some(id) {
+            audit.actor = Actor::Oneself;
+        }
+        self.store.remove_user(id, Some(&audit)).await
     }
 
     /// Makes the record of a caller who books for the first time.

@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use crate::contract::{Envelope, Message, MessageId, MessageName};
 use crate::domain::{
-    Age, Booking, BookingId, BookingState, Capacity, Event, EventId, EventRecord, Fingerprint, Hall,
-    HourOfDay, Location, LocationId, LocationRecord, Minutes, Name, Person, PersonLimits, Seats, Text,
-    UnixMillis, UnixSeconds, User, UserId, UserRecord, Version,
+    Actor, Age, AuditAction, AuditEntry, Booking, BookingId, BookingState, Capacity, Event, EventId,
+    EventRecord, Fingerprint, Hall, HourOfDay, Id, Location, LocationId, LocationRecord, Minutes, Name,
+    Person, PersonLimits, Seats, Text, UnixMillis, UnixSeconds, User, UserId, UserRecord, Version,
 };
 use crate::ports::{
     ApplyMode, Attached, BookingRequest, CancelRequest, DeadLetter, EventProjection, IdSource as _, RandomIds,
@@ -87,7 +87,26 @@ pub fn message(name: &'static str, key: &str) -> Envelope {
 /// A new `event.created` about `event`, to attach to a write.
 #[must_use]
 pub fn announce(event: &EventId) -> Attached {
-    Attached::message(message(crate::contract::EventCreated::NAME, &event.to_string()))
+    Attached::announcement(message(crate::contract::EventCreated::NAME, &event.to_string()))
+}
+
+/// A new line of the audit log: `action` was done to `object`, at [`START`].
+#[must_use]
+pub fn audit(action: AuditAction, object: impl Into<Id>) -> AuditEntry {
+    AuditEntry {
+        id: RandomIds.object_id().into(),
+        time: UnixMillis(START * 1_000),
+        actor: Actor::Subject {
+            issuer: "https://id.example".to_owned(),
+            subject: "somebody".to_owned(),
+        },
+        action,
+        object: object.into(),
+        version: Some(Version::FIRST),
+        fields: Vec::new(),
+        request: None,
+        trace: None,
+    }
 }
 
 /// A new message id.
@@ -245,6 +264,7 @@ pub fn cancel_request(event: &EventId, booking: &BookingId) -> CancelRequest {
         booking: booking.clone(),
         event: event.clone(),
         message: message(crate::contract::BookingCancelled::NAME, &booking.to_string()),
+        audit: None,
         deadline: deadline(),
     }
 }

@@ -2,6 +2,7 @@
 
 mod app;
 mod around;
+mod audit;
 mod bad_input;
 mod bookings;
 mod conditions;

@@ -13,7 +13,7 @@ use crate::app::{Answered, App};
 
 /// Takes the word of a header, as behind a proxy that signs people in: a name, then their scopes.
 #[derive(Debug)]
-struct ByProxy;
+pub(crate) struct ByProxy;
 
 #[async_trait]
 impl Authenticator for ByProxy {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
 use myevents_core::ErrorKind;
-use myevents_core::domain::{Text, UnixSeconds};
-use myevents_core::ports::{ApiKey, ApiKeyId, Clock, SystemClock};
+use myevents_core::domain::{Actor, AuditAction, AuditEntry, Text, UnixSeconds};
+use myevents_core::ports::{ApiKey, ApiKeyId, Clock as _, IdSource as _, RandomIds, SystemClock};
 use myevents_core::rest::ApiKeySecret;
 use myevents_core::runtime::config::{ServiceName, Settings};
 use myevents_core::service::Scope;
@@ -52,7 +52,8 @@ async fn make(settings: &Settings, name: &str, scopes: &[Scope]) -> Result<ExitC
     };
     stores::with_open(settings, true, async |stores| {
         for (service, open) in stores {
-            if let Err(error) = open.api_keys.add_key(&key).await {
+            let audit = audit(AuditAction::API_KEY_MADE, &key.id());
+            if let Err(error) = open.api_keys.add_key(&key, &audit).await {
                 // Where it may be stored all the same nobody has it, and it can be taken back by its id.
                 let id = key.id();
                 return Err(error).with_context(|| {
@@ -114,11 +115,12 @@ async fn revoke(settings: &Settings, ids: &[String]) -> Result<ExitCode> {
         for id in &ids {
             let mut removed = false;
             for (service, open) in stores {
-                let gone = open.api_keys.remove_key(id).await;
+                let audit = audit(AuditAction::API_KEY_REVOKED, id);
+                let gone = open.api_keys.remove_key(id, &audit).await;
                 // What may be done or not is done by doing it again.
                 let gone = match gone {
                     Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
-                        open.api_keys.remove_key(id).await.map(|_| true)
+                        open.api_keys.remove_key(id, &audit).await.map(|_| true)
                     }
                     gone => gone,
                 };
@@ -135,6 +137,21 @@ async fn revoke(settings: &Settings, ids: &[String]) -> Result<ExitCode> {
     .await?;
     ensure!(unknown.is_empty(), "no key has the id {}", unknown.join(", "));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The line of the audit log: whoever runs this command is known to nobody.
+fn audit(action: AuditAction, key: &ApiKeyId) -> AuditEntry {
+    AuditEntry {
+        id: RandomIds.object_id().into(),
+        time: SystemClock.now(),
+        actor: Actor::Operator,
+        action,
+        object: key.into(),
+        version: None,
+        fields: Vec::new(),
+        request: None,
+        trace: None,
+    }
 }
 
 fn time(at: UnixSeconds) -> String {

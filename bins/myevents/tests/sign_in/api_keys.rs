@@ -29,6 +29,39 @@ fn list(program: &Program) -> String {
     told
 }
 
+/// The audit logs of both services know each key that was made or revoked, and what one did.
+async fn audited(program: &Program, issuer: &Issuer, organiser: &str, till: &str) {
+    for (path, scope, by_organiser) in [
+        ("/events/audit", "events:admin", 2),
+        ("/bookings/audit", "bookings:admin", 0),
+    ] {
+        let admin = issuer.token("auditor", scope);
+        let answer = ask(program, Some(&admin), "GET", path, &Value::Null).await;
+        assert_eq!(answer.status, 200, "{path}");
+        let log = answer.json().unwrap();
+        let count = |who: &str, action: &str, subject: Option<&str>, object: Option<&str>| {
+            let lines = log.as_array().unwrap().iter();
+            lines
+                .filter(|line| line["Who"] == who && line["Subject"].as_str() == subject)
+                .filter(|line| line["Action"].as_str().unwrap().starts_with(action))
+                .filter(|line| object.is_none_or(|object| line["ObjectID"] == object))
+                .count()
+        };
+        assert_eq!(count("operator", "api_key.made", None, None), 3, "{log:#}");
+        assert_eq!(
+            count("operator", "api_key.revoked", None, Some(till)),
+            1,
+            "{log:#}"
+        );
+        assert_eq!(
+            count("api_key", "event.", Some(organiser), None),
+            by_organiser,
+            "{log:#}"
+        );
+        assert!(!String::from_utf8_lossy(&answer.body).contains("O'Neil"));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_lets_in_does_what_its_scopes_say_and_is_revoked() {
     let issuer = Issuer::start().await;
@@ -172,6 +205,8 @@ async fn a_key_lets_in_does_what_its_scopes_say_and_is_revoked() {
     let (good, again) = program.command(&["api-keys", "revoke", &till_id]).unwrap();
     assert!(!good && again.contains("no key has the id"), "{again}");
     assert!(list(&program).contains("2 keys"));
+
+    audited(&program, &issuer, &organiser_id, &till_id).await;
 
     let log = running.log();
     running.stop().await.unwrap();

@@ -45,6 +45,8 @@ nobody  GET    /users/me/bookings               401 unauthenticated
 nobody  GET    /users/{user:ann}                401 unauthenticated
 nobody  DELETE /users/{user:ann}                401 unauthenticated
 nobody  POST   /users                           401 unauthenticated
+nobody  GET    /events/audit                    401 unauthenticated
+nobody  GET    /bookings/audit                  401 unauthenticated
 
 bad     GET    /events                          401 unauthenticated
 bad     GET    /events/{event:ann}              401 unauthenticated
@@ -52,6 +54,8 @@ bad     GET    /locations                       401 unauthenticated
 bad     GET    /events/{show}/availability      401 unauthenticated
 bad     POST   /events                          401 unauthenticated
 bad     POST   /events/{show}/bookings          401 unauthenticated
+bad     GET    /events/audit                    401 unauthenticated
+bad     GET    /bookings/audit                  401 unauthenticated
 bad     GET    /healthz                         200 -
 bad     GET    /readyz                          200 -
 bad     GET    /openapi.json                    200 -
@@ -69,6 +73,8 @@ reader  POST   /events/{show}/bookings          403 insufficient-scope
 reader  GET    /events/{show}/bookings          403 insufficient-scope
 reader  DELETE /bookings/{booking:ann}          403 insufficient-scope
 reader  DELETE /users/me                        403 insufficient-scope
+reader  GET    /events/audit                    403 insufficient-scope
+reader  GET    /bookings/audit                  403 insufficient-scope
 reader  GET    /bookings/{booking:ann}          404 not-found
 reader  GET    /users/{user:ann}                404 not-found
 
@@ -110,6 +116,8 @@ ann     GET    /users/{user:bob}/bookings       404 not-found
 ann     DELETE /users/{user:bob}                404 not-found
 ann     GET    /users/{user:old}                404 not-found
 ann     POST   /users                           403 insufficient-scope
+ann     GET    /events/audit                    403 insufficient-scope
+ann     GET    /bookings/audit                  403 insufficient-scope
 
 eventer PUT    /events/{event:bob}              200 -
 eventer DELETE /events/{event:bob}              204 -
@@ -120,6 +128,9 @@ eventer POST   /events                          201 -
 eventer POST   /events/{show}/bookings          403 insufficient-scope
 eventer GET    /bookings/{booking:bob}          404 not-found
 eventer GET    /events/{show}/bookings          403 insufficient-scope
+eventer GET    /events/audit                    200 -
+eventer GET    /bookings/audit                  403 insufficient-scope
+eventer POST   /events/audit                    405 method-not-allowed
 
 booker  GET    /bookings/{booking:bob}          200 -
 booker  DELETE /bookings/{booking:bob}          204 -
@@ -133,6 +144,8 @@ booker  POST   /events/{show}/bookings          201 -
 booker  POST   /events/{show}/bookings?for=bob  403 forbidden
 booker  POST   /events                          403 insufficient-scope
 booker  DELETE /events/{event:bob}              403 insufficient-scope
+booker  GET    /events/audit                    403 insufficient-scope
+booker  GET    /bookings/audit                  200 -
 
 ann     DELETE /users/me                        409 conflict
 ann     DELETE /users/{user:ann}                409 conflict
@@ -152,6 +165,8 @@ nobody  GET    /events/{show}/bookings          200 -
 nobody  GET    /users/{user:old}                200 -
 nobody  GET    /users/me                        404 not-found
 nobody  POST   /users                           201 -
+nobody  GET    /events/audit                    200 -
+nobody  GET    /bookings/audit                  200 -
 bad     GET    /events                          200 -
 bad     POST   /events                          201 -
 ann     POST   /events/{show}/bookings          201 -
@@ -337,6 +352,37 @@ fn tokens(issuer: &Issuer) -> HashMap<&'static str, String> {
     tokens
 }
 
+/// The audit log after the table: who changed what of others, by the names that their tokens have.
+async fn audited(program: &Program, tokens: &HashMap<&'static str, String>) {
+    let list = async |caller: &str, path: &str| {
+        let answer = ask(program, Some(&tokens[caller]), "GET", path, &Value::Null).await;
+        assert_eq!(answer.status, 200, "{path}");
+        answer.json().unwrap().as_array().unwrap().clone()
+    };
+    let count = |log: &[Value], who: &str, subject: Option<&str>, action: &str| {
+        let found = log.iter().filter(|line| {
+            line["Who"] == who && line["Subject"].as_str() == subject && line["Action"] == action
+        });
+        found.count()
+    };
+    let events = list("eventer", "/events/audit").await;
+    // The lines of the table that were answered with success.
+    assert_eq!(count(&events, "subject", Some("eventer"), "event.cancelled"), 2);
+    assert_eq!(count(&events, "subject", Some("eventer"), "event.updated"), 2);
+    assert_eq!(count(&events, "subject", Some("eventer"), "location.deleted"), 1);
+    assert_eq!(count(&events, "subject", Some("ann"), "event.cancelled"), 2);
+    assert_eq!(count(&events, "subject", Some("reader"), "event.cancelled"), 0);
+    assert!(count(&events, "anonymous", None, "event.created") > 6);
+    let bookings = list("booker", "/bookings/audit").await;
+    assert_eq!(
+        count(&bookings, "subject", Some("booker"), "booking.cancelled"),
+        2
+    );
+    assert_eq!(count(&bookings, "subject", Some("ann"), "booking.cancelled"), 0);
+    assert_eq!(count(&bookings, "subject", Some("booker"), "user.removed"), 1);
+    assert_eq!(bookings.len(), 3, "{bookings:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_do_what() {
     let folder = tempfile::tempdir().unwrap();
@@ -380,6 +426,8 @@ async fn who_may_do_what() {
     };
     let signed_in = scene.run(SIGNED_IN).await;
     assert!(anonymous + signed_in >= 60, "{anonymous} + {signed_in}");
+
+    audited(&after, &scene.tokens).await;
 
     let log = running.log();
     for token in scene.tokens.values() {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use myevents_core::domain::{Booking, EventId, IdSecret, Version};
+use myevents_core::domain::{AuditEntry, Booking, EventId, IdSecret, Version};
 use myevents_core::ports::{
     ApplyMode, Attached, DatabaseHandler, DeadLetter, DeadLetterQueue, EventProjection, Inserted,
     ParkedMessage, Reconciliation,
@@ -178,6 +178,7 @@ pub(super) struct Pending {
     counters: Vec<(usize, Expected)>,
     letters: Vec<(u64, usize, DeadLetter)>,
     parked: Vec<(usize, ParkedMessage)>,
+    audit: Vec<(usize, AuditEntry)>,
 }
 
 impl Pending {
@@ -188,6 +189,7 @@ impl Pending {
             Record::Counter(expected) => self.counters.push((store, expected)),
             Record::DeadLetter(letter) => self.letters.push((line, store, letter)),
             Record::Parked(message) => self.parked.push((store, message)),
+            Record::Audit(entry) => self.audit.push((store, entry)),
             record => self.records.push((line, store, record)),
         }
     }
@@ -198,6 +200,7 @@ impl Pending {
             + self.counters.len()
             + self.letters.len()
             + self.parked.len()
+            + self.audit.len()
     }
 
     /// Stores all of it. In the file an event stands before its bookings and its counter behind them; a message stands
@@ -252,6 +255,16 @@ impl Pending {
         for (target, messages) in targets.iter().zip(parked) {
             if !messages.is_empty() {
                 patiently(|| target.part.store.tools.import_parked(&messages)).await?;
+            }
+        }
+        let mut audit: Vec<Vec<_>> = targets.iter().map(|_| Vec::new()).collect();
+        for (store, entry) in self.audit.drain(..) {
+            audit[store].push(entry);
+        }
+        for (target, entries) in targets.iter().zip(audit) {
+            if !entries.is_empty() {
+                let new = patiently(|| target.part.store.tools.import_audit(&entries)).await?;
+                done.existing += (entries.len() as u64).saturating_sub(new);
             }
         }
         Ok(())
@@ -348,11 +361,17 @@ async fn put(open: &OpenStore, resumed: bool, record: &Record) -> Result<Stored>
             if patiently(|| store.find_user(user)).await?.is_some() {
                 return Ok(Stored::Existing);
             }
-            patiently(|| store.remove_user(user)).await.map(|_| Stored::New)
+            patiently(|| store.remove_user(user, None))
+                .await
+                .map(|_| Stored::New)
         }
-        Record::Booking(_) | Record::Counter(_) | Record::DeadLetter(_) | Record::Parked(_) => Ok(
-            Stored::Refused("the record was put into the wrong place".to_owned()),
-        ),
+        Record::Booking(_)
+        | Record::Counter(_)
+        | Record::DeadLetter(_)
+        | Record::Parked(_)
+        | Record::Audit(_) => Ok(Stored::Refused(
+            "the record was put into the wrong place".to_owned(),
+        )),
     };
     stored.or_else(refused)
 }

@@ -1,16 +1,18 @@
 //! Lines to records, each checked by itself; the last line's counts against what was read.
 
-use myevents_core::domain::{Booking, EventId, EventRecord, LocationRecord, UserId, UserRecord};
+use myevents_core::contract::audit_from_json;
+use myevents_core::domain::{AuditEntry, Booking, EventId, EventRecord, LocationRecord, UserId, UserRecord};
 use myevents_core::ports::{DeadLetter, ParkedMessage};
 use myevents_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt};
 
 use super::Lines;
 use crate::transfer::lines::{
     BookingLine, CopyLine, CounterLine, End, EventLine, Header, Line, LocationLine, RemovedUserLine,
-    UserLine, bad,
+    UserLine, audit_line, bad,
 };
 use crate::transfer::messages::{LetterLine, ParkedLine};
 use crate::transfer::{Counts, count, file_fault};
@@ -39,6 +41,7 @@ pub(super) enum Record {
     Counter(Expected),
     DeadLetter(DeadLetter),
     Parked(ParkedMessage),
+    Audit(AuditEntry),
 }
 
 /// What the counter of an event has to be once its bookings are there.
@@ -199,10 +202,21 @@ pub(super) fn read_line(line: &[u8], header: &Header<'_>) -> Result<Placed> {
             })
         }
         "dead_letter" => Record::DeadLetter(parse::<LetterLine<'_>>(record)?.read()?),
+        "audit" => Record::Audit(audit(record)?),
         "parked" => Record::Parked(parse::<ParkedLine<'_>>(record)?.read()?),
         _ => return Err(bad("the kind of record is not known")),
     };
     Ok(Placed { store, record })
+}
+
+/// Stores pass over fields that they don't know; a move must not lose them.
+fn audit(record: &RawValue) -> Result<AuditEntry> {
+    let entry = audit_from_json(record.get())?;
+    let (read, given) = (parse::<Value>(&audit_line(&entry)?)?, parse::<Value>(record)?);
+    if read == given {
+        return Ok(entry);
+    }
+    Err(bad("the line of the audit log holds fields that are not known"))
 }
 
 fn parse<'a, T: Deserialize<'a>>(record: &'a RawValue) -> Result<T> {
@@ -221,6 +235,7 @@ impl Record {
             Self::Counter(_) => "counter",
             Self::DeadLetter(_) => "dead_letter",
             Self::Parked(_) => "parked",
+            Self::Audit(_) => "audit",
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use myevents_adapters::connect::OpenStore;
 use myevents_core::contract::{Envelope, MessageName};
 use myevents_core::domain::{
-    Booking, BookingState, EventId, EventRecord, Person, PersonLimits, Text, UserId, UserRecord, Version,
+    Actor, AuditAction, Booking, BookingState, EventId, EventRecord, Person, PersonLimits, Text, UserId,
+    UserRecord, Version,
 };
 use myevents_core::ports::{
     ApplyMode, Attached, BookOptions, BookingRequest, CancelOutcome, Committed, EventProjection,
@@ -61,7 +62,17 @@ async fn fill_events(open: &OpenStore) {
         event.end = event.start;
         let mut record = fixture::event_record(event);
         record.owner = (number % 2 == 0).then(|| fixture::text(HOSTILE[0]));
-        store.add_event(&record, Attached::nothing()).await.unwrap();
+        let mut created = fixture::audit(AuditAction::EVENT_CREATED, &record.event.id);
+        created.actor = Actor::Subject {
+            issuer: HOSTILE[0].to_owned(),
+            subject: HOSTILE[1].to_owned(),
+        };
+        created.fields = vec![HOSTILE[2].into()];
+        let audited = Attached {
+            audit: Some(created),
+            ..Attached::nothing()
+        };
+        store.add_event(&record, audited).await.unwrap();
         if number % 10 == 0 {
             record.version = Version(2);
             record.event.cancelled = number % 20 == 0;
@@ -270,10 +281,11 @@ async fn fill_users(open: &OpenStore, event: &EventId) -> (UserRecord, UserId) {
         }
     }
     let removed = users[1].user.id.clone();
-    assert!(store.remove_user(&removed).await.unwrap());
+    let audit = fixture::audit(AuditAction::USER_REMOVED, &removed);
+    assert!(store.remove_user(&removed, Some(&audit)).await.unwrap());
     // Somebody who was never here, and somebody who came back.
-    assert!(!store.remove_user(&fixture::user_id()).await.unwrap());
-    assert!(store.remove_user(&users[2].user.id).await.unwrap());
+    assert!(!store.remove_user(&fixture::user_id(), None).await.unwrap());
+    assert!(store.remove_user(&users[2].user.id, None).await.unwrap());
     store.add_user(&users[2]).await.unwrap();
     assert!(open.tools.is_removed(&removed).await.unwrap());
     assert!(!open.tools.is_removed(&users[2].user.id).await.unwrap());

@@ -138,6 +138,7 @@ pub(crate) async fn everything_moves_between(old: Fresh<'_>, new: Fresh<'_>) {
         "user",
         "removed_user",
         "dead_letter",
+        "audit",
         "parked",
     ] {
         assert!(
@@ -410,7 +411,7 @@ async fn goes_on_as_before(pair: &Pair, filled: &Filled, file: &str) {
     late.booking.user = Some(filled.removed.clone());
     let granted = booked(store, late).await;
     assert_eq!((granted.user, granted.name, granted.person), (None, None, None));
-    assert!(store.remove_user(&filled.user.user.id).await.unwrap());
+    assert!(store.remove_user(&filled.user.user.id, None).await.unwrap());
     // Parked messages can be sent again.
     let parked = store.parked(None, 10).await.unwrap().items;
     assert_eq!(parked.len(), 3);

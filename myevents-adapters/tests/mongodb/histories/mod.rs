@@ -2,14 +2,15 @@
 //!
 //! `dying` is behind a wire that holds chosen commands back and lets them go later; `other` works on the same database.
 
+mod audit;
 mod limits;
 
 use std::time::Duration;
 
 use myevents_adapters::mongodb::MongoStore;
-use myevents_core::domain::{BookingState, EventId, PersonLimits, Text};
+use myevents_core::domain::{AuditEntry, BookingState, EventId, PersonLimits, Text};
 use myevents_core::ports::{
-    BookOptions, BookingRequest, CancelOutcome, DatabaseHandler, Outcome, UnknownCapacity,
+    BookOptions, BookingRequest, CancelOutcome, CancelRequest, DatabaseHandler, Outcome, UnknownCapacity,
 };
 use myevents_core::testkit::fixture;
 
@@ -51,7 +52,15 @@ impl Bed {
     }
 
     async fn dies_cancelling(&self, request: &BookingRequest) {
-        let cancel = fixture::cancel_request(&self.event, &request.booking.id);
+        self.dies_cancelling_as(request, None).await;
+    }
+
+    /// The same with a line of the audit log.
+    async fn dies_cancelling_as(&self, request: &BookingRequest, audit: Option<AuditEntry>) {
+        let cancel = CancelRequest {
+            audit,
+            ..fixture::cancel_request(&self.event, &request.booking.id)
+        };
         let dying = self.dying.clone();
         tokio::spawn(async move { dying.cancel_booking(&cancel).await });
         self.wire.dies().await;
@@ -383,7 +392,7 @@ async fn a_person_removed_between_commit_and_insert_does_not_come_back() {
     wish.booking.name = Some(Text::from_stored("Ada"));
     bed.hold("insert", "bookings", 0);
     bed.dies_booking(&wish).await;
-    assert!(bed.other.remove_user(&user.user.id).await.unwrap());
+    assert!(bed.other.remove_user(&user.user.id, None).await.unwrap());
     bed.other.recover(Duration::ZERO).await.unwrap();
     let found = bed.other.find_booking(&wish.booking.id).await.unwrap().unwrap();
     assert!(found.user.is_none() && found.name.is_none(), "{found:?}");

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::operations::{BOOKING_AUDIT, EVENT_AUDIT};
 use crate::service::Scope;
 
 /// Who may use an operation where sign-in is on.
@@ -23,6 +24,8 @@ impl Access {
             (_, "health", _) => Self::Open,
             ("GET", "events" | "locations" | "availability", _) => Self::Public,
             (_, "events" | "locations", _) => Self::Scope(Scope::EventsWrite),
+            (_, EVENT_AUDIT, _) => Self::Scope(Scope::EventsAdmin),
+            (_, BOOKING_AUDIT, _) => Self::Scope(Scope::BookingsAdmin),
             ("GET", _, "/events/{id}/bookings") | ("POST", "users", _) => Self::Scope(Scope::BookingsAdmin),
             ("GET", ..) => Self::SignedIn,
             _ => Self::Scope(Scope::BookingsWrite),

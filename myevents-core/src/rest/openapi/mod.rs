@@ -5,6 +5,7 @@
 mod access;
 mod operations;
 mod requests;
+mod words;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -20,25 +21,28 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
-use crate::contract::{BookingWire, EventWire, HallWire, LocationWire, UserWire};
+use crate::contract::{AuditWire, BookingWire, EventWire, HallWire, LocationWire, UserWire};
 use crate::rest::answer::{self, Answer, ResponseExt};
 use crate::rest::bookings::AvailabilityWire;
 use crate::rest::head;
 use crate::rest::layer::RestLayer;
 use crate::rest::problem::{PROBLEMS, Problem, TYPE_PREFIX};
 use crate::rest::settings::RestSettings;
-use operations::{BOOKING_SERVICE, EVENT_SERVICE, Operation, SHARED};
+use operations::{BOOKING_ALONE, BOOKING_SERVICE, EVENT_ALONE, EVENT_SERVICE, Operation, SHARED};
 
 /// The document of the event service.
 #[must_use]
 pub fn event_document() -> OpenApi {
-    document("MyEvents event service", &[EVENT_SERVICE, SHARED])
+    document("MyEvents event service", &[EVENT_SERVICE, EVENT_ALONE, SHARED])
 }
 
 /// The document of the booking service.
 #[must_use]
 pub fn booking_document() -> OpenApi {
-    document("MyEvents booking service", &[BOOKING_SERVICE, SHARED])
+    document(
+        "MyEvents booking service",
+        &[BOOKING_SERVICE, BOOKING_ALONE, SHARED],
+    )
 }
 
 /// One document of both services on one origin.
@@ -47,7 +51,7 @@ pub fn merged_document() -> OpenApi {
     document("MyEvents", &[EVENT_SERVICE, BOOKING_SERVICE, SHARED])
 }
 
-/// Every method and path in a document, for tests that hold it against the routers.
+/// Every method and path in the document of both services, for tests that hold it against the routers.
 #[must_use]
 pub fn operations() -> Vec<(&'static str, &'static str)> {
     [EVENT_SERVICE, BOOKING_SERVICE, SHARED]
@@ -91,6 +95,7 @@ fn schemas() -> BTreeMap<String, Value> {
     add::<BookingWire>(&mut all);
     add::<UserWire>(&mut all);
     add::<AvailabilityWire>(&mut all);
+    add::<AuditWire>(&mut all);
     let mut named: BTreeMap<String, Value> = all
         .into_iter()
         .filter_map(|(name, schema)| Some((name, serde_json::to_value(schema).ok()?)))

@@ -144,7 +144,7 @@ pub(super) fn parameter(name: &str) -> Value {
     let or_empty = |schema: Value| json!({ "anyOf": [schema, { "type": "string", "enum": [""] }] });
     match name {
         "limit" => or_empty(json!({ "type": "integer", "minimum": 1 })),
-        "from" | "to" => {
+        "from" | "to" | "since" | "until" => {
             or_empty(json!({ "type": "integer", "minimum": 0, "maximum": UnixSeconds::MAX.get() }))
         }
         "cancelled" => {
@@ -154,6 +154,10 @@ pub(super) fn parameter(name: &str) -> Value {
         "q" => {
             let most = Text::MAX_CHARS;
             json!({ "type": "string", "pattern": format!("^[^\\u0000-\\u001F\\u007F-\\u009F]{{0,{most}}}$") })
+        }
+        "object" => {
+            let most = Id::MAX_BYTES;
+            json!({ "type": "string", "pattern": format!("^([0-9a-fA-F]{{2}}){{0,{most}}}$") })
         }
         "ids" => {
             let most = Id::MAX_BYTES;

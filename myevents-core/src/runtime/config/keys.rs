@@ -328,7 +328,7 @@ pub static KEYS: &[Key] = &[
     key(ACCESS, "auth_leeway", Duration, Same("60s"), "By how much the clocks of issuer and service may differ; at most 10 minutes."),
     key(ACCESS, "auth_scope_claim", List, Same("scope,scp"), "The claims that hold scopes: text with spaces between words, or a list."),
     key(ACCESS, "allow_anonymous", Flag, Same("false"), "Listen on other than loopback addresses with `auth` = `none`: everybody who reaches the port may write.").aliased(&["ALLOW_ANONYMOUS"]),
-    key(ACCESS, "organiser_open", Flag, Same("false"), "Show the organiser's lists, with names and addresses, to everybody who reaches the port. Without it they are shown on loopback addresses only, and not through a proxy: see [threat-model.md](threat-model.md#without-sign-in-auth--none). Without effect with `auth` = `jwt`."),
+    key(ACCESS, "organiser_open", Flag, Same("false"), "Show the organiser's lists, with names and addresses, and the audit logs to everybody who reaches the port. Without it they are shown on loopback addresses only, and not through a proxy: see [threat-model.md](threat-model.md#without-sign-in-auth--none). Without effect with `auth` = `jwt`."),
     key(PROCESS, "log", Text, Same("info"), "What is logged: a level, or directives such as `info,myevents_core=debug`.").aliased(&["RUST_LOG"]).process(),
     key(PROCESS, "log_format", Choice(&["auto", "text", "json"]), Same("auto"), "`auto` writes text on a terminal and JSON elsewhere.").process(),
     key(PROCESS, "worker_threads", Number(1_024), Same("0"), "Threads for requests; 0 = one a core, four at most.").process(),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::StoreBed;
-use super::tools::{PAST_ALL_LEASES, at_rest, available, book, drain, open_event};
+use super::tools::{PAST_ALL_LEASES, at_rest, audit_of, available, book, drain, open_event};
 use crate::crash;
-use crate::ports::{BookOptions, CancelOutcome, Outcome, Store};
+use crate::domain::AuditAction;
+use crate::ports::{BookOptions, CancelOutcome, CancelRequest, Outcome, Store};
 use crate::testkit::{CaseResult, Failure, Finding, ensure, fixture};
 
 /// How long a call may take until it is at its point.
@@ -95,7 +96,13 @@ async fn crashed_cancel(bed: &dyn StoreBed, point: &str) -> Result<bool, Failure
     let event = open_event(dying.as_ref(), Some(5)).await?;
     let request = fixture::booking_request(&event, 4);
     book(dying.as_ref(), &request).await?;
-    let cancel = fixture::cancel_request(&event, &request.booking.id);
+    let cancel = CancelRequest {
+        audit: Some(fixture::audit(
+            AuditAction::BOOKING_CANCELLED,
+            &request.booking.id,
+        )),
+        ..fixture::cancel_request(&event, &request.booking.id)
+    };
     let stuck = {
         let (store, cancel) = (Arc::clone(&dying), cancel.clone());
         run_into(point, &dying, async move {
@@ -117,6 +124,11 @@ async fn crashed_cancel(bed: &dyn StoreBed, point: &str) -> Result<bool, Failure
     );
     at_rest(store, &event).await?;
     announced(bed, store, point, &cancel.message).await?;
+    let lines = audit_of(store, (&cancel.booking).into()).await?;
+    ensure!(
+        lines.iter().eq(&cancel.audit),
+        "after a crash at {point} the audit log says of one cancel {lines:?}"
+    );
     Ok(stuck)
 }
 

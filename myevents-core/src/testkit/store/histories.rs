@@ -421,7 +421,7 @@ async fn limits_of_a_removed_user(store: &dyn Store) -> Result<(), Failure> {
         bookings: None,
     };
     let user = fixture::user_id();
-    store.remove_user(&user).await?;
+    store.remove_user(&user, None).await?;
     let wish = |seats, person: &str| {
         let mut request = fixture::limited_request(&event, seats, person, limits);
         request.booking.user = (person == "gone").then(|| user.clone());

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::StoreBed;
 use super::tools::{PAST_ALL_LEASES, drain, join, pair};
-use crate::domain::{UnixMillis, Version};
+use crate::domain::{AuditAction, UnixMillis, Version};
 use crate::error::ErrorKind;
-use crate::ports::{Attached, Begin, InboxToken, Inserted, Store};
+use crate::ports::{Attached, AuditFilter, Begin, InboxToken, Inserted, Store};
 use crate::testkit::{CaseResult, Failure, Finding, ensure, fixture};
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -114,6 +114,7 @@ pub async fn s14a_mark_with_effect(bed: &dyn StoreBed) -> CaseResult {
     let attached = Attached {
         messages: fixture::announce(&record.event.id).messages,
         mark: Some(token.clone()),
+        audit: Some(fixture::audit(AuditAction::EVENT_CREATED, &record.event.id)),
     };
     let written = store.add_event(&record, attached.clone()).await;
     if !store.capabilities().atomic_inbox {
@@ -144,6 +145,7 @@ pub async fn s14a_mark_with_effect(bed: &dyn StoreBed) -> CaseResult {
     let late = Attached {
         messages: fixture::announce(&record.event.id).messages,
         mark: Some(overslept),
+        audit: Some(fixture::audit(AuditAction::EVENT_CREATED, &record.event.id)),
     };
     let other = fixture::event_record(fixture::event("late effect"));
     let location = fixture::location_record(fixture::location(Vec::new()));
@@ -185,10 +187,17 @@ pub async fn s14a_mark_with_effect(bed: &dyn StoreBed) -> CaseResult {
         drain(store).await?.is_empty(),
         "an overslept handler's message was stored"
     );
+    let lines = store.list_audit(&AuditFilter::default(), None, 10).await?.items;
+    ensure!(
+        lines.len() == 1,
+        "{} lines of the audit log about one write that was taken",
+        lines.len()
+    );
     // The holder finds the effect done by itself before: the mark is stored, no message again.
     let again = Attached {
         messages: fixture::announce(&record.event.id).messages,
         mark: Some(holder),
+        audit: Some(fixture::audit(AuditAction::EVENT_CREATED, &record.event.id)),
     };
     let existing = store.add_event(&record, again).await?;
     ensure!(

@@ -5,6 +5,7 @@
 
 mod any_text;
 mod api_keys;
+mod audit;
 mod away;
 mod crashes;
 mod dead_letters;
@@ -30,6 +31,7 @@ use async_trait::async_trait;
 
 pub use any_text::{s02_any_text, s04_opaque_ids, s17_hostile_text};
 pub use api_keys::s20_api_keys;
+pub use audit::s21_audit_log;
 pub use away::s16_away_and_back;
 pub use crashes::s13_crash_points;
 pub use dead_letters::s14b_dead_letters;
@@ -162,6 +164,7 @@ pub async fn run_store_suite(fixture: &dyn StoreFixture) -> SuiteReport {
         "S17" "hostile text is data" s17_hostile_text;
         "S18" "reconcile finds a planted drift and nothing else" s18_reconcile;
         "S20" "keys for machines: added, listed, used, removed" s20_api_keys;
+        "S21" "audit log: one line a change, none without" s21_audit_log;
     }
     let own_tests = async {
         CaseResult::Ok(Finding::not_applicable(

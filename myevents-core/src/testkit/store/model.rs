@@ -13,11 +13,12 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use super::tools::{bookings_of, drain};
+use super::tools::{audit_of, bookings_of, drain};
 use super::{StoreBed, is_full_scale};
 use crate::contract::Envelope;
 use crate::domain::{
-    BookingId, Capacity, EventId, EventRecord, Fingerprint, Name, Person, PersonLimits, UserId, Version,
+    AuditAction, AuditEntry, BookingId, Capacity, EventId, EventRecord, Fingerprint, Name, Person,
+    PersonLimits, UserId, Version,
 };
 use crate::error::{ErrorKind, Result};
 use crate::memory::MemoryStore;
@@ -267,7 +268,7 @@ enum Call {
     Reconcile(EventId),
     AddEvent(EventRecord, Attached),
     ReplaceEvent(EventRecord, Version, Attached),
-    RemoveUser(UserId),
+    RemoveUser(UserId, AuditEntry),
 }
 
 fn prepare(run: &Run, step: &Step) -> Call {
@@ -292,10 +293,13 @@ fn prepare(run: &Run, step: &Step) -> Call {
                 },
             )
         }
-        Step::Cancel { event, booking } => Call::Cancel(fixture::cancel_request(
-            &run.event(*event),
-            &run.booking(*booking),
-        )),
+        Step::Cancel { event, booking } => {
+            let booking = run.booking(*booking);
+            Call::Cancel(CancelRequest {
+                audit: Some(fixture::audit(AuditAction::BOOKING_CANCELLED, &booking)),
+                ..fixture::cancel_request(&run.event(*event), &booking)
+            })
+        }
         Step::Project {
             event,
             version,
@@ -319,7 +323,10 @@ fn prepare(run: &Run, step: &Step) -> Call {
             if *another {
                 record.fingerprint = Fingerprint::of("another").finish();
             }
-            let attached = fixture::announce(&record.event.id);
+            let attached = Attached {
+                audit: Some(fixture::audit(AuditAction::EVENT_CREATED, &record.event.id)),
+                ..fixture::announce(&record.event.id)
+            };
             Call::AddEvent(record, attached)
         }
         Step::ReplaceEvent {
@@ -330,10 +337,17 @@ fn prepare(run: &Run, step: &Step) -> Call {
             let mut record = run.record(event + EVENTS);
             record.version = Version(expected + 1);
             record.event.cancelled = *cancelled;
-            let attached = fixture::announce(&record.event.id);
+            let attached = Attached {
+                audit: Some(fixture::audit(AuditAction::EVENT_UPDATED, &record.event.id)),
+                ..fixture::announce(&record.event.id)
+            };
             Call::ReplaceEvent(record, Version(*expected), attached)
         }
-        Step::RemoveUser { person } => Call::RemoveUser(run.user(*person)),
+        Step::RemoveUser { person } => {
+            let user = run.user(*person);
+            let audit = fixture::audit(AuditAction::USER_REMOVED, &user);
+            Call::RemoveUser(user, audit)
+        }
     }
 }
 
@@ -360,7 +374,9 @@ async fn carry_out(store: &dyn Store, call: &Call) -> Result<Vec<Answer>> {
             let result = store.replace_event(record, *expected, attached.clone()).await;
             vec![answer(store, result).await?]
         }
-        Call::RemoveUser(user) => vec![quiet(store.remove_user(user).await?)],
+        Call::RemoveUser(user, audit) => {
+            vec![quiet(store.remove_user(user, Some(audit)).await?)]
+        }
     })
 }
 
@@ -382,9 +398,12 @@ async fn rest(store: &dyn Store, run: &Run) -> Result<Rest, Failure> {
         ));
         records.push(format!("{:?}", store.reconcile(&event, false).await?));
         records.push(format!("{:?}", bookings_of(store, &event).await?));
+        records.push(format!("{:?}", audit_of(store, (&event).into()).await?));
     }
     for number in 0..BOOKINGS {
-        records.push(format!("{:?}", store.find_booking(&run.booking(number)).await?));
+        let booking = run.booking(number);
+        records.push(format!("{:?}", store.find_booking(&booking).await?));
+        records.push(format!("{:?}", audit_of(store, (&booking).into()).await?));
     }
     let mut messages: BTreeMap<String, Vec<Envelope>> = BTreeMap::new();
     for message in drain(store).await? {

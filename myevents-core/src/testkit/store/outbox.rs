@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::StoreBed;
-use super::tools::{PAST_ALL_LEASES, drain, join, open_event, pair};
+use super::tools::{PAST_ALL_LEASES, audit_of, drain, join, open_event, pair};
 use crate::contract::{Envelope, MessageId};
-use crate::domain::Version;
+use crate::domain::{AuditAction, Version};
 use crate::error::ErrorKind;
 use crate::ports::{Attached, BookOptions, Outcome, Store};
 use crate::testkit::{CaseResult, Failure, Finding, ensure, fixture};
@@ -36,7 +36,7 @@ struct Expected {
 impl Expected {
     /// An attached message, which is expected if the write is.
     fn attach(&mut self, key: &str, written: bool) -> Attached {
-        Attached::message(self.message(key, written))
+        Attached::announcement(self.message(key, written))
     }
 
     fn message(&mut self, key: &str, written: bool) -> Envelope {
@@ -58,7 +58,7 @@ async fn every_write(store: &dyn Store) -> Result<usize, Failure> {
     let mut leased = Vec::new();
     let two = Attached {
         messages: vec![expected.message(&key, true), expected.message("another", true)],
-        mark: None,
+        ..Attached::default()
     };
     leased.extend(store.add_event(&record, two).await?.leased);
     let existing = store.add_event(&record, expected.attach(&key, false)).await?;
@@ -230,12 +230,13 @@ async fn racing_versions(stores: &[Arc<dyn Store>; 2]) -> Result<(), Failure> {
             newer.version = Version(2);
             newer.event.name = crate::domain::Name::from_stored(&format!("raced by {task}"));
             let message = fixture::message("event.updated", &record.event.id.to_string());
+            let audit = fixture::audit(AuditAction::EVENT_UPDATED, &record.event.id);
             tokio::spawn(async move {
-                let attached = Attached::message(message.clone());
+                let attached = Attached::change(message.clone(), audit.clone());
                 match store.replace_event(&newer, Version::FIRST, attached).await {
                     Ok(committed) => {
                         store.release(&committed.leased).await?;
-                        Ok::<_, Failure>(Some((newer, message)))
+                        Ok::<_, Failure>(Some((newer, message, audit)))
                     }
                     Err(error) if error.kind() == ErrorKind::Precondition => Ok(None),
                     Err(error) => Err(error.into()),
@@ -244,7 +245,7 @@ async fn racing_versions(stores: &[Arc<dyn Store>; 2]) -> Result<(), Failure> {
         })
         .collect();
     let won: Vec<_> = join(tasks).await?.into_iter().flatten().collect();
-    let [(newer, message)] = won.as_slice() else {
+    let [(newer, message, audit)] = won.as_slice() else {
         return Err(Failure::new(format!(
             "{} of 32 writers of one version won",
             won.len()
@@ -261,6 +262,11 @@ async fn racing_versions(stores: &[Arc<dyn Store>; 2]) -> Result<(), Failure> {
         "{} messages of 32 racing writers",
         messages.len()
     );
+    let lines = audit_of(stores[1].as_ref(), (&record.event.id).into()).await?;
+    ensure!(
+        lines.as_slice() == std::slice::from_ref(audit),
+        "of 32 racing writers the audit log says {lines:?}"
+    );
     Ok(())
 }
 
@@ -273,7 +279,7 @@ async fn given_up(bed: &dyn StoreBed, store: &Arc<dyn Store>) -> Result<usize, F
     for index in 0..200 {
         let record = fixture::event_record(fixture::event("given up"));
         let message = fixture::message("event.created", &record.event.id.to_string());
-        let attached = Attached::message(message.clone());
+        let attached = Attached::announcement(message.clone());
         let mut write = store.add_event(&record, attached);
         for _ in 0..index % 4 {
             if futures_util::poll!(&mut write).is_ready() {

@@ -22,7 +22,7 @@ pub async fn s11b_parking(bed: &dyn StoreBed) -> CaseResult {
     let key = id.to_string();
     let messages: Vec<_> = (0..4).map(|_| fixture::message("event.updated", &key)).collect();
     let first = store
-        .add_event(&record, Attached::message(messages[0].clone()))
+        .add_event(&record, Attached::announcement(messages[0].clone()))
         .await?;
     ensure!(
         first.leased.len() == 1,
@@ -30,7 +30,7 @@ pub async fn s11b_parking(bed: &dyn StoreBed) -> CaseResult {
     );
     for message in &messages[1..] {
         let later = store
-            .announce_event(&id, Version(1), Attached::message(message.clone()))
+            .announce_event(&id, Version(1), Attached::announcement(message.clone()))
             .await?;
         ensure!(
             later.leased.is_empty(),

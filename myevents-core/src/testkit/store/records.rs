@@ -300,8 +300,14 @@ async fn removed(store: &dyn Store, user: &UserId) -> Result<(), Failure> {
     request.booking.name = Some(fixture::text("Ada"));
     request.booking.email = Some(fixture::text("ada@example.org"));
     super::tools::book(store, &request).await?;
-    ensure!(store.remove_user(user).await?, "the user was not there to remove");
-    ensure!(!store.remove_user(user).await?, "the user was removed twice");
+    ensure!(
+        store.remove_user(user, None).await?,
+        "the user was not there to remove"
+    );
+    ensure!(
+        !store.remove_user(user, None).await?,
+        "the user was removed twice"
+    );
     ensure!(store.find_user(user).await?.is_none(), "a removed user is found");
     let mut expected = request.booking.clone();
     expected.forget_person();

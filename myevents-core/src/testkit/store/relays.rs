@@ -145,7 +145,7 @@ async fn write(store: Arc<dyn Store>, entity: usize) -> Result<Vec<Envelope>, Fa
         .collect();
     let mut leased = Vec::new();
     for (index, message) in messages.iter().enumerate() {
-        let attached = Attached::message(message.clone());
+        let attached = Attached::announcement(message.clone());
         let committed = if index == 0 {
             store.add_event(&record, attached).await?.map(|_| ())
         } else {

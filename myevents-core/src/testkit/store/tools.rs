@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contract::Envelope;
-use crate::domain::{Booking, Capacity, EventId, EventRecord};
+use crate::domain::{AuditEntry, Booking, Capacity, EventId, EventRecord, Id};
 use crate::error::Result;
 use crate::ports::{
-    BookOptions, BookingFilter, BookingOwner, BookingRequest, Committed, EventFilter, OutboxRow, Outcome,
-    Reconciliation, Store,
+    AuditFilter, BookOptions, BookingFilter, BookingOwner, BookingRequest, Committed, EventFilter, OutboxRow,
+    Outcome, Reconciliation, Store,
 };
 use crate::testkit::{Failure, ensure, fixture};
 
@@ -108,6 +108,39 @@ pub(super) async fn drain(store: &dyn Store) -> Result<Vec<Envelope>, Failure> {
         messages.extend(claim.rows.into_iter().map(|row| row.envelope));
     }
     Err(Failure::new("the outbox does not get empty"))
+}
+
+/// The audit log of a filter, page by page.
+pub(super) async fn all_audit(
+    store: &dyn Store,
+    filter: &AuditFilter,
+    page: usize,
+) -> Result<Vec<AuditEntry>, Failure> {
+    let mut entries = Vec::new();
+    let mut after = None;
+    for _ in 0..MOST_ROUNDS {
+        let listed = store.list_audit(filter, after.as_ref(), page).await?;
+        ensure!(
+            listed.items.len() <= page,
+            "a page of {page} has {} entries",
+            listed.items.len()
+        );
+        entries.extend(listed.items);
+        match listed.next {
+            Some(next) => after = Some(next),
+            None => return Ok(entries),
+        }
+    }
+    Err(Failure::new("the audit log has no end"))
+}
+
+/// The audit log of one record.
+pub(super) async fn audit_of(store: &dyn Store, object: Id) -> Result<Vec<AuditEntry>, Failure> {
+    let filter = AuditFilter {
+        object: Some(object),
+        ..AuditFilter::default()
+    };
+    all_audit(store, &filter, 100).await
 }
 
 /// All bookings of a filter, page by page.
