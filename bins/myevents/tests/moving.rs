@@ -228,14 +228,14 @@ async fn an_import_needs_an_empty_place_without_a_service_and_a_whole_file() {
     fs::write(&bad, &broken).unwrap();
     let said = refused(&new, &["import", "--input", bad_file]);
     assert!(said.contains("line 2: Duration is not within"), "{said}");
-    assert!(said.contains("line 3: Duration is not within"), "{said}");
+    assert!(said.contains("line 4: Duration is not within"), "{said}");
     assert!(
         said.contains("2 lines can't be taken; nothing was stored"),
         "{said}"
     );
     fs::write(&bad, &whole[..whole.len() - 2]).unwrap();
     let said = refused(&new, &["import", "--input", bad_file]);
-    assert!(said.contains("line 5: the last line can't be read"), "{said}");
+    assert!(said.contains("line 6: the last line can't be read"), "{said}");
     let cut = whole.lines().take(2).collect::<Vec<_>>().join("\n");
     fs::write(&bad, cut).unwrap();
     let said = refused(&new, &["import", "--input", bad_file]);

@@ -18,6 +18,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bookings/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who changed what, newest first */
+        get: operations["get_bookings_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bookings/{id}": {
         parameters: {
             query?: never;
@@ -48,6 +65,23 @@ export interface paths {
         put?: never;
         /** Create an event */
         post: operations["post_events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/events/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who changed what, newest first */
+        get: operations["get_events_audit"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -271,6 +305,39 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description An entry of the audit log as sent. */
+        AuditEntry: {
+            /** @description What was done, such as `event.updated`. */
+            Action: string;
+            /** @description The names of the fields that were changed; what is in them is not kept. */
+            Fields?: string[];
+            /** @description Hex digits. */
+            ID: string;
+            /** @description Who vouched for a subject. */
+            Issuer?: string | null;
+            /** @description The kind of the record: `event`, `location`, `booking`, `user`, `api_key`. */
+            Object: string;
+            /** @description The record's id, hex digits. */
+            ObjectID: string;
+            /** @description Names the request in the log. */
+            RequestID?: string | null;
+            /** @description A subject's name at the issuer, or the id of an API key. */
+            Subject?: string | null;
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            Time: number;
+            /** @description The W3C trace id. */
+            TraceID?: string | null;
+            /**
+             * Format: int64
+             * @description The record's version after it.
+             */
+            Version?: number | null;
+            /** @description `subject`, `api_key`, `anonymous`, `operator`, or `self` for the person that the change is about. */
+            Who: string;
+        };
         /** @description What is left of an event. */
         Availability: {
             /**
@@ -565,6 +632,120 @@ export interface operations {
             };
             /** @description sign-in is needed, or the token is no good */
             401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a fault of the service */
+            500: {
+                headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not just now; send it again after Retry-After */
+            503: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bookings_audit: {
+        parameters: {
+            query?: {
+                /** @description the most records of the page, 1 to 1000 */
+                limit?: number | "";
+                /** @description where the page starts, from the Link header of the page before */
+                cursor?: string;
+                /** @description only what was done to the record of this id, hex digits */
+                object?: string;
+                /** @description Unix seconds, at or after */
+                since?: number | "";
+                /** @description Unix seconds, at or before */
+                until?: number | "";
+            };
+            header?: {
+                /** @description names the request in logs and problems */
+                "X-Request-Id"?: string;
+                /** @description W3C trace context, passed on in messages */
+                traceparent?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    /** @description the next page, rel="next" */
+                    Link?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntry"][];
+                };
+            };
+            /** @description malformed */
+            400: {
+                headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
                 headers: {
                     /** @description what sign-in lacks, RFC 6750 */
                     "WWW-Authenticate"?: string;
@@ -1058,6 +1239,120 @@ export interface operations {
             /** @description well-formed but impossible */
             422: {
                 headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too much was asked in a short time; send it again after Retry-After */
+            429: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a fault of the service */
+            500: {
+                headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not just now; send it again after Retry-After */
+            503: {
+                headers: {
+                    /** @description seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_events_audit: {
+        parameters: {
+            query?: {
+                /** @description the most records of the page, 1 to 1000 */
+                limit?: number | "";
+                /** @description where the page starts, from the Link header of the page before */
+                cursor?: string;
+                /** @description only what was done to the record of this id, hex digits */
+                object?: string;
+                /** @description Unix seconds, at or after */
+                since?: number | "";
+                /** @description Unix seconds, at or before */
+                until?: number | "";
+            };
+            header?: {
+                /** @description names the request in logs and problems */
+                "X-Request-Id"?: string;
+                /** @description W3C trace context, passed on in messages */
+                traceparent?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    /** @description the next page, rel="next" */
+                    Link?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntry"][];
+                };
+            };
+            /** @description malformed */
+            400: {
+                headers: {
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description sign-in is needed, or the token is no good */
+            401: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
+                    /** @description names the request in logs and problems */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not allowed */
+            403: {
+                headers: {
+                    /** @description what sign-in lacks, RFC 6750 */
+                    "WWW-Authenticate"?: string;
                     /** @description names the request in logs and problems */
                     "X-Request-Id"?: string;
                     [name: string]: unknown;
