@@ -301,7 +301,7 @@ async fn a_lost_copy_of_the_events_comes_back_by_republishing() {
     let mut strict = program.beside();
     strict
         .environment
-        .push(("MAX_MESSAGE_BYTES".into(), "1000".into()));
+        .push(("MYEVENTS_MAX_MESSAGE_BYTES".into(), "1000".into()));
     let said = refused(&strict, &["republish"]);
     assert!(said.contains("3 events will be announced"), "{said}");
     assert!(said.contains(&format!("{long}: passed over")), "{said}");

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use myevents_core::domain::{EventId, UnixSeconds};
-use myevents_core::observe::NoObserver;
 use myevents_core::ports::{RandomIds, SystemClock};
 use myevents_core::relay::handover;
 use myevents_core::runtime::config::{ServiceName, Settings};
