@@ -154,6 +154,7 @@ impl World {
             booking: booking.id.clone(),
             event: booking.event.clone(),
             message: message(&format!("c{}", booking.id)),
+            audit: None,
             deadline: tokio::time::Instant::now() + Duration::from_secs(60),
         };
         self.store.cancel_booking(&request).await.unwrap();
