@@ -244,7 +244,7 @@ impl Holders {
         enough: &CancellationToken,
     ) -> Told {
         let ended = CancellationToken::new();
-        let mut telling = stream::iter(ids.to_vec().into_iter().map(|id| {
+        let mut telling = stream::iter(ids.iter().cloned().map(|id| {
             let ended = &ended;
             async move {
                 let told = match (ended.is_cancelled(), enough.is_cancelled()) {
