@@ -9,8 +9,8 @@ use crate::ports::{InboxToken, OutboxRow};
 pub struct Attached {
     /// The messages the write causes, in their order. Empty only where nobody is to be told.
     pub messages: Vec<Envelope>,
-    /// The message whose handling this write completes. Where [`StoreCapabilities::atomic_inbox`] is false this MUST
-    /// be refused with `Unsupported`. When the token no longer holds, the write is refused with `Precondition`.
+    /// The message whose handling this write completes. Where [`atomic_inbox`](super::StoreCapabilities::atomic_inbox) is false
+    /// this MUST be refused with `Unsupported`. When the token no longer holds, the write is refused with `Precondition`.
     pub mark: Option<InboxToken>,
     /// The line of the audit log about the change: stored if and only if the write changes its record. `None` only where
     /// nobody asked for a change: an announcement, an import.
