@@ -176,8 +176,12 @@ pub(super) fn decode(properties: &BasicProperties, routing_key: &str, body: Vec<
             .strip_prefix(CLOUD_EVENTS)
             .or_else(|| name.strip_prefix(CLOUD_EVENTS_ALSO));
         match attribute {
+            // In lower case, as they have to be; one of a name that does not travel would not come back.
             Some(attribute) => {
-                attributes.insert(attribute.to_owned(), value);
+                let attribute = attribute.to_ascii_lowercase();
+                if !is_reserved(&attribute) {
+                    attributes.insert(attribute, value);
+                }
             }
             None => {
                 let name = name.to_ascii_lowercase();
