@@ -313,8 +313,9 @@ mod tests {
         let answering = std::thread::spawn(move || {
             for stream in other.incoming().take(5) {
                 let mut stream = stream.unwrap();
-                let _read = std::io::Read::read(&mut stream, &mut [0; 1024]);
+                // First, as of mail a server begins.
                 std::io::Write::write_all(&mut stream, &[b'?'; 64]).unwrap();
+                let _read = std::io::Read::read(&mut stream, &mut [0; 1024]);
             }
         });
         for (kind, words) in [
