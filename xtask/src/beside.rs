@@ -1,4 +1,4 @@
-//! `cargo xtask lint` beside the tests, which leave the processors idle while they wait.
+//! `cargo xtask lint --without-features` beside the tests, which leave the processors idle while they wait.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ impl Lint {
         let child = Command::new("nice")
             .args(["-n", "19"])
             .arg(std::env::current_exe()?)
-            .arg("lint")
+            .args(["lint", "--without-features"])
             .current_dir(shell::root())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

@@ -55,7 +55,7 @@ pub(crate) struct Test {
     #[arg(short, long, value_name = "N", default_value_t = 2)]
     jobs: usize,
 
-    /// Run `cargo xtask lint` beside the tests, at the lowest priority. Its output is shown at the end, and its failure is one of this command.
+    /// Run `cargo xtask lint --without-features` beside the tests, at the lowest priority. Its output is shown at the end, and its failure is one of this command.
     #[arg(long, conflicts_with = "no_run")]
     lint: bool,
 
