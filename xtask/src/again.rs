@@ -1,6 +1,6 @@
 //! The second run of test programs that failed: alone, and what passes only then is said to be flaky.
 
-use std::fmt;
+use crate::programs::{Kind, Program};
 
 /// With more failed programs than this something is broken, and no second run tells more.
 const MOST: usize = 5;
@@ -9,95 +9,33 @@ const FIRST_WORD_COUNTS: [&str; 4] = ["crash", "race", "announced", "limits"];
 /// Packages that wait for nobody: what fails there once would fail again.
 const WITHOUT_CLOCKS: [&str; 2] = ["myevents-model", "xtask"];
 
-/// A test program, as cargo names it to whoever would run it again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Program {
-    package: String,
-    pub(crate) name: String,
-}
-
-impl fmt::Display for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "-p {} --test {}", self.package, self.name)
-    }
-}
-
-/// What cargo says on one line of a target that failed: `Err` is one that is no program of its own, such as unit tests.
-pub(crate) fn failed(line: &str) -> Option<Result<Program, String>> {
-    let (_kind, target) = line
-        .strip_prefix("error: ")?
-        .split_once(" failed, to rerun pass `")?;
-    let target = target.trim_end_matches('`');
-    let words: Vec<&str> = target.split_whitespace().collect();
-    Some(match words[..] {
-        ["-p", package, "--test", name] => Ok(Program {
-            package: package.to_owned(),
-            name: name.to_owned(),
-        }),
-        _ => Err(target.to_owned()),
-    })
-}
-
-/// The programs to run again, if a second run of all that failed can tell something: they are few, and each waits for others
+/// Whether a second run of all that failed can tell something: they are few, and each waits for others
 /// (servers, sockets, browsers, processes), which a busy machine may starve until a limit of time is over.
-pub(crate) fn worth_it(failures: &[Result<Program, String>]) -> Vec<Program> {
-    if failures.len() > MOST {
-        return Vec::new();
-    }
-    let chosen: Option<_> = failures
-        .iter()
-        .map(|failure| failure.as_ref().ok().filter(|program| program.waits()).cloned())
-        .collect();
-    chosen.unwrap_or_default()
+pub(crate) fn worth_it(failed: &[Program]) -> bool {
+    failed.len() <= MOST && failed.iter().all(waits)
 }
 
-impl Program {
-    fn waits(&self) -> bool {
-        let first = FIRST_WORD_COUNTS.iter().any(|word| self.name.contains(word));
-        !first && !WITHOUT_CLOCKS.contains(&self.package.as_str())
-    }
+fn waits(program: &Program) -> bool {
+    let first = FIRST_WORD_COUNTS.iter().any(|word| program.name.contains(word));
+    program.kind == Kind::Test && !first && !WITHOUT_CLOCKS.contains(&program.package.as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn program(package: &str, name: &str) -> Result<Program, String> {
-        failed(&format!(
-            "error: test failed, to rerun pass `-p {package} --test {name}`"
-        ))
-        .unwrap()
-    }
-
-    #[test]
-    fn what_failed_is_read_from_cargos_words() {
-        let read = program("myevents-adapters", "sqs_suite").unwrap();
-        assert_eq!(read.to_string(), "-p myevents-adapters --test sqs_suite");
-        assert_eq!(
-            failed("error: test failed, to rerun pass `-p myevents-core --lib`"),
-            Some(Err("-p myevents-core --lib".to_owned()))
-        );
-        assert_eq!(
-            failed("error: doctest failed, to rerun pass `-p myevents-core --doc`"),
-            Some(Err("-p myevents-core --doc".to_owned()))
-        );
-        assert_eq!(failed("error: 1 target failed:"), None);
-    }
+    use crate::programs::tests::program;
 
     #[test]
     fn only_a_few_programs_that_wait_run_again() {
-        let suite = program("myevents-adapters", "sqs_suite");
-        assert_eq!(
-            worth_it(std::slice::from_ref(&suite)),
-            vec![suite.clone().unwrap()]
-        );
+        let suite = program("myevents-adapters", Kind::Test, "sqs_suite");
+        assert!(worth_it(std::slice::from_ref(&suite)));
         for other in [
-            program("myevents-model", "counter"),
-            program("myevents-adapters", "mongodb_crash"),
-            Err("-p myevents-adapters --lib".to_owned()),
+            program("myevents-model", Kind::Test, "counter"),
+            program("myevents-adapters", Kind::Test, "mongodb_crash"),
+            program("myevents-adapters", Kind::Unit, "myevents_adapters"),
         ] {
-            assert_eq!(worth_it(&[suite.clone(), other]), vec![]);
+            assert!(!worth_it(&[suite.clone(), other]));
         }
-        assert_eq!(worth_it(&vec![suite; MOST + 1]), vec![]);
+        assert!(!worth_it(&vec![suite; MOST + 1]));
     }
 }

@@ -1,6 +1,7 @@
 //! Who may depend on whom, read from `cargo tree`: core names no driver, an adapter's feature brings only its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -63,6 +64,37 @@ pub(crate) fn packages_using(package: &str) -> Result<Vec<String>> {
         dependencies.is_some_and(|all| all.iter().any(|dependency| dependency["name"] == package))
     });
     Ok(using
+        .filter_map(|each| each["name"].as_str().map(str::to_owned))
+        .collect())
+}
+
+/// The names of the workspace's packages by the path of their `Cargo.toml`.
+///
+/// # Errors
+/// When cargo cannot read the workspace.
+pub(crate) fn names_by_manifest() -> Result<BTreeMap<PathBuf, String>> {
+    let metadata = workspace()?;
+    Ok(packages(&metadata)
+        .filter_map(|each| {
+            let path = PathBuf::from(each["manifest_path"].as_str()?);
+            Some((path, each["name"].as_str()?.to_owned()))
+        })
+        .collect())
+}
+
+/// The workspace's packages that have a library, of which alone the docs are tested.
+///
+/// # Errors
+/// When cargo cannot read the workspace.
+pub(crate) fn libraries() -> Result<Vec<String>> {
+    let metadata = workspace()?;
+    let has_library = |each: &&Value| {
+        let targets = each["targets"].as_array().into_iter().flatten();
+        let mut kinds = targets.flat_map(|target| target["kind"].as_array().into_iter().flatten());
+        kinds.any(|kind| kind == "lib")
+    };
+    Ok(packages(&metadata)
+        .filter(has_library)
         .filter_map(|each| each["name"].as_str().map(str::to_owned))
         .collect())
 }

@@ -8,12 +8,15 @@
 mod again;
 mod backends;
 mod bench;
+mod beside;
 mod deploy;
 mod fuzz;
+mod lanes;
 mod layering;
 mod lint;
 mod loadtest;
 mod page;
+mod programs;
 mod run;
 mod servers;
 mod shell;

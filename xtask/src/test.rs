@@ -1,19 +1,20 @@
 //! `cargo xtask test`: every test that can run here with the servers it needs, counted, and what could not run said at the end.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::thread;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::again::{self, Program};
+use crate::again;
+use crate::beside::Lint;
 use crate::deploy;
 use crate::fuzz;
+use crate::lanes::{self, Job, Outcome};
 use crate::layering;
 use crate::page;
+use crate::programs::{self, Program};
 use crate::servers::Servers;
 use crate::shell;
 use crate::skips;
@@ -24,6 +25,8 @@ use crate::tools;
 ///
 /// A test that cannot run here (no right to mount a file system, no server to talk to) says so and is listed at the end.
 /// With MYEVENTS_REQUIRE=all such a skip is a failure.
+///
+/// Several test programs run at a time (`--jobs`); what each of them wrote is shown when it has ended.
 ///
 /// A machine that is busy may starve a server until a limit of time is over. So a few failed programs that wait for others are
 /// run once more, alone; one that passes then is listed as flaky, which is a fault to be found. Not with --strict.
@@ -48,6 +51,18 @@ pub(crate) struct Test {
     #[arg(short, long = "package", value_name = "NAME")]
     packages: Vec<String>,
 
+    /// How many test programs run at a time. They mostly wait for servers; with --full, where they load the machine, one is a good number.
+    #[arg(short, long, value_name = "N", default_value_t = 2)]
+    jobs: usize,
+
+    /// Run `cargo xtask lint` beside the tests, at the lowest priority. Its output is shown at the end, and its failure is one of this command.
+    #[arg(long, conflicts_with = "no_run")]
+    lint: bool,
+
+    /// Only build what would run.
+    #[arg(long)]
+    no_run: bool,
+
     /// Passed on to the test programs, such as part of a test's name.
     #[arg(last = true)]
     rest: Vec<String>,
@@ -65,37 +80,36 @@ struct Tally {
 impl Test {
     pub(crate) fn run(self) -> Result<()> {
         let start = Instant::now();
-        let skipped = skips::fresh();
         let whole = self.packages.is_empty() && self.rest.is_empty();
-        if whole {
-            suites::forget()?;
-        }
         if self.packages.is_empty() || self.packages.iter().any(|package| package == "myevents") {
             // Before the program is built, which embeds it.
             page::ensure_built()?;
             tools::chromium()?;
         }
-        let mut command = self.command();
-        command.env(skips::FILE, &skipped).arg("--").args(&self.rest);
+        let programs = programs::build(self.cargo(&[]))?;
+        println!(
+            "--- {} test programs built in {:.0} s",
+            programs.len(),
+            start.elapsed().as_secs_f64()
+        );
+        if self.no_run {
+            return Ok(());
+        }
+        let skipped = skips::fresh();
+        if whole {
+            suites::forget()?;
+        }
         // They end with this value, and with this process if it is killed.
         let servers = if self.needs_servers()? {
             Servers::start()
         } else {
             Servers::default()
         };
-        command.envs(servers.environment());
-
-        let mut tally = Tally::default();
-        let (mut outcome, failures) = tee(command, |line| tally.take(line))?;
-        let flaky = if self.strict {
-            Vec::new()
-        } else {
-            again::worth_it(&failures)
-        };
-        if !flaky.is_empty() {
-            outcome = self.once_more(&flaky, &skipped, &servers);
-        }
+        let lint = self.lint.then(Lint::start).transpose()?;
+        let tested = self.test(&programs, &skipped, &servers);
         servers.stop();
+        let linted = lint.map_or(Ok(()), Lint::finish);
+        let (tally, outcome) = tested?;
 
         let reasons = skips::read(&skipped);
         println!(
@@ -113,11 +127,6 @@ impl Test {
             tally.programs,
             start.elapsed().as_secs_f64()
         );
-        if outcome.is_ok() {
-            for program in &flaky {
-                println!("--- FLAKY, a fault to be found: failed at first, passed alone: {program}");
-            }
-        }
         // Last, as they take the program that the tests have built.
         let deployed = if whole && !self.release {
             deploy::test()
@@ -126,6 +135,7 @@ impl Test {
         };
         let fuzzed = if whole { fuzz::of_ci() } else { Ok(()) };
         outcome?;
+        linted?;
         deployed?;
         fuzzed?;
         if whole {
@@ -139,36 +149,107 @@ impl Test {
         }
         Ok(())
     }
-}
 
-impl Test {
-    fn command(&self) -> Command {
-        let mut command = shell::cargo(&["test", "--no-fail-fast", "--all-features"]);
-        if self.packages.is_empty() {
+    /// Runs the programs and the examples in the docs: what they said, and whether all is well.
+    fn test(&self, programs: &[Program], skipped: &Path, servers: &Servers) -> Result<(Tally, Result<()>)> {
+        let job = |title: String, mut command: Command| {
+            command.env(skips::FILE, skipped).envs(servers.environment());
+            if self.full {
+                command.env("MYEVENTS_SCALE", "full");
+            }
+            Job { title, command }
+        };
+        let of_program = |program: &Program| {
+            let mut command = program.command();
+            command.args(&self.rest);
+            job(program.to_string(), command)
+        };
+        let mut jobs: Vec<Job> = programs.iter().map(of_program).collect();
+        if let Some(mut docs) = self.docs()? {
+            docs.arg("--").args(&self.rest);
+            jobs.push(job("the examples in the docs".to_owned(), docs));
+        }
+
+        let mut tally = Tally::default();
+        let (mut failed, mut broken, mut times) = (Vec::new(), Vec::new(), Vec::new());
+        lanes::run(jobs, self.jobs, &output("all"), |outcome| {
+            show(&outcome);
+            outcome.output.lines().for_each(|line| tally.take(line));
+            times.push((outcome.took, outcome.title.clone()));
+            if outcome.failure.is_some() {
+                match programs.get(outcome.place) {
+                    Some(program) => failed.push(program.clone()),
+                    None => broken.push(outcome.title),
+                }
+            }
+        })?;
+        times.sort();
+        println!("--- the longest");
+        for (took, title) in times.iter().rev().take(12) {
+            println!("{:>8.1} s  {title}", took.as_secs_f64());
+        }
+
+        let mut flaky = Vec::new();
+        if !self.strict && broken.is_empty() && again::worth_it(&failed) {
+            for program in std::mem::take(&mut failed) {
+                println!("--- once more, alone: {program}");
+                let mut passed = false;
+                lanes::run(vec![of_program(&program)], 1, &output("again"), |outcome| {
+                    show(&outcome);
+                    passed = outcome.failure.is_none();
+                })?;
+                if passed {
+                    flaky.push(program);
+                } else {
+                    failed.push(program);
+                }
+            }
+        }
+        for program in &flaky {
+            println!("--- FLAKY, a fault to be found: failed at first, passed alone: {program}");
+        }
+        broken.extend(failed.iter().map(Program::to_string));
+        let outcome = if broken.is_empty() {
+            Ok(())
+        } else {
+            Err(anyhow::anyhow!("failed: {}", broken.join(", ")))
+        };
+        Ok((tally, outcome))
+    }
+
+    /// `cargo test` for what was chosen.
+    fn cargo(&self, packages: &[String]) -> Command {
+        let mut command = shell::cargo(&["test", "--all-features"]);
+        let chosen = if packages.is_empty() {
+            &self.packages
+        } else {
+            packages
+        };
+        if chosen.is_empty() {
             command.arg("--workspace");
         }
-        for package in &self.packages {
+        for package in chosen {
             command.args(["-p", package]);
         }
         if self.release {
             command.arg("--release");
         }
-        if self.full {
-            command.env("MYEVENTS_SCALE", "full");
-        }
         command
     }
 
-    /// Runs these programs again, one after the other.
-    fn once_more(&self, programs: &[Program], skipped: &Path, servers: &Servers) -> Result<()> {
-        for program in programs {
-            println!("--- once more, alone: {program}");
-            let mut command = self.command();
-            command.args(["--test", &program.name]).arg("--").args(&self.rest);
-            command.env(skips::FILE, skipped).envs(servers.environment());
-            tee(command, |_| ())?.0?;
+    /// What tests the examples in the docs, if there is a library among what was chosen.
+    fn docs(&self) -> Result<Option<Command>> {
+        let mut libraries = Vec::new();
+        if !self.packages.is_empty() {
+            libraries = layering::libraries()?;
+            libraries.retain(|library| self.packages.contains(library));
+            if libraries.is_empty() {
+                return Ok(None);
+            }
         }
-        Ok(())
+        let mut command = self.cargo(&libraries);
+        command.args(["--quiet", "--doc", "--no-fail-fast"]);
+        Ok(Some(command))
     }
 
     /// Whether one of the chosen packages has tests that talk to servers.
@@ -179,6 +260,20 @@ impl Test {
         let using = layering::packages_using("myevents-servers")?;
         Ok(self.packages.iter().any(|package| using.contains(package)))
     }
+}
+
+/// Where programs write to.
+fn output(run: &str) -> PathBuf {
+    shell::target().join("test-output").join(run)
+}
+
+fn show(outcome: &Outcome) {
+    let took = outcome.took.as_secs_f64();
+    let how = outcome.failure.as_deref().map_or_else(
+        || format!("ok in {took:.1} s"),
+        |failure| format!("FAILED after {took:.1} s: {failure}"),
+    );
+    println!("{}--- {how}: {}", outcome.output, outcome.title);
 }
 
 impl Tally {
@@ -198,47 +293,6 @@ impl Tally {
             }
         }
     }
-}
-
-/// What cargo said of each target that failed.
-type Failures = Vec<Result<Program, String>>;
-
-/// Runs it with its output both shown and read line by line: how it ended, and what failed.
-fn tee(mut command: Command, mut each: impl FnMut(&str)) -> Result<(Result<()>, Failures)> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("cannot start cargo")?;
-    let output = child.stdout.take().context("no output to read")?;
-    let errors = child.stderr.take().context("no output to read")?;
-    let reading = thread::spawn(move || -> Result<Failures> {
-        let mut failures = Failures::new();
-        for line in BufReader::new(errors).split(b'\n') {
-            let line = line?;
-            let line = String::from_utf8_lossy(&line);
-            eprintln!("{line}");
-            failures.extend(again::failed(&line));
-        }
-        Ok(failures)
-    });
-    for line in BufReader::new(output).split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        println!("{line}");
-        each(&line);
-    }
-    let failures = reading
-        .join()
-        .map_err(|_| anyhow!("cargo's words were not read"))??;
-    let status = child.wait()?;
-    let outcome = if status.success() {
-        Ok(())
-    } else {
-        Err(anyhow!("`cargo test` ended with {status}"))
-    };
-    Ok((outcome, failures))
 }
 
 #[cfg(test)]

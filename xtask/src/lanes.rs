@@ -1,0 +1,128 @@
+//! Several programs at a time: each writes into a file of its own, which is shown whole when it has ended.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+/// Something to run.
+pub(crate) struct Job {
+    /// What people call it.
+    pub(crate) title: String,
+    pub(crate) command: Command,
+}
+
+/// How it went.
+pub(crate) struct Outcome {
+    /// Its place among the jobs.
+    pub(crate) place: usize,
+    pub(crate) title: String,
+    /// All that it wrote, standard error among the rest.
+    pub(crate) output: String,
+    /// Why it did not pass.
+    pub(crate) failure: Option<String>,
+    pub(crate) took: Duration,
+}
+
+/// Runs them in their order, `at_once` at a time, with `folder` for what they write, which is emptied first; `each` gets every outcome as it comes, on this thread.
+///
+/// # Errors
+/// When there is no place for their output. A job that fails is an outcome.
+pub(crate) fn run(
+    jobs: Vec<Job>,
+    at_once: usize,
+    folder: &Path,
+    mut each: impl FnMut(Outcome),
+) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let next = AtomicUsize::new(0);
+    let jobs: Vec<_> = jobs.into_iter().map(|job| Mutex::new(Some(job))).collect();
+    let (sender, outcomes) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..at_once.clamp(1, jobs.len().max(1)) {
+            let (jobs, next, sender) = (&jobs, &next, sender.clone());
+            scope.spawn(move || {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let job = jobs.get(place).and_then(|job| job.lock().ok()?.take());
+                    let Some(job) = job else { return };
+                    let file = folder.join(format!("{place:03}.txt"));
+                    if sender.send(one(place, job, &file)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        outcomes.into_iter().for_each(&mut each);
+    });
+    Ok(())
+}
+
+fn one(place: usize, Job { title, mut command }: Job, file: &Path) -> Outcome {
+    println!("--- begins: {title}");
+    let start = Instant::now();
+    let mut ended = || -> Result<Option<String>> {
+        // Not a pipe: what a program leaves running would keep that open.
+        let log = File::create(file)?;
+        let status = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .status()?;
+        Ok((!status.success()).then(|| status.to_string()))
+    };
+    let failure = ended().unwrap_or_else(|error| Some(format!("{error:#}")));
+    Outcome {
+        place,
+        title,
+        output: String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned(),
+        failure,
+        took: start.elapsed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(script: &str) -> Job {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Job {
+            title: script.to_owned(),
+            command,
+        }
+    }
+
+    #[test]
+    fn each_is_run_once_and_its_output_is_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let jobs = vec![
+            job("echo out; echo err >&2; exit 3"),
+            // Left running, which holds up nobody.
+            job("sleep 600 & echo left; echo $!"),
+            job("echo third"),
+        ];
+        let mut outcomes = Vec::new();
+        run(jobs, 2, folder.path(), |outcome| outcomes.push(outcome)).unwrap();
+        outcomes.sort_by_key(|outcome| outcome.place);
+        let [failed, left, third] = &outcomes[..] else {
+            panic!("{} outcomes", outcomes.len())
+        };
+        assert_eq!(failed.output, "out\nerr\n");
+        assert!(failed.failure.as_deref().unwrap().contains('3'));
+        assert!(left.output.starts_with("left\n") && left.failure.is_none());
+        assert_eq!(third.output, "third\n");
+        let sleeping = left.output.lines().last().unwrap();
+        assert!(Command::new("kill").arg(sleeping).status().unwrap().success());
+    }
+}
