@@ -37,6 +37,15 @@ pub trait StoreTools: Debug + Send + Sync + 'static {
     /// As for [`check`](Self::check).
     async fn quick_check(&self) -> Result<CheckResult>;
 
+    /// How many records hold lines of the audit log that should be in the log since minutes: they can't be moved there.
+    /// Expected 0; `None` where the log has a line from the start.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn unmoved_audit(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Copies the store, as it is at one moment, into `folder`; answers the copy's path.
     ///
     /// # Errors

@@ -77,6 +77,18 @@ impl<'a> Input<'a> {
     }
 }
 
+/// What was sent and read once is the same however often it is sent again. `again` sends and reads; it has no answer where the
+/// message is refused.
+///
+/// # Panics
+/// When the body changes, or a second time changes anything.
+pub fn comes_back(envelope: &Envelope, again: impl Fn(&Envelope) -> Option<Envelope>) {
+    if let Some(first) = again(envelope) {
+        assert_eq!(first.body(), envelope.body());
+        assert!(again(&first) == Some(first), "a message changes on its way");
+    }
+}
+
 /// Holds a refusal to the kinds that bad input may have.
 ///
 /// # Panics

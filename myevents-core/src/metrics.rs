@@ -50,6 +50,7 @@ pub struct PrometheusObserver {
     outbox_age: IntGaugeVec,
     outbox_parked: IntGaugeVec,
     mails: IntCounterVec,
+    audit_unmoved: IntGaugeVec,
     drift: IntGauge,
     tls_reloads: IntCounterVec,
     tls_until: IntGaugeVec,
@@ -237,6 +238,12 @@ impl PrometheusObserver {
                 "Mails to holders, by what came of them",
                 &["about", "outcome"],
             )?,
+            audit_unmoved: gauges(
+                registry,
+                "myevents_audit_unmoved_records",
+                "Records that hold lines of the audit log which should be in the log since minutes; expected 0",
+                &["service"],
+            )?,
             drift: add(
                 registry,
                 IntGauge::new(
@@ -373,6 +380,10 @@ impl Observer for PrometheusObserver {
             }
             Observation::Outbox { service, depth, now } => self.show_outbox(service, *depth, now.0),
             Observation::Mail { about, outcome } => self.mails.with_label_values(&[*about, *outcome]).inc(),
+            Observation::AuditUnmoved { service, records } => self
+                .audit_unmoved
+                .with_label_values(&[*service])
+                .set(i64::try_from(*records).unwrap_or(i64::MAX)),
             Observation::CounterDrift { drift } => self.drift.set(*drift),
             Observation::TlsReload { service, outcome } => {
                 self.tls_reloads.with_label_values(&[service, outcome]).inc();
@@ -452,6 +463,21 @@ mod tests {
             Some("myevents_seats_per_booking_bucket{le=\"3\"} 2".into())
         );
         assert!(text.contains("process_"));
+    }
+
+    #[test]
+    fn lines_of_the_audit_log_outside_of_it_are_shown_by_service() {
+        let registry = Registry::new();
+        let observer = PrometheusObserver::register(&registry, 1).unwrap();
+        let series = "myevents_audit_unmoved_records{service=\"eventservice\"}";
+        for records in [3, 0] {
+            observer.observe(&Observation::AuditUnmoved {
+                service: "eventservice",
+                records,
+            });
+            let text = render(&registry).unwrap();
+            assert_eq!(line(&text, series), Some(format!("{series} {records}")));
+        }
     }
 
     #[test]

@@ -136,6 +136,13 @@ pub enum Observation<'a> {
         /// `sent`; `refused` for good; `retried`, as the server is away or asks to come back; `unknown`, as its answer was lost.
         outcome: &'static str,
     },
+    /// How many records of a store hold lines of the audit log that should be in the log since minutes.
+    AuditUnmoved {
+        /// The service whose store it is.
+        service: &'a str,
+        /// The records; expected 0.
+        records: u64,
+    },
     /// A counter was held against its bookings.
     CounterDrift {
         /// The sum of all drifts found in this round; expected 0.

@@ -22,6 +22,8 @@ pub struct Program {
     pub data: PathBuf,
     /// Where it listens.
     pub service: Service,
+    /// Where event and booking service listen for themselves too, if they do.
+    pub own: Option<[SocketAddr; 2]>,
     /// Further arguments.
     pub arguments: Vec<String>,
     /// Settings handed over in the environment.
@@ -55,6 +57,7 @@ impl Program {
             binary: binary.into(),
             data: data.into(),
             service,
+            own: None,
             arguments: Vec::new(),
             environment: Vec::new(),
             before: String::new(),
@@ -71,6 +74,16 @@ impl Program {
         }
     }
 
+    /// The same with a fresh port of its own for each service beside the one of both.
+    ///
+    /// # Panics
+    /// When no port is free.
+    #[must_use]
+    pub fn with_own_ports(self) -> Self {
+        let own = Some([free_port(), free_port()]);
+        Self { own, ..self }
+    }
+
     /// Starts it and does not wait.
     ///
     /// # Errors
@@ -84,7 +97,12 @@ impl Program {
             .arg("serve");
         command.arg("--data").arg(&self.data);
         command.args(["--listen", &self.service.bookings.to_string()]);
-        command.args(["--event-listen", "none", "--booking-listen", "none"]);
+        for (at, flag) in ["--event-listen", "--booking-listen"].into_iter().enumerate() {
+            let address = self
+                .own
+                .map_or_else(|| "none".to_owned(), |own| own[at].to_string());
+            command.args([flag, &address]);
+        }
         let metrics = self
             .service
             .metrics

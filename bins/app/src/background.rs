@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use myevents_adapters::connect::OpenStore;
+use myevents_adapters::connect::{OpenStore, StoreTools};
 use myevents_core::domain::{EventId, UnixMillis};
 use myevents_core::observe::{Observation, Observer};
 use myevents_core::ports::{Clock, EventCursor, EventEmitter, EventFilter, Store, SystemClock};
@@ -19,6 +19,7 @@ const DRIFT_EVERY: Duration = Duration::from_secs(300);
 /// Between two events: the check must never be felt.
 const DRIFT_PAUSE: Duration = Duration::from_millis(20);
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+const UNMOVED_EVERY: Duration = Duration::from_secs(60);
 /// Longer than any broker keeps a message it may deliver again.
 const INBOX_KEPT: Duration = Duration::from_secs(15 * 86_400);
 
@@ -64,6 +65,12 @@ pub(crate) fn start(
             Err(error) => tracing::error!(%service, %error, "the store can't be checked"),
         }
     });
+    let (tools, seen) = (Arc::clone(&open.tools), Arc::clone(observer));
+    spawn(
+        tasks,
+        stop,
+        async move { watch_audit(service, &*tools, &*seen).await },
+    );
     let store = Arc::clone(&open.store);
     spawn(tasks, stop, async move {
         loop {
@@ -99,6 +106,23 @@ pub(crate) fn start(
 fn spawn(tasks: &TaskTracker, stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'static) {
     let stop = stop.clone();
     tasks.spawn(async move { stop.run_until_cancelled(work).await });
+}
+
+/// Shows how many records keep lines of the audit log to themselves; ends where no store of this kind has such records.
+async fn watch_audit(service: ServiceName, tools: &dyn StoreTools, observer: &dyn Observer) {
+    loop {
+        match tools.unmoved_audit().await {
+            Ok(Some(records)) => observer.observe(&Observation::AuditUnmoved {
+                service: service.as_str(),
+                records,
+            }),
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%service, %error, "lines of the audit log outside of it could not be counted");
+            }
+        }
+        tokio::time::sleep(UNMOVED_EVERY).await;
+    }
 }
 
 /// The sum of all drifts, one event at a time with a pause between two.

@@ -13,7 +13,7 @@ use super::expression::Expression;
 use super::item::{Item, bytes, get_bytes, get_number, get_text, number, opt_number, text};
 use super::names::*;
 use super::store::{DynamoStore, Shared};
-use super::transact::{Reason, Verdict, transact};
+use super::transact::transact;
 
 const API_KEY: &str = "api-key";
 const HASH: &str = "Hash";
@@ -44,18 +44,9 @@ impl Shared {
     ) -> Result<bool> {
         let mut actions = vec![change];
         actions.extend(self.audit_actions(Some(audit))?);
-        match transact(&self.clients, operation, actions, self.end_of_patience()).await? {
-            Verdict::Applied => Ok(true),
-            Verdict::Refused(error) => Err(error),
-            Verdict::Cancelled(reasons) => {
-                for reason in reasons {
-                    if let Reason::Invalid(error) = reason {
-                        return Err(error);
-                    }
-                }
-                Ok(false)
-            }
-        }
+        transact(&self.clients, operation, actions, self.end_of_patience())
+            .await?
+            .applied()
     }
 }
 

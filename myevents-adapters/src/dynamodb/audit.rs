@@ -16,7 +16,7 @@ use super::item::{Item, bytes, get_text, text};
 use super::lists::{Merged, share_of};
 use super::names::*;
 use super::store::Shared;
-use super::transact::{Reason, Verdict, transact};
+use super::transact::transact;
 
 const POSITION: &str = "Position";
 const ENTRY: &str = "Entry";
@@ -121,17 +121,6 @@ impl Shared {
     async fn import_line(&self, entry: &AuditEntry) -> Result<bool> {
         let actions = self.audit_actions(Some(entry))?;
         let sent = transact(&self.clients, "import audit log", actions, self.end_of_patience());
-        match sent.await? {
-            Verdict::Applied => Ok(true),
-            Verdict::Refused(error) => Err(error),
-            Verdict::Cancelled(reasons) => {
-                for reason in reasons {
-                    if let Reason::Invalid(error) = reason {
-                        return Err(error);
-                    }
-                }
-                Ok(false)
-            }
-        }
+        sent.await?.applied()
     }
 }

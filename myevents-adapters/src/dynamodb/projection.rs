@@ -16,7 +16,7 @@ use super::names::*;
 use super::pack::pack;
 use super::records::{BULKY_OF_EVENT, OPTIONAL_OF_EVENT, event_from_item, event_to_item};
 use super::store::{Shared, too_busy};
-use super::transact::{Reason, Verdict, transact};
+use super::transact::transact;
 
 /// Under which key those who wait for a location are kept. No index, as one could be late: the location may be announced in the
 /// moment after the event, and who is missed then waits for ever.
@@ -66,16 +66,9 @@ impl Shared {
             }
             // What bookings of other processes left of it is not known.
             *turn = None;
-            match transact(&self.clients, "store event", actions, deadline).await? {
-                Verdict::Applied => return Ok(applied),
-                Verdict::Refused(error) => return Err(error),
-                Verdict::Cancelled(reasons) => {
-                    for reason in reasons {
-                        if let Reason::Invalid(error) = reason {
-                            return Err(error);
-                        }
-                    }
-                }
+            let sent = transact(&self.clients, "store event", actions, deadline).await?;
+            if sent.applied()? {
+                return Ok(applied);
             }
         }
         Err(too_busy("store event"))

@@ -25,6 +25,27 @@ pub(super) enum Verdict {
     Refused(Error),
 }
 
+impl Verdict {
+    /// Whether all of it is stored, where it does not matter which condition did not hold.
+    ///
+    /// # Errors
+    /// What can't be carried out as it is.
+    pub(super) fn applied(self) -> Result<bool> {
+        match self {
+            Self::Applied => Ok(true),
+            Self::Refused(error) => Err(error),
+            Self::Cancelled(reasons) => {
+                for reason in reasons {
+                    if let Reason::Invalid(error) = reason {
+                        return Err(error);
+                    }
+                }
+                Ok(false)
+            }
+        }
+    }
+}
+
 /// Why an action kept its transaction from being applied.
 #[derive(Debug)]
 pub(super) enum Reason {

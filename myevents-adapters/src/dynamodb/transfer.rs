@@ -19,7 +19,7 @@ use super::parcel::{Entry, Parcel};
 use super::records::location_from_item;
 use super::schema::identity_key;
 use super::store::{Shared, too_busy};
-use super::transact::{Reason, Verdict, transact};
+use super::transact::transact;
 
 impl Shared {
     /// Items of a table from after a key, in the table's own order: an item more than `limit`, if there are so many.
@@ -205,16 +205,9 @@ impl Shared {
                     .when_is(REV, rev(item)?);
                 actions.push(change.update(table, key(get_bytes(item, ID)?))?);
             }
-            match transact(&self.clients, OPERATION, actions, self.end_of_patience()).await? {
-                Verdict::Applied => return Ok(place),
-                Verdict::Refused(error) => return Err(error),
-                Verdict::Cancelled(reasons) => {
-                    for reason in reasons {
-                        if let Reason::Invalid(error) = reason {
-                            return Err(error);
-                        }
-                    }
-                }
+            let sent = transact(&self.clients, OPERATION, actions, self.end_of_patience()).await?;
+            if sent.applied()? {
+                return Ok(place);
             }
         }
         Err(too_busy(OPERATION))

@@ -119,16 +119,9 @@ impl Shared {
             };
             let mut actions = vec![mark.when_present(held).update(table, key(id.as_bytes()))?];
             actions.extend(self.audit_actions(audit)?);
-            match transact(&self.clients, OPERATION, actions, self.end_of_patience()).await? {
-                Verdict::Applied => return Ok(true),
-                Verdict::Refused(error) => return Err(error),
-                Verdict::Cancelled(reasons) => {
-                    for reason in reasons {
-                        if let Reason::Invalid(error) = reason {
-                            return Err(error);
-                        }
-                    }
-                }
+            let sent = transact(&self.clients, OPERATION, actions, self.end_of_patience()).await?;
+            if sent.applied()? {
+                return Ok(true);
             }
         }
         Err(too_busy(OPERATION))

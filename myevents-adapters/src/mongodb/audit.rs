@@ -16,13 +16,16 @@ use myevents_core::ports::{AuditCursor, AuditFilter, PageOf};
 use myevents_core::{Error, ErrorKind, Result};
 
 use super::codec::{Fields, id};
-use super::error::malformed;
+use super::error::{Sends, malformed};
 use super::link::{Collection, Link};
 use super::paging::Direction;
 use super::store::Inner;
 
 /// Records that are looked at in one go.
 const MOST: usize = 500;
+
+/// The age from which a line that is still inside its record was not moved by any of several tries of the background task.
+const LATE_MILLIS: i64 = 3 * 60_000;
 
 /// Lines of an import that are inserted at once.
 const IMPORTED_AT_ONCE: usize = 500;
@@ -161,6 +164,27 @@ impl Inner {
                 tracing::debug!(%error, "a line of the audit log stays in its record for now");
             }
         });
+    }
+
+    /// Records that hold lines which every try to move them left there.
+    pub(super) async fn unmoved_audit(&self) -> Result<u64> {
+        let link = &self.link;
+        let late = doc! { "audit.time": { "$lt": self.now().0.saturating_sub(LATE_MILLIS) } };
+        let mut records = 0;
+        for collection in [
+            &link.events,
+            &link.locations,
+            &link.bookings,
+            &link.users,
+            &link.api_keys,
+        ] {
+            let (collection, late) = (collection.clone(), late.clone());
+            let work = async move { collection.count_documents(late).await };
+            records += link
+                .call("count lines of the audit log", Sends::Read, work)
+                .await?;
+        }
+        Ok(records)
     }
 
     /// Moves all lines that are still inside records; answers how many records held some.

@@ -53,6 +53,13 @@ impl StoreTools for MongoStore {
         })
     }
 
+    async fn unmoved_audit(&self) -> Result<Option<u64>> {
+        self.inner("count lines of the audit log")?
+            .unmoved_audit()
+            .await
+            .map(Some)
+    }
+
     async fn backup(&self, _folder: &Path) -> Result<PathBuf> {
         Err(Error::new(
             ErrorKind::Unsupported,

@@ -24,10 +24,21 @@ use crate::wire::{Fault, Wire};
 
 const TRANSACT: &str = "TransactWriteItems";
 
+/// For what has to come to a good end, however long the machine takes: only what is asked for goes wrong.
 async fn wired(endpoint: &str, prefix: &str) -> (Wire, DynamoStore) {
+    wired_for(endpoint, prefix, Duration::from_secs(60)).await
+}
+
+/// For what is given up.
+async fn hurried(endpoint: &str) -> (Wire, DynamoStore) {
+    wired_for(endpoint, &fresh_prefix(), Duration::from_secs(5)).await
+}
+
+async fn wired_for(endpoint: &str, prefix: &str, patience: Duration) -> (Wire, DynamoStore) {
     let wire = Wire::new();
     let mut config = options(prefix);
-    config.patience = Duration::from_secs(5);
+    config.patience = patience;
+    config.attempt_timeout = patience;
     let store = open_with(&wire.client(endpoint), config, Arc::new(SystemClock)).await;
     wire.take_seen();
     (wire, store)
@@ -88,7 +99,7 @@ async fn repeated_as_it_was(endpoint: &str) {
 
 /// Until the end of patience: unknown, never a refusal; the retry finds it, or books it.
 async fn never_answered(endpoint: &str) {
-    let (wire, store) = wired(endpoint, &fresh_prefix()).await;
+    let (wire, store) = hurried(endpoint).await;
     let event = bookable(&store, Some(3)).await;
     for (fault, again) in [(Fault::LostBefore, "booked"), (Fault::LostAfter, "existing")] {
         let wish = fixture::booking_request(&event, 1);
@@ -278,7 +289,7 @@ fn no_items(answer: &mut Value) {
 
 /// Each method's error has its kind.
 async fn typed(endpoint: &str) {
-    let (wire, store) = wired(endpoint, &fresh_prefix()).await;
+    let (wire, store) = hurried(endpoint).await;
     let event = bookable(&store, Some(10)).await;
     for (code, kind) in [
         ("AccessDeniedException", ErrorKind::Unavailable),

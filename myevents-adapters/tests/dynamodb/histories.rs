@@ -14,11 +14,16 @@ use crate::server;
 use crate::values::{at_rest, book, bookable, booked, cancelled};
 use crate::wire::{Fault, Held, Wire};
 
-/// Two instances over one set of tables: the first through a wire.
+/// Two instances over one set of tables: the first through a wire, and it gives up soon.
 async fn pair(endpoint: &str) -> (Wire, DynamoStore, DynamoStore) {
+    pair_for(endpoint, Duration::from_secs(5)).await
+}
+
+async fn pair_for(endpoint: &str, patience: Duration) -> (Wire, DynamoStore, DynamoStore) {
     let (wire, prefix) = (Wire::new(), fresh_prefix());
     let mut config = options(&prefix);
-    config.patience = Duration::from_secs(5);
+    config.patience = patience;
+    config.attempt_timeout = patience;
     let one = bed::open_with(&wire.client(endpoint), config, Arc::new(SystemClock)).await;
     let other = bed::open(endpoint, &prefix).await;
     (wire, one, other)
@@ -146,7 +151,7 @@ async fn identical_and_late(endpoint: &str) {
 
 /// The person is removed while their booking is on its way.
 async fn removed_meanwhile(endpoint: &str) {
-    let (wire, one, other) = pair(endpoint).await;
+    let (wire, one, other) = pair_for(endpoint, Duration::from_secs(60)).await;
     let event = bookable(&other, Some(9)).await;
     let user = fixture::user_record("Ada", "Lovelace");
     other.add_user(&user).await.unwrap();
@@ -171,7 +176,7 @@ async fn removed_meanwhile(endpoint: &str) {
 
 /// A batch that cannot fit all meets seats that come back: nobody is refused what is there.
 async fn given_back_meanwhile(endpoint: &str) {
-    let (wire, one, other) = pair(endpoint).await;
+    let (wire, one, other) = pair_for(endpoint, Duration::from_secs(60)).await;
     let event = bookable(&other, Some(6)).await;
     let four = fixture::booking_request(&event, 4);
     booked(&other, &four).await;

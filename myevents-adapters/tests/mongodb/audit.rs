@@ -1,12 +1,18 @@
 //! The audit log's way out of the records: what it costs, and what is found when whoever wrote a line did not move it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use myevents_adapters::mongodb::MongoStore;
+use myevents_adapters::mongodb::mongodb::Collection;
 use myevents_adapters::mongodb::mongodb::bson::spec::BinarySubtype;
 use myevents_adapters::mongodb::mongodb::bson::{Binary, Bson, Document, doc};
+use myevents_adapters::tools::StoreTools;
 use myevents_core::ErrorKind;
 use myevents_core::domain::{AuditAction, AuditEntry, EventRecord, Version};
 use myevents_core::ports::{
-    ApiKey, ApiKeyHash, ApiKeys, Attached, AuditFilter, CancelOutcome, CancelRequest, DatabaseHandler,
+    ApiKey, ApiKeyHash, ApiKeys, Attached, AuditFilter, CancelOutcome, CancelRequest, Clock, DatabaseHandler,
+    SystemClock,
 };
 use myevents_core::testkit::fixture;
 
@@ -50,25 +56,33 @@ async fn put_back(store: &MongoStore, line: &AuditEntry, collection: &str, recor
     assert_eq!(changed.modified_count, 1);
 }
 
+/// The id of the one record of a collection.
+async fn only_id(records: &Collection<Document>) -> Bson {
+    let record = records.find_one(doc! {}).await.unwrap();
+    record.unwrap().remove("_id").unwrap()
+}
+
+/// An event that was made with a line, by a store that is closed since: nothing of it moves the line any more.
+async fn made_with_line(database: &Database) -> (EventRecord, AuditEntry) {
+    let store = database.open_now().await;
+    let record = fixture::event_record(fixture::event("audited"));
+    let line = fixture::audit(AuditAction::EVENT_CREATED, &record.event.id);
+    store.add_event(&record, carrying(&line)).await.unwrap();
+    store.close().await.unwrap();
+    (record, line)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_nobody_moved_is_listed_once_and_moved() {
     let Some(url) = server("a_line_that_nobody_moved_is_listed_once_and_moved") else {
         return;
     };
     let database = Database::new(&url);
+    let (record, line) = made_with_line(&database).await;
     let store = database.open_now().await;
-    let record: EventRecord = fixture::event_record(fixture::event("audited"));
-    let line = fixture::audit(AuditAction::EVENT_CREATED, &record.event.id);
-    store.add_event(&record, carrying(&line)).await.unwrap();
     assert_eq!(listed(&store).await, std::slice::from_ref(&line));
     let events = store.database().collection::<Document>("events");
-    let own = events
-        .find_one(doc! {})
-        .await
-        .unwrap()
-        .unwrap()
-        .remove("_id")
-        .unwrap();
+    let own = only_id(&events).await;
     for copied in [true, false] {
         put_back(&store, &line, "events", own.clone(), copied).await;
         assert_eq!(carriers(&store, "events").await, 1);
@@ -200,26 +214,59 @@ async fn a_list_whose_move_is_lost_can_be_asked_again() {
     let database = Database::new(&url);
     let (wire, other) = (Wire::start(database.address()).await, database.open_now().await);
     let store = behind(&database, &wire).await;
-    let record = fixture::event_record(fixture::event("audited"));
-    let line = fixture::audit(AuditAction::EVENT_CREATED, &record.event.id);
-    other.add_event(&record, carrying(&line)).await.unwrap();
+    let (_, line) = made_with_line(&database).await;
     assert_eq!(listed(&other).await.len(), 1);
     let events = other.database().collection::<Document>("events");
-    let own = events
-        .find_one(doc! {})
-        .await
-        .unwrap()
-        .unwrap()
-        .remove("_id")
-        .unwrap();
+    let own = only_id(&events).await;
     for (command, collection) in [("insert", "audit"), ("update", "events")] {
         put_back(&other, &line, "events", own.clone(), false).await;
         while store.ping().await.is_err() {}
         wire.once_of(command, collection, Act::CutAfter);
         let lost = store.list_audit(&AuditFilter::default(), None, 5).await;
-        assert_eq!(lost.unwrap_err().kind(), ErrorKind::Unavailable);
-        assert!(wire.is_spent());
+        let kind = lost.map_err(|error| error.kind());
+        assert_eq!(
+            kind.err(),
+            Some(ErrorKind::Unavailable),
+            "{command} of {collection} is lost"
+        );
+        assert!(wire.is_spent(), "{command} of {collection} was never sent");
         while store.ping().await.is_err() {}
         assert_eq!(listed(&store).await, std::slice::from_ref(&line));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_a_dead_process_is_counted_until_the_background_task_moves_it() {
+    let Some(url) = server("a_line_of_a_dead_process_is_counted_until_the_background_task_moves_it") else {
+        return;
+    };
+    let database = Database::new(&url);
+    let (_, line) = made_with_line(&database).await;
+    let store = database.open_now().await;
+    assert_eq!(store.unmoved_audit().await.unwrap(), Some(0));
+    let events = store.database().collection::<Document>("events");
+    put_back(&store, &line, "events", only_id(&events).await, false).await;
+    // It is on its way as long as it is young.
+    let aged = async |age: Duration| {
+        let time = SystemClock.now().0 - i64::try_from(age.as_millis()).unwrap();
+        let update = doc! { "$set": { "audit.0.time": time } };
+        assert_eq!(events.update_one(doc! {}, update).await.unwrap().matched_count, 1);
+        store.unmoved_audit().await.unwrap()
+    };
+    assert_eq!(aged(Duration::ZERO).await, Some(0));
+    assert_eq!(aged(Duration::from_secs(3_600)).await, Some(1));
+    let mut config = database.config();
+    config.recovery = Duration::from_millis(5);
+    let working = MongoStore::open(config, Arc::new(SystemClock)).await.unwrap();
+    let moved = async {
+        while carriers(&store, "events").await > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), moved)
+        .await
+        .expect("the background task moves no line");
+    assert_eq!(store.unmoved_audit().await.unwrap(), Some(0));
+    assert_eq!(listed(&store).await, [line]);
+    working.close().await.unwrap();
 }

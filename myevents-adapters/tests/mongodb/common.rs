@@ -111,6 +111,13 @@ impl Database {
 /// A busy machine answers late; only tests of lost answers are in a hurry.
 fn patient(mut config: MongoConfig) -> MongoConfig {
     config.call_timeout = Duration::from_secs(30);
+    by_itself(config)
+}
+
+/// Without the task that looks every few seconds for what others left: what a test counts, arms or finds half-done is its
+/// own then, however long it takes. Tests ask for a round with `recover`, and one has the task do it.
+pub(crate) fn by_itself(mut config: MongoConfig) -> MongoConfig {
+    config.recovery = Duration::from_secs(24 * 3600);
     config
 }
 

@@ -14,7 +14,7 @@ use myevents_core::ports::{
 };
 use myevents_core::testkit::{FaultProxy, fixture};
 
-use crate::common::{Database, at_rest, book, bookable, id, is_stored, pending, server, within};
+use crate::common::{Database, at_rest, book, bookable, by_itself, id, is_stored, pending, server, within};
 use crate::wire::{Act, Wire};
 
 /// The answer of a server that is not the primary any more.
@@ -42,7 +42,7 @@ pub(crate) async fn behind(database: &Database, wire: &Wire) -> MongoStore {
         wire.address()
     );
     let config = MongoConfig::service(url, crate::common::ROLE).database(&database.name);
-    MongoStore::open(config, Arc::new(SystemClock))
+    MongoStore::open(by_itself(config), Arc::new(SystemClock))
         .await
         .expect("the store can be opened")
 }
@@ -165,8 +165,7 @@ async fn what_can_not_be_found_out_in_time_is_unknown_never_refused() {
         .unwrap();
     // The last seat is taken by a commit whose answer is lost; after it nothing can be read.
     bed.wire.once_of("findAndModify", "inventory", Act::CutAfter);
-    bed.wire
-        .rule("find", Some("inventory"), 1, usize::MAX, Act::CutBefore);
+    bed.wire.rule("find", "inventory", 1, usize::MAX, Act::CutBefore);
     let request = within(fixture::booking_request(&bed.event, 1), Duration::from_secs(3));
     let error = book(&bed.store, &request).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error:?}");
@@ -238,51 +237,55 @@ async fn every_method_tells_a_lost_write_from_a_lost_read() {
     let projection = fixture::projection(fixture::event_record(fixture::event("new")), 1, Some(3));
     use ErrorKind::{OutcomeUnknown, Unavailable};
     macro_rules! lost {
-        ($($command:literal $kind:ident $call:expr;)+) => {$(
+        ($($command:literal of $collection:literal, $kind:ident: $call:expr;)+) => {$(
             for act in [Act::CutBefore, Act::AnswerAfter(stepping_down())] {
                 // A cut connection takes the others of its pool with it.
                 while store.ping().await.is_err() {}
-                wire.once($command, act.clone());
-                let error = $call.await.map(|_| ()).unwrap_err();
-                assert_eq!(error.kind(), $kind, "{} of {}: {error:?}", $command, stringify!($call));
-                assert!(error.is_retryable());
-                assert!(wire.is_spent());
+                wire.once_of($command, $collection, act.clone());
+                let what = format!("{} with {act:?} for {} of {}", stringify!($call), $command, $collection);
+                let Err(error) = $call.await else {
+                    panic!("{what} was answered with success; the fault is spent: {}", wire.is_spent());
+                };
+                assert_eq!(error.kind(), $kind, "{what}: {error:?}");
+                assert!(error.is_retryable(), "{what}: {error:?}");
+                assert!(wire.is_spent(), "{what}: it was never sent");
             }
         )+};
     }
     use myevents_core::ports::{DeadLetterQueue, DeadLetters};
     lost! {
-        "insert" OutcomeUnknown store.add_event(&event, Attached::nothing());
-        "update" OutcomeUnknown store.replace_event(&event, Version(1), Attached::nothing());
-        "update" OutcomeUnknown store.announce_event(&event.event.id, Version(1), fixture::announce(&event.event.id));
-        "insert" OutcomeUnknown store.add_location(&location, Attached::nothing());
-        "update" OutcomeUnknown store.replace_location(&location, Version(1), Attached::nothing());
-        "insert" OutcomeUnknown store.add_user(&user);
-        "update" OutcomeUnknown store.remove_user(&user.user.id, None);
-        "insert" OutcomeUnknown store.project_event(&projection);
-        "find" Unavailable store.find_event(&bed.event);
-        "find" Unavailable store.find_event_by_name("lost");
-        "find" Unavailable store.list_events(&EventFilter::default(), None, 5);
-        "find" Unavailable store.find_location(&location.location.id);
-        "find" Unavailable store.list_locations(None, 5);
-        "find" Unavailable store.find_user(&user.user.id);
-        "find" Unavailable store.find_booking(&fixture::booking_id());
-        "find" Unavailable store.list_bookings(&BookingFilter::all_of(BookingOwner::Event(bed.event.clone())), None, 5);
-        "find" Unavailable store.availability(std::slice::from_ref(&bed.event));
-        "find" Unavailable store.reconcile(&bed.event, false);
-        "find" Unavailable store.list_audit(&AuditFilter::default(), None, 5);
-        "find" Unavailable store.events_awaiting(&fixture::text("x"), None, 5);
-        "find" Unavailable store.claim(5, lease);
-        "aggregate" Unavailable store.depth();
-        "aggregate" Unavailable store.parked(None, 5);
-        "insert" OutcomeUnknown store.begin("c", &message, lease);
-        "delete" OutcomeUnknown store.forget_completed_before(myevents_core::domain::UnixMillis(0));
-        "update" OutcomeUnknown store.put(&letter);
-        "find" Unavailable store.list(None, 5);
-        "find" Unavailable store.take_due("c", 5, lease);
+        "insert" of "events", OutcomeUnknown: store.add_event(&event, Attached::nothing());
+        "update" of "events", OutcomeUnknown: store.replace_event(&event, Version(1), Attached::nothing());
+        "update" of "events", OutcomeUnknown: store.announce_event(&event.event.id, Version(1), fixture::announce(&event.event.id));
+        "insert" of "locations", OutcomeUnknown: store.add_location(&location, Attached::nothing());
+        "update" of "locations", OutcomeUnknown: store.replace_location(&location, Version(1), Attached::nothing());
+        "insert" of "users", OutcomeUnknown: store.add_user(&user);
+        "update" of "users", OutcomeUnknown: store.remove_user(&user.user.id, None);
+        "insert" of "inventory", OutcomeUnknown: store.project_event(&projection);
+        "find" of "events", Unavailable: store.find_event(&bed.event);
+        "find" of "events", Unavailable: store.find_event_by_name("lost");
+        "find" of "events", Unavailable: store.list_events(&EventFilter::default(), None, 5);
+        "find" of "locations", Unavailable: store.find_location(&location.location.id);
+        "find" of "locations", Unavailable: store.list_locations(None, 5);
+        "find" of "users", Unavailable: store.find_user(&user.user.id);
+        "find" of "bookings", Unavailable: store.find_booking(&fixture::booking_id());
+        "find" of "bookings", Unavailable: store.list_bookings(&BookingFilter::all_of(BookingOwner::Event(bed.event.clone())), None, 5);
+        "find" of "inventory", Unavailable: store.availability(std::slice::from_ref(&bed.event));
+        "find" of "inventory", Unavailable: store.reconcile(&bed.event, false);
+        "find" of "events", Unavailable: store.list_audit(&AuditFilter::default(), None, 5);
+        "find" of "audit", Unavailable: store.list_audit(&AuditFilter::default(), None, 5);
+        "find" of "events", Unavailable: store.events_awaiting(&fixture::text("x"), None, 5);
+        "find" of "events", Unavailable: store.claim(5, lease);
+        "aggregate" of "events", Unavailable: store.depth();
+        "aggregate" of "events", Unavailable: store.parked(None, 5);
+        "insert" of "inbox", OutcomeUnknown: store.begin("c", &message, lease);
+        "delete" of "inbox", OutcomeUnknown: store.forget_completed_before(myevents_core::domain::UnixMillis(0));
+        "update" of "dead_letters", OutcomeUnknown: store.put(&letter);
+        "find" of "dead_letters", Unavailable: store.list(None, 5);
+        "find" of "dead_letters", Unavailable: store.take_due("c", 5, lease);
     }
     // What is asked again by itself until its time is over: a fence is repeated.
-    wire.once("findAndModify", Act::CutAfter);
+    wire.once_of("findAndModify", "inventory", Act::CutAfter);
     store.fence(&bed.event).await.unwrap();
     assert!(wire.is_spent());
     assert_eq!(
@@ -353,7 +356,7 @@ async fn a_booking_the_database_refuses_keeps_its_seats_and_holds_up_nobody() {
         "writeErrors": [ { "index": 0, "code": 121, "errmsg": "Document failed validation" } ],
     };
     bed.wire
-        .rule("insert", Some("bookings"), 0, usize::MAX, Act::Answer(refused));
+        .rule("insert", "bookings", 0, usize::MAX, Act::Answer(refused));
     let stuck = fixture::booking_request(&bed.event, 4);
     let error = book(&bed.store, &stuck).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
@@ -417,8 +420,7 @@ async fn a_seat_goes_to_one_of_two_whose_first_tries_were_lost() {
         fixture::booking_request(&bed.event, 1),
         fixture::booking_request(&bed.event, 1),
     );
-    bed.wire
-        .rule("findAndModify", Some("inventory"), 0, 2, Act::CutBefore);
+    bed.wire.rule("findAndModify", "inventory", 0, 2, Act::CutBefore);
     let batch = [one, two];
     let answers = bed.store.book(&bed.event, &batch, BookOptions::default()).await;
     let booked = answers

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use myevents_adapters::mongodb::MongoStore;
 use myevents_adapters::mongodb::mongodb::Client;
 use myevents_adapters::mongodb::mongodb::bson::Document;
 use myevents_adapters::mongodb::mongodb::event::EventHandler;
 use myevents_adapters::mongodb::mongodb::event::command::CommandEvent;
-use myevents_adapters::mongodb::{MongoConfig, MongoStore};
 use myevents_core::ports::SystemClock;
 use parking_lot::Mutex;
 
-use crate::common::{Database, ROLE};
+use crate::common::Database;
 
 /// What a store sent since it was last asked.
 #[derive(Debug, Clone, Default)]
@@ -45,9 +45,7 @@ impl Watch {
 /// A store over a client of the test's own, which is watched.
 pub(crate) async fn watched(database: &Database) -> (MongoStore, Watch) {
     let watch = Watch::default();
-    let mut config = database.config();
-    // What it does would be seen among the calls that are asked for.
-    config.recovery = Duration::from_secs(600);
+    let config = database.config();
     let mut options = config.client_options().await.unwrap();
     let seen = Arc::clone(&watch.0);
     let times = Arc::clone(&watch.1);
@@ -62,7 +60,6 @@ pub(crate) async fn watched(database: &Database) -> (MongoStore, Watch) {
         _ => {}
     }));
     let client = Client::with_options(options).unwrap();
-    let config = MongoConfig::service("", ROLE).database(&database.name);
     let store = MongoStore::with_client(client, config, Arc::new(SystemClock))
         .await
         .unwrap();

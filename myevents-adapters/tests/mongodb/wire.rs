@@ -33,7 +33,7 @@ pub(crate) enum Act {
 #[derive(Debug)]
 struct Rule {
     command: &'static str,
-    collection: Option<&'static str>,
+    collection: &'static str,
     skip: usize,
     times: usize,
     act: Act,
@@ -99,21 +99,16 @@ impl Wire {
         self.0.address
     }
 
-    /// The next command of this name is met with `act`.
-    pub(crate) fn once(&self, command: &'static str, act: Act) {
-        self.rule(command, None, 0, 1, act);
-    }
-
-    /// The next command of this name for this collection.
+    /// The next command of this name for this collection is met with `act`, whichever task of the store sends it.
     pub(crate) fn once_of(&self, command: &'static str, collection: &'static str, act: Act) {
-        self.rule(command, Some(collection), 0, 1, act);
+        self.rule(command, collection, 0, 1, act);
     }
 
     /// Some commands of this name for a collection, after the first `skip`.
     pub(crate) fn rule(
         &self,
         command: &'static str,
-        collection: Option<&'static str>,
+        collection: &'static str,
         skip: usize,
         times: usize,
         act: Act,
@@ -316,12 +311,7 @@ impl Shared {
         }
         let mut state = self.state.lock();
         state.seen.push(command.clone());
-        let of = |rule: &Rule| {
-            rule.command == name
-                && rule
-                    .collection
-                    .is_none_or(|wanted| target.as_str() == Some(wanted))
-        };
+        let of = |rule: &Rule| rule.command == name && target.as_str() == Some(rule.collection);
         let at = state.rules.iter().position(of)?;
         let rule = &mut state.rules[at];
         if rule.skip > 0 {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use myevents_adapters::sqlite::{SqliteConfig, SqliteStore};
+use myevents_adapters::sqlite::{SqliteConfig, SqliteStore, rusqlite};
 use myevents_core::ErrorKind;
-use myevents_core::ports::{Attached, BookOptions, DatabaseHandler, Outbox, SystemClock};
+use myevents_core::domain::AuditAction;
+use myevents_core::ports::{Attached, AuditFilter, BookOptions, DatabaseHandler, Outbox, SystemClock};
+use myevents_core::testkit::fixture;
 
 use crate::common::*;
 
@@ -133,6 +135,52 @@ async fn a_backup_under_load_is_one_moment_and_can_be_put_back() {
             .kind(),
         ErrorKind::NotFound
     );
+}
+
+/// Whoever opens the file by other means and does not mean to break the log can't change it.
+fn only_added_to(store: &SqliteStore) {
+    let other = rusqlite::Connection::open(store.path()).unwrap();
+    let lines: i64 = other
+        .query_row("SELECT count(*) FROM audit", (), |row| row.get(0))
+        .unwrap();
+    assert_eq!(lines, 1);
+    for change in [
+        "DELETE FROM audit",
+        "UPDATE audit SET time = 0",
+        "UPDATE audit SET entry = '{}'",
+    ] {
+        let refusal = other.execute(change, ()).unwrap_err().to_string();
+        assert!(
+            refusal.contains("the audit log is only added to"),
+            "{change}: {refusal}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_is_only_added_to_also_once_it_was_put_back() {
+    let folder = folder();
+    let store = open(config(&folder));
+    let event = fixture::event_record(fixture::event("audited"));
+    let line = fixture::audit(AuditAction::EVENT_CREATED, &event.event.id);
+    let attached = Attached {
+        audit: Some(line.clone()),
+        ..Attached::nothing()
+    };
+    store.add_event(&event, attached).await.unwrap();
+    only_added_to(&store);
+    let backups = folder.path().join("backups");
+    store.backup(&backups).await.unwrap();
+    store.close().await.unwrap();
+    SqliteStore::restore(&backups, &config(&folder)).unwrap();
+    let restored = open(config(&folder));
+    only_added_to(&restored);
+    let listed = restored
+        .list_audit(&AuditFilter::default(), None, 10)
+        .await
+        .unwrap();
+    assert_eq!(listed.items, [line]);
+    restored.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -383,6 +383,49 @@ async fn audited(program: &Program, tokens: &HashMap<&'static str, String>) {
     assert_eq!(bookings.len(), 3, "{bookings:#?}");
 }
 
+/// The log at the address of its own that a service has: caller, what the event service answers, and the booking service.
+const OWN_LOGS: &str = "
+nobody  401 401
+bad     401 401
+reader  403 403
+ann     403 403
+eventer 200 403
+booker  403 200
+";
+
+/// It is closed there as it is elsewhere, and shows the same lines.
+async fn own_logs(program: &Program, tokens: &HashMap<&'static str, String>) {
+    let own = program.own.unwrap().map(|address| {
+        let mut own = program.clone();
+        own.service.bookings = address;
+        own
+    });
+    for line in OWN_LOGS.lines().filter(|line| !line.is_empty()) {
+        let [caller, statuses @ ..] = &line.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("no caller: {line}");
+        };
+        let token = tokens.get(caller).map(String::as_str);
+        for ((service, status), elsewhere) in
+            own.iter().zip(statuses).zip(["/events/audit", "/bookings/audit"])
+        {
+            let answer = ask(service, token, "GET", "/audit", &Value::Null).await;
+            assert_eq!(&answer.status.to_string(), status, "{line}, beside {elsewhere}");
+            let same = ask(program, token, "GET", elsewhere, &Value::Null).await;
+            assert_eq!(same.status, answer.status, "{line}, {elsewhere}");
+            if answer.status == 200 {
+                assert_eq!(answer.body, same.body, "{line}, {elsewhere}");
+            }
+        }
+    }
+    for service in &own {
+        let written = ask(service, Some(&tokens["eventer"]), "POST", "/audit", &json!({})).await;
+        assert_eq!(written.status, 405);
+    }
+    // Whose log it would be nobody could tell on the address of both.
+    let both = ask(program, Some(&tokens["eventer"]), "GET", "/audit", &Value::Null).await;
+    assert_eq!((both.status, problem(&both).as_str()), (404, "unknown-path"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_do_what() {
     let folder = tempfile::tempdir().unwrap();
@@ -414,7 +457,8 @@ async fn who_may_do_what() {
             ("MYEVENTS_AUTH_AUDIENCE", "myevents"),
             ("MYEVENTS_LOG", "debug"),
         ],
-    );
+    )
+    .with_own_ports();
     after.service = before.service;
     let running = after.start_ready().await.unwrap();
     let mut scene = Scene {
@@ -428,6 +472,7 @@ async fn who_may_do_what() {
     assert!(anonymous + signed_in >= 60, "{anonymous} + {signed_in}");
 
     audited(&after, &scene.tokens).await;
+    own_logs(&after, &scene.tokens).await;
 
     let log = running.log();
     for token in scene.tokens.values() {

@@ -111,9 +111,21 @@ async fn a_change_whose_answer_is_lost_has_the_line_of_its_first_try() {
             // A cut connection takes the others of its pool with it.
             while store.ping().await.is_err() {}
             wire.once_of($command, $collection, Act::CutAfter);
-            let error = $first.await.map(|_| ()).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error:?}");
-            assert!(wire.is_spent());
+            let what = concat!(
+                stringify!($first),
+                " without answer of ",
+                $command,
+                " of ",
+                $collection
+            );
+            let Err(error) = $first.await else {
+                panic!(
+                    "{what} was answered with success; the fault is spent: {}",
+                    wire.is_spent()
+                );
+            };
+            assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{what}: {error:?}");
+            assert!(wire.is_spent(), "{what}: it was never sent");
             while store.ping().await.is_err() {}
         };
     }

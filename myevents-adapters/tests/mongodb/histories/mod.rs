@@ -5,12 +5,14 @@
 mod audit;
 mod limits;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use myevents_adapters::mongodb::MongoStore;
 use myevents_core::domain::{AuditEntry, BookingState, EventId, PersonLimits, Text};
 use myevents_core::ports::{
-    BookOptions, BookingRequest, CancelOutcome, CancelRequest, DatabaseHandler, Outcome, UnknownCapacity,
+    BookOptions, BookingRequest, CancelOutcome, CancelRequest, DatabaseHandler, Outcome, SystemClock,
+    UnknownCapacity,
 };
 use myevents_core::testkit::fixture;
 
@@ -42,8 +44,7 @@ async fn bed(test: &str, capacity: u64) -> Option<Bed> {
 impl Bed {
     /// Holds back the commands of this name of the dying process, from the `skip`-th on, for ever.
     fn hold(&self, command: &'static str, collection: &'static str, skip: usize) {
-        self.wire
-            .rule(command, Some(collection), skip, usize::MAX, Act::Late);
+        self.wire.rule(command, collection, skip, usize::MAX, Act::Late);
     }
 
     /// The dying process sends a try, and ends with it on its way.
@@ -321,7 +322,7 @@ async fn a_refusal_comes_only_after_everything_pending_was_rolled_forward() {
     bed.hold("insert", "bookings", 0);
     let wish = bed.wish(3);
     bed.dies_booking(&wish).await;
-    second_wire.rule("insert", Some("bookings"), 0, usize::MAX, Act::Late);
+    second_wire.rule("insert", "bookings", 0, usize::MAX, Act::Late);
     dies_booking(&second_wire, &second, &wish, BookOptions::default()).await;
     assert_eq!(pending(&bed.other, &bed.event).await, 2);
     // The counter says that nothing is left; three are.
@@ -343,10 +344,8 @@ async fn a_full_list_is_worked_off_by_whoever_comes() {
     let Some(bed) = bed("a_full_list_is_worked_off_by_whoever_comes", 100).await else {
         return;
     };
-    bed.wire
-        .rule("insert", Some("bookings"), 0, usize::MAX, Act::CutBefore);
-    bed.wire
-        .rule("find", Some("inventory"), 1, usize::MAX, Act::CutBefore);
+    bed.wire.rule("insert", "bookings", 0, usize::MAX, Act::CutBefore);
+    bed.wire.rule("find", "inventory", 1, usize::MAX, Act::CutBefore);
     let mut tries = 0;
     while pending(&bed.other, &bed.event).await < 16 {
         // Each leaves an entry, as it can neither insert nor look.
@@ -400,4 +399,29 @@ async fn a_person_removed_between_commit_and_insert_does_not_come_back() {
     let found = bed.other.find_booking(&wish.booking.id).await.unwrap().unwrap();
     assert!(found.user.is_none() && found.name.is_none(), "{found:?}");
     at_rest(&bed.other, &bed.event, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_booking_of_a_dead_process_is_finished_in_the_background() {
+    let Some(bed) = bed("a_booking_of_a_dead_process_is_finished_in_the_background", 10).await else {
+        return;
+    };
+    bed.hold("insert", "bookings", 0);
+    let wish = bed.wish(3);
+    bed.dies_booking(&wish).await;
+    assert!(!is_stored(&bed.other, &wish.booking.id).await);
+    let mut config = Database::of(&bed.other).config();
+    config.recovery = Duration::from_millis(50);
+    let working = MongoStore::open(config, Arc::new(SystemClock)).await.unwrap();
+    let finished = async {
+        while !is_stored(&bed.other, &wish.booking.id).await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), finished)
+        .await
+        .expect("the background task finishes no booking");
+    working.close().await.unwrap();
+    bed.arrives().await;
+    at_rest(&bed.other, &bed.event, 3).await;
 }

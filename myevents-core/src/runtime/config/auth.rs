@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::values::{Values, origin};
+use super::values::Values;
 use crate::rest::{ApiKeyAuthenticator, JwtOptions, KeySource, key_url};
 
 /// More would let tokens live on that were meant to end.
@@ -29,7 +29,7 @@ pub(super) fn read(values: &mut Values<'_>) -> Option<JwtOptions> {
     if values.text("auth") != "jwt" {
         for key in ONLY_WITH_JWT {
             let set = values.optional(key).is_some_and(|text| !text.is_empty());
-            if set && origin(values.merged, "auth") == "default" {
+            if set && values.merged.origin("auth") == "default" {
                 values.fault(key, "is set, and nobody signs in: set auth to jwt".into());
             }
         }

@@ -72,33 +72,71 @@ pub struct Inputs {
     pub flags: Vec<FlagValue>,
 }
 
-/// One value with its origin.
-struct One {
+/// Values of one origin.
+struct Layer {
     origin: String,
-    key: &'static str,
-    value: Value,
+    values: Dict,
 }
 
-impl Provider for One {
+impl Provider for Layer {
     fn metadata(&self) -> Metadata {
         Metadata::named(self.origin.clone())
     }
 
     fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        let dict = Dict::from([(self.key.to_owned(), self.value.clone())]);
-        Ok(Map::from([(Profile::Default, dict)]))
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
     }
 }
 
 /// A value on its way into the layers; without service it is for all.
 struct Entry {
     service: Option<ServiceName>,
-    one: One,
+    key: &'static str,
+    value: Value,
+    origin: String,
+}
+
+impl Entry {
+    fn layer(&self) -> Layer {
+        Layer {
+            origin: self.origin.clone(),
+            values: Dict::from([(self.key.to_owned(), self.value.clone())]),
+        }
+    }
+}
+
+/// All layers of one service, the later over the earlier. The values are taken out once: each look into a `Figment` copies
+/// all of them.
+pub(super) struct Merged {
+    values: Dict,
+    layers: Figment,
+}
+
+impl Merged {
+    fn new(layers: Figment) -> Self {
+        // None of the layers can fail.
+        let mut of_profiles = layers.data().unwrap_or_default();
+        Self {
+            values: of_profiles.remove(&Profile::Default).unwrap_or_default(),
+            layers,
+        }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.values.get(key)
+    }
+
+    /// Where the value in force came from.
+    pub(super) fn origin(&self, key: &str) -> String {
+        self.get(key)
+            .and_then(|value| self.layers.get_metadata(value.tag()))
+            .map_or_else(|| "default".to_owned(), |metadata| metadata.name.to_string())
+    }
 }
 
 /// The merged layers of each service.
 pub(super) struct Layers {
-    pub(super) merged: Vec<(ServiceName, Figment)>,
+    pub(super) merged: Vec<(ServiceName, Merged)>,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<String>,
 }
@@ -128,14 +166,9 @@ impl Layers {
                 .entries
                 .iter()
                 .filter(|entry| entry.service.is_none_or(|of| of == service));
-            let merged = own.fold(defaults(inputs.program, service), |figment, entry| {
-                figment.merge(One {
-                    origin: entry.one.origin.clone(),
-                    key: entry.one.key,
-                    value: entry.one.value.clone(),
-                })
-            });
-            (service, merged)
+            let defaults = Figment::from(defaults(inputs.program, service));
+            let layers = own.fold(defaults, |layers, entry| layers.merge(entry.layer()));
+            (service, Merged::new(layers))
         });
         Self {
             merged: merged.collect(),
@@ -145,17 +178,15 @@ impl Layers {
     }
 }
 
-fn defaults(program: Program, service: ServiceName) -> Figment {
-    keys::KEYS.iter().fold(Figment::new(), |figment, key| {
-        match key.default.value(program, service) {
-            Some(value) => figment.merge(One {
-                origin: "default".into(),
-                key: key.name,
-                value: Value::from(value),
-            }),
-            None => figment,
-        }
-    })
+fn defaults(program: Program, service: ServiceName) -> Layer {
+    let values = keys::KEYS.iter().filter_map(|key| {
+        let value = key.default.value(program, service)?;
+        Some((key.name.to_owned(), Value::from(value)))
+    });
+    Layer {
+        origin: "default".into(),
+        values: values.collect(),
+    }
 }
 
 struct Gather {
@@ -177,7 +208,9 @@ impl Gather {
     fn push(&mut self, service: Option<ServiceName>, key: &'static str, origin: String, value: Value) {
         self.entries.push(Entry {
             service,
-            one: One { origin, key, value },
+            key,
+            value,
+            origin,
         });
     }
 

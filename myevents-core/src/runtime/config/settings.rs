@@ -3,18 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use figment::Figment;
-
 use super::auth;
 use super::keys::{self, Key, Program, Scope, ServiceName};
-use super::layers::{ConfigFaults, Fault, Inputs, Layers};
+use super::layers::{ConfigFaults, Fault, Inputs, Layers, Merged};
 use super::limits;
 use super::mail::{self, MailSettings};
 use super::otel::{self, OtelSettings};
 use super::page::{self, PageSignIn};
 use super::tls::{self, TlsFiles, Trust};
 use super::value::{ListenAddress, Secret, redact};
-use super::values::{Values, as_text, check, origin};
+use super::values::{Values, as_text, check};
 use super::warnings;
 use crate::contract::MessageName;
 use crate::ports::UnknownCapacity;
@@ -286,12 +284,12 @@ impl Settings {
         self.listen.iter().chain(own)
     }
 
-    fn check(&self, merged: &[(ServiceName, Figment)], faults: &mut Vec<Fault>) {
+    fn check(&self, merged: &[(ServiceName, Merged)], faults: &mut Vec<Fault>) {
         let values = &merged[0].1;
         let mut fault = |key: &str, message: String| {
             faults.push(Fault {
                 key: key.to_owned(),
-                source: origin(values, key),
+                source: values.origin(key),
                 message,
             });
         };
@@ -398,13 +396,12 @@ impl ServiceSettings {
     }
 }
 
-fn in_force(merged: &[(ServiceName, Figment)], program: Program) -> Vec<InForce> {
-    let shown = |figment: &Figment, key: &Key| {
-        let value = figment.find_value(key.name).ok()?;
-        let text = as_text(&value).unwrap_or_default();
+fn in_force(merged: &[(ServiceName, Merged)], program: Program) -> Vec<InForce> {
+    let shown = |merged: &Merged, key: &Key| {
+        let text = as_text(merged.get(key.name)?).unwrap_or_default();
         Some((
             if key.secret { redact(&text) } else { text },
-            origin(figment, key.name),
+            merged.origin(key.name),
         ))
     };
     let mut all = Vec::new();
@@ -414,7 +411,7 @@ fn in_force(merged: &[(ServiceName, Figment)], program: Program) -> Vec<InForce>
         }
         let values: Vec<_> = merged
             .iter()
-            .map(|(service, figment)| (*service, shown(figment, key)))
+            .map(|(service, merged)| (*service, shown(merged, key)))
             .collect();
         let same = values.windows(2).all(|pair| pair[0].1 == pair[1].1) || key.scope != Scope::Service;
         let count = if same { 1 } else { values.len() };

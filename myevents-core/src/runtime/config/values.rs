@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use figment::Figment;
 use figment::value::Value;
 
 use super::keys::{self, Key, Kind};
-use super::layers::Fault;
+use super::layers::{Fault, Merged};
 use super::value::{ListenAddress, parse_duration, parse_flag};
 use crate::contract::MessageName;
 
@@ -53,15 +52,9 @@ pub(super) fn as_text(value: &Value) -> Option<String> {
     }
 }
 
-pub(super) fn origin(merged: &Figment, key: &str) -> String {
-    merged
-        .find_metadata(key)
-        .map_or_else(|| "default".to_owned(), |metadata| metadata.name.to_string())
-}
-
 /// Takes values out of the layers, noting what is wrong. After a fault the answer is a stand-in that is never used.
 pub(super) struct Values<'a> {
-    pub(super) merged: &'a Figment,
+    pub(super) merged: &'a Merged,
     pub(super) faults: &'a mut Vec<Fault>,
 }
 
@@ -69,14 +62,13 @@ impl Values<'_> {
     pub(super) fn fault(&mut self, key: &str, message: String) {
         self.faults.push(Fault {
             key: key.to_owned(),
-            source: origin(self.merged, key),
+            source: self.merged.origin(key),
             message,
         });
     }
 
     pub(super) fn optional(&mut self, key: &str) -> Option<String> {
-        let value = self.merged.find_value(key).ok()?;
-        let text = as_text(&value);
+        let text = as_text(self.merged.get(key)?);
         if text.is_none() {
             self.fault(key, "is neither text, number, flag nor a list".into());
         }
@@ -160,7 +152,7 @@ impl Values<'_> {
 
     /// The old spellings are sent to services that bind only some names, so nothing is required then unless said.
     pub(super) fn names(&mut self, key: &str, legacy: bool) -> Vec<MessageName> {
-        if legacy && origin(self.merged, key) == "default" {
+        if legacy && self.merged.origin(key) == "default" {
             return Vec::new();
         }
         self.list(key)
