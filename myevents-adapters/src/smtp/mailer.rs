@@ -1,7 +1,7 @@
 //! `SmtpMailer`: hands each mail over on one of a few connections, and keeps them for the next.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -45,6 +45,8 @@ struct Shared {
 struct Idle {
     connections: Vec<(AsyncSmtpConnection, Instant)>,
     closed: bool,
+    /// Somebody sees to it that those that are too old are ended.
+    swept: bool,
 }
 
 impl std::fmt::Debug for Idle {
@@ -72,7 +74,7 @@ impl SmtpMailer {
 }
 
 impl Shared {
-    async fn send(&self, to: &Address, message: &Message) -> Result<Sent> {
+    async fn send(self: &Arc<Self>, to: &Address, message: &Message) -> Result<Sent> {
         let closed = |_| Error::new(ErrorKind::Closed, "send mail", "the mailer is closed");
         let _permit = self.permits.acquire().await.map_err(closed)?;
         if let Some(kept) = self.take() {
@@ -111,7 +113,12 @@ impl Shared {
         }
     }
 
-    async fn speak(&self, mut connection: AsyncSmtpConnection, to: &Address, message: &Message) -> Dialogue {
+    async fn speak(
+        self: &Arc<Self>,
+        mut connection: AsyncSmtpConnection,
+        to: &Address,
+        message: &Message,
+    ) -> Dialogue {
         let from = &self.from.email;
         let dialogue = self.server.deliver(&mut connection, from, to, message).await;
         if dialogue.usable {
@@ -123,16 +130,60 @@ impl Shared {
     /// A connection that was kept and is not too old.
     fn take(&self) -> Option<AsyncSmtpConnection> {
         let mut idle = self.idle.lock();
-        idle.connections.retain(|(_, since)| since.elapsed() < IDLE);
-        idle.connections.pop().map(|(connection, _)| connection)
+        // The one that was used last: the others get old and go when fewer are needed.
+        let at = idle
+            .connections
+            .iter()
+            .rposition(|(_, since)| since.elapsed() < IDLE)?;
+        Some(idle.connections.remove(at).0)
     }
 
     /// Keeps a connection for the next mail; after the end it is dropped, which closes it.
-    fn keep(&self, connection: AsyncSmtpConnection) {
+    fn keep(self: &Arc<Self>, connection: AsyncSmtpConnection) {
         let mut idle = self.idle.lock();
-        if !idle.closed {
-            idle.connections.push((connection, Instant::now()));
+        if idle.closed {
+            return;
         }
+        idle.connections.push((connection, Instant::now()));
+        if !std::mem::replace(&mut idle.swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    /// Those that are too old. `None` once there are no others, and nobody needs to look again.
+    fn too_old(&self) -> Option<Vec<AsyncSmtpConnection>> {
+        let mut idle = self.idle.lock();
+        if idle.connections.is_empty() {
+            idle.swept = false;
+            return None;
+        }
+        let (old, kept) = std::mem::take(&mut idle.connections)
+            .into_iter()
+            .partition(|(_, since)| since.elapsed() >= IDLE);
+        idle.connections = kept;
+        Some(connections(old))
+    }
+}
+
+/// Ends connections that nobody used for long, until there are none.
+async fn sweep(shared: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let Some(old) = shared.upgrade().and_then(|shared| shared.too_old()) else {
+            return;
+        };
+        end(old).await;
+    }
+}
+
+fn connections(kept: Vec<(AsyncSmtpConnection, Instant)>) -> Vec<AsyncSmtpConnection> {
+    kept.into_iter().map(|(connection, _)| connection).collect()
+}
+
+/// Says goodbye; the server sees the end either way.
+async fn end(connections: Vec<AsyncSmtpConnection>) {
+    for mut connection in connections {
+        let _said = tokio::time::timeout(GOODBYE, connection.quit()).await;
     }
 }
 
@@ -157,14 +208,68 @@ impl Mailer for SmtpMailer {
     }
 
     async fn close(&self) {
-        let connections = {
+        let open = {
             let mut idle = self.shared.idle.lock();
             idle.closed = true;
             std::mem::take(&mut idle.connections)
         };
-        for (mut connection, _) in connections {
-            // The server sees the end either way.
-            let _said = tokio::time::timeout(GOODBYE, connection.quit()).await;
+        end(connections(open)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lettre::transport::smtp::extension::ClientId;
+
+    use super::*;
+
+    fn mailer() -> SmtpMailer {
+        let server = Server {
+            host: "localhost".into(),
+            port: 25,
+            wrapped: false,
+            tls: None,
+            credentials: None,
+            hello: ClientId::Domain("example.org".into()),
+        };
+        SmtpMailer::new(server, "tickets@example.org".parse().unwrap(), 1)
+    }
+
+    fn dialogue(sent: Sent, doubtful: bool) -> Dialogue {
+        Dialogue {
+            result: Ok(sent),
+            usable: true,
+            untouched: false,
+            doubtful,
         }
+    }
+
+    #[test]
+    fn a_server_that_refuses_everybody_costs_nobody_but_five_their_mail() {
+        let mailer = mailer();
+        let relay_denied = || {
+            let judged = mailer.shared.judged(dialogue(Sent::Refused("554".into()), true));
+            judged.map_err(|error| error.kind())
+        };
+        let (refused, later) = (Sent::Refused("554".into()), Sent::Later("554".into()));
+        // None was accepted yet: none is given up.
+        for _ in 0..5 {
+            assert_eq!(relay_denied(), Ok(later.clone()));
+        }
+        for _ in 0..20 {
+            assert_eq!(relay_denied(), Err(ErrorKind::Unavailable));
+        }
+        // Refusals that are about the recipient are theirs, whatever happens beside.
+        let gone = mailer.shared.judged(dialogue(refused.clone(), false)).unwrap();
+        assert_eq!(gone, refused);
+        assert_eq!(relay_denied(), Err(ErrorKind::Unavailable));
+        let accepted = || mailer.shared.judged(dialogue(Sent::Accepted, false)).unwrap();
+        accepted();
+        for _ in 0..5 {
+            assert_eq!(relay_denied(), Ok(refused.clone()));
+        }
+        assert_eq!(relay_denied(), Err(ErrorKind::Unavailable));
+        accepted();
+        assert_eq!(relay_denied(), Ok(refused));
     }
 }

@@ -41,13 +41,18 @@ pub fn open(options: &MailerOptions) -> Result<Arc<dyn Mailer>> {
         None => None,
         Some((user, file)) => {
             let password = fs::read_to_string(file).map_err(|error| {
-                fault("the file can't be read")
+                fault("the file has to be there, and readable for the user that the program runs as")
                     .with("setting", "smtp_password_file")
                     .with("file", file.display())
                     .caused_by(error)
             })?;
             // Editors end the last line.
             let password = password.trim_end_matches(['\r', '\n']).to_owned();
+            if password.is_empty() {
+                return Err(fault("there is no password in the file")
+                    .with("setting", "smtp_password_file")
+                    .with("file", file.display()));
+            }
             Some(Credentials::new(user.clone(), password))
         }
     };

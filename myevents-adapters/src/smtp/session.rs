@@ -30,6 +30,8 @@ const DELIVER: Duration = Duration::from_secs(300);
 pub(super) const LONGEST: Duration = Duration::from_secs(60 + 20 + 60 + 120 + 60 + 300 + 60);
 /// "Closing": it says nothing about the mail.
 const CLOSING: u16 = 421;
+/// How a sign-in may go, the better one first.
+const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
 /// Replies that ask for a sign-in, or for another.
 const SIGN_IN: [u16; 4] = [530, 534, 535, 538];
 
@@ -117,9 +119,13 @@ impl Server {
                 .map_err(|error| self.failed("TLS to the mail server failed", &error))?;
         }
         if let Some(credentials) = &self.credentials {
-            let tried = connection
-                .auth(&[Mechanism::Plain, Mechanism::Login], credentials)
-                .await;
+            if connection.server_info().get_auth_mechanism(&MECHANISMS).is_none() {
+                connection.abort().await;
+                return Err(
+                    self.away("the mail server offers no sign-in by PLAIN or LOGIN, and smtp_user is set")
+                );
+            }
+            let tried = connection.auth(&MECHANISMS, credentials).await;
             if let Err(error) = tried {
                 connection.abort().await;
                 // What a server says about a sign-in is its own to choose: only the code is passed on.

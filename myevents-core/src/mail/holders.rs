@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -13,29 +12,26 @@ use tokio_util::sync::CancellationToken;
 use super::MailOptions;
 use super::letter::{About, Letter};
 use super::once::{Once, once};
+use super::walk::Walk;
 use crate::contract::{BookingAnnouncement, EventAnnouncement};
 use crate::domain::{Booking, BookingId, BookingState, Event, EventId, UnixMillis, UnixSeconds};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::{Observation, Observer};
-use crate::ports::{BookingCursor, BookingFilter, BookingOwner, Clock, Mailer, Sent, Store};
+use crate::ports::{Clock, Mailer, Sent, Store};
 
-/// How many bookings of a cancelled event are read at once.
-const PAGE: usize = 100;
 /// How often, and how far apart, the booking service's own copy is asked whether it knows of the cancelled event yet.
 const LOOKS: u32 = 50;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Cancelled events whose holders are mailed at once; others wait.
 const WALKS: usize = 2;
-/// So many put off in a row, and the server means us and not them.
-const MANY: usize = 20;
 /// Where lists lag behind writes the bookings are read a second time, so much later.
 const LAG: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Holders {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     mailer: Arc<dyn Mailer>,
-    options: MailOptions,
+    pub(super) options: MailOptions,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     pub(super) stop: CancellationToken,
@@ -43,17 +39,9 @@ pub(super) struct Holders {
     sending: Semaphore,
     walking: Semaphore,
     /// How far this process has come with cancelled events whose holders are not all told.
-    walks: Mutex<HashMap<EventId, Walk>>,
-}
-
-/// How far the holders of a cancelled event are told. Another process, or the next start, begins anew, and the inbox knows the rest.
-#[derive(Debug, Default)]
-struct Walk {
-    after: Option<BookingCursor>,
-    /// All pages were read.
-    read: bool,
-    /// Those whom the server put off.
-    put_off: Vec<BookingId>,
+    pub(super) walks: Mutex<HashMap<EventId, Walk>>,
+    /// Mails that the server took, whatever they are about.
+    pub(super) accepted: AtomicU64,
 }
 
 impl Holders {
@@ -69,6 +57,7 @@ impl Holders {
             sending: Semaphore::new(options.parallel.max(1)),
             walking: Semaphore::new(WALKS),
             walks: Mutex::default(),
+            accepted: AtomicU64::new(0),
             store,
             mailer,
             options,
@@ -150,127 +139,6 @@ impl Holders {
         ))
     }
 
-    /// Mails all holders who were not told in an earlier round: first those whom the server put off then, after them the pages that
-    /// were not read yet. The error says that some are left.
-    async fn walk(&self, event: &Event, said: UnixMillis, enough: &CancellationToken) -> Result<()> {
-        let mut walk = self.walks.lock().remove(&event.id).unwrap_or_default();
-        let walked = self.go_on(&mut walk, event, said, enough).await;
-        if walked.is_err() {
-            self.walks.lock().insert(event.id.clone(), walk);
-        }
-        walked
-    }
-
-    async fn go_on(
-        &self,
-        walk: &mut Walk,
-        event: &Event,
-        said: UnixMillis,
-        enough: &CancellationToken,
-    ) -> Result<()> {
-        let filter = BookingFilter {
-            state: Some(BookingState::Confirmed),
-            ..BookingFilter::all_of(BookingOwner::Event(event.id.clone()))
-        };
-        let before = std::mem::take(&mut walk.put_off);
-        let mut again = before.chunks(PAGE);
-        // In a row, with nobody told in between.
-        let mut refusals = 0;
-        loop {
-            let page = match again.next() {
-                Some(ids) => Page {
-                    ids: ids.to_vec(),
-                    then: None,
-                },
-                None if walk.read => break,
-                None => {
-                    let page = self
-                        .store
-                        .list_bookings(&filter, walk.after.as_ref(), PAGE)
-                        .await?;
-                    let reachable = page
-                        .items
-                        .into_iter()
-                        .filter(|booking| address(booking).is_some());
-                    Page {
-                        ids: reachable.map(|booking| booking.id).collect(),
-                        then: Some(page.next),
-                    }
-                }
-            };
-            let told = self.tell_all(&page.ids, event, said, enough).await;
-            let failed = told.failed;
-            refusals = if told.done > 0 {
-                0
-            } else {
-                refusals + told.put_off.len()
-            };
-            walk.put_off.extend(told.put_off);
-            if let Some(error) = failed {
-                // The rest of what was put off before is still to be told; a page that broke off is read again.
-                walk.put_off.extend(again.flatten().cloned());
-                if page.then.is_none() {
-                    walk.put_off.extend(page.ids);
-                }
-                walk.put_off.sort();
-                walk.put_off.dedup();
-                return Err(error);
-            }
-            if let Some(next) = page.then {
-                walk.read = next.is_none();
-                walk.after = next.or_else(|| walk.after.take());
-            }
-            if refusals >= MANY {
-                walk.put_off.extend(again.flatten().cloned());
-                return Err(Error::new(
-                    ErrorKind::Unavailable,
-                    "mail holder",
-                    "the mail server puts everybody off",
-                ));
-            }
-        }
-        match walk.put_off.is_empty() {
-            true => Ok(()),
-            false => Err(later("the mail server put holders off")),
-        }
-    }
-
-    /// Tells these holders, several at once.
-    async fn tell_all(
-        &self,
-        ids: &[BookingId],
-        event: &Event,
-        said: UnixMillis,
-        enough: &CancellationToken,
-    ) -> Told {
-        let ended = CancellationToken::new();
-        let mut telling = stream::iter(ids.iter().cloned().map(|id| {
-            let ended = &ended;
-            async move {
-                let told = match (ended.is_cancelled(), enough.is_cancelled()) {
-                    (true, _) => Ok(()),
-                    (_, true) => Err(goes_on()),
-                    _ => self.tell(About::EventCancelled, &id, event, said).await,
-                };
-                (id, told)
-            }
-        }))
-        .buffer_unordered(self.options.parallel.max(1));
-        // Those in hand are waited for, whatever happened to another: dropped, they would be sent again.
-        let mut told = Told::default();
-        while let Some((id, result)) = telling.next().await {
-            match result {
-                Ok(()) => told.done += 1,
-                Err(error) if error.kind() == POSTPONED => told.put_off.push(id),
-                Err(error) => {
-                    ended.cancel();
-                    told.failed = Some(error);
-                }
-            }
-        }
-        told
-    }
-
     /// The booking and its event. `None` where there is nothing to mail about: a message of an original service, which names
     /// no booking; a booking that is not here; an event that nobody announced.
     async fn find(&self, message: &BookingAnnouncement) -> Result<Option<(Booking, Event)>> {
@@ -290,7 +158,13 @@ impl Holders {
 
     /// Sends one mail, unless it was sent before, there is no address, or it is not true any more. The booking is read when it is its
     /// turn: what was read before may be old by then.
-    async fn tell(&self, about: About, id: &BookingId, event: &Event, said: UnixMillis) -> Result<()> {
+    pub(super) async fn tell(
+        &self,
+        about: About,
+        id: &BookingId,
+        event: &Event,
+        said: UnixMillis,
+    ) -> Result<()> {
         let turn = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Err(stopping()),
@@ -335,6 +209,7 @@ impl Holders {
         match self.mailer.send(mail).await {
             Ok(Sent::Accepted) => {
                 tracing::debug!(about, mail = mail.id, "a mail was sent");
+                self.accepted.fetch_add(1, Ordering::Relaxed);
                 count("sent");
                 Ok(())
             }
@@ -365,27 +240,14 @@ impl Holders {
     }
 }
 
-/// Bookings to tell, and what page follows them, if they are one.
-struct Page {
-    ids: Vec<BookingId>,
-    then: Option<Option<BookingCursor>>,
-}
-
-#[derive(Default)]
-struct Told {
-    done: usize,
-    put_off: Vec<BookingId>,
-    failed: Option<Error>,
-}
-
 /// The kind of errors that concern one mail only. It counts as a try of its message, and others go on.
-const POSTPONED: ErrorKind = ErrorKind::Conflict;
+pub(super) const POSTPONED: ErrorKind = ErrorKind::Conflict;
 
-fn later(why: &'static str) -> Error {
+pub(super) fn later(why: &'static str) -> Error {
     Error::new(POSTPONED, "mail holder", why)
 }
 
-fn goes_on() -> Error {
+pub(super) fn goes_on() -> Error {
     Error::new(
         ErrorKind::Unavailable,
         "mail holder",
@@ -406,7 +268,7 @@ fn malformed(error: Error) -> Error {
     .caused_by(error)
 }
 
-fn address(booking: &Booking) -> Option<&crate::domain::Text> {
+pub(super) fn address(booking: &Booking) -> Option<&crate::domain::Text> {
     booking
         .email
         .as_ref()

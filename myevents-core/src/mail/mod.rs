@@ -9,11 +9,13 @@
 //! Names and addresses travel in no message: the booking is looked up in the store when it is its turn.
 
 mod calendar;
+mod group;
 mod holders;
 mod letter;
 mod once;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod when;
 mod words;
 
@@ -21,17 +23,15 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::contract::{BookingCancelled, EventBooked, EventCancelled, Message, MessageName, header};
+use crate::contract::{BookingCancelled, EventBooked, EventCancelled, header};
 use crate::dispatch::{Context, DispatchBuilder};
 use crate::observe::Observer;
 use crate::ports::{Clock, Mailer, Store};
 
 use holders::Holders;
 
+pub use group::{GROUP, dispatch_options, subscribe_names};
 pub use once::LEASE;
-
-/// The consumer group that mails.
-pub const GROUP: &str = "mail";
 
 /// In which language a mail is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,16 +65,6 @@ pub struct MailOptions {
     pub public_url: Option<String>,
     /// How many mails are on their way at once.
     pub parallel: usize,
-}
-
-/// The names that the group hears.
-#[must_use]
-pub fn subscribe_names() -> Vec<MessageName> {
-    vec![
-        EventBooked::name(),
-        BookingCancelled::name(),
-        EventCancelled::name(),
-    ]
 }
 
 /// Adds the handlers. They remember by themselves which mail was sent, so they get no inbox of dispatch: one message may be

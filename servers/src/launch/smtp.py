@@ -1,7 +1,7 @@
 """A mail server for tests, on aiosmtpd: takes mails, takes them apart and writes each as a line of JSON before it says 250.
 
 Its folder may hold `server.pem` and `server.key`: then it offers STARTTLS and takes no mail without; and `sign-in`, a user and
-a password on two lines: then it takes no mail without either.
+a password on two lines: then it takes no mail without either. While there is a file `closed`, no recipient is taken: 554.
 
 What it does with a recipient is told by the beginning of their address: `refused` gets 550, `later` gets 450 the first time,
 `hidden` is taken and its mail refused with 554, `hangup` ends the connection; of `dropped` the first mail is written down and the
@@ -60,6 +60,8 @@ class Handler:
         self.seen = set()
 
     async def handle_RCPT(self, server, session, envelope, address, options):
+        if os.path.exists("closed"):
+            return "554 5.7.1 relay access denied"
         if address.startswith("refused"):
             return f"550 5.1.1 <{address}> is not here"
         if address.startswith("later") and address not in self.seen:

@@ -15,8 +15,14 @@ const KUBERNETES: [&str; 3] = ["1.35.0", "1.36.0", "1.37.0"];
 /// Whoever writes signs in.
 pub(super) const SIGN_IN: [&str; 2] = ["-f", "values-sign-in.yaml"];
 
+/// Holders are mailed, by a server that wants a password.
+const MAIL: [&str; 2] = [
+    "--set",
+    "settings.smtp_url=smtps://mail.example.org,settings.smtp_from=tickets@example.org,settings.smtp_user=box,smtp.secretName=mail",
+];
+
 /// A use of the chart: what it is called, and what is set.
-const USES: [(&str, &[&str]); 8] = [
+const USES: [(&str, &[&str]); 9] = [
     ("as it comes", &[]),
     ("demo", &["-f", "values-demo.yaml"]),
     ("one process on SQLite", &["--set", "mode=single,replicas=1"]),
@@ -36,6 +42,7 @@ const USES: [(&str, &[&str]); 8] = [
     ),
     ("settings of their own", &["-f", "ci/own-values.yaml"]),
     ("sign-in", &SIGN_IN),
+    ("mail", &MAIL),
     (
         "with the operators of others",
         &[
@@ -46,7 +53,7 @@ const USES: [(&str, &[&str]); 8] = [
 ];
 
 /// What the chart has to refuse, and a part of what it says.
-const REFUSED: [(&str, &str); 7] = [
+const REFUSED: [(&str, &str); 8] = [
     ("mode=single", "SQLite"),
     ("settings.databasetype=sqlite", "mode=single"),
     ("settings.no_such_key=1", "no_such_key"),
@@ -57,6 +64,7 @@ const REFUSED: [(&str, &str); 7] = [
         "password",
     ),
     ("bookingservice.settings.databasetype=sqlite", "mode=single"),
+    ("smtp.secretName=mail", "smtp_user"),
 ];
 
 /// Lints, renders, validates, and compares with `deploy/k8s`.
@@ -249,9 +257,34 @@ fn values_arrive() -> Result<()> {
         signed_in.matches("MYEVENTS_AUTH: \"jwt\"").count() == 2 && !signed_in.contains("ALLOW_ANONYMOUS"),
         "with sign-in, settings are {signed_in}"
     );
+    mails_have_their_password()?;
     let open = template(&["--set", "service.type=LoadBalancer"])?;
     let ways_in = open.matches("  type: LoadBalancer").count();
     ensure!(ways_in == 1, "{ways_in} ways in");
+    Ok(())
+}
+
+/// Who mails has the password as a file, and nobody else.
+fn mails_have_their_password() -> Result<()> {
+    let setting = "  MYEVENTS_SMTP_PASSWORD_FILE: \"/etc/myevents/smtp/password\"";
+    let single = [&MAIL[..], &["--set", "mode=single,replicas=1"]].concat();
+    for (set, mails, settings) in [
+        (&MAIL[..], "myevents-bookingservice", 2),
+        (&single[..], "myevents-myevents", 1),
+    ] {
+        let made = template(set)?;
+        ensure!(made.matches(setting).count() == settings, "the setting in {made}");
+        for document in made.split("---\n").filter(|text| text.contains("containers:")) {
+            let owner = document.contains(&format!("\n  name: {mails}\n"));
+            for part in ["mountPath: /etc/myevents/smtp\n", "secretName: mail\n"] {
+                let found = document.matches(part).count();
+                ensure!(
+                    found == usize::from(owner),
+                    "`{part}` {found} times in {document}"
+                );
+            }
+        }
+    }
     Ok(())
 }
 

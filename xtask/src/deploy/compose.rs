@@ -1,8 +1,10 @@
 //! `deploy/compose`: read by Compose's own loader and schema, its settings held to the table of configuration keys.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::{files, settings, tools};
 use crate::shell;
@@ -13,6 +15,7 @@ use crate::shell;
 /// With what is wrong.
 pub(super) fn check() -> Result<()> {
     let file = files::path("compose/compose.yaml");
+    let mail = files::path("compose/mail.yaml");
     let mut schema = tools::command(tools::PYTHON)?;
     schema
         .args([
@@ -21,7 +24,7 @@ pub(super) fn check() -> Result<()> {
             "--builtin-schema",
             "vendor.compose-spec",
         ])
-        .arg(&file);
+        .args([&file, &mail]);
     shell::run(schema)?;
 
     let mut profiles = BTreeSet::new();
@@ -39,8 +42,46 @@ pub(super) fn check() -> Result<()> {
         ensure!(model.contains("image:"), "profile {chosen} starts nothing");
     }
     println!("{} profiles loaded, each and all together", profiles.len());
+    who_mails_has_the_password(&file, &mail)?;
     every_variable_is_there()?;
     settings::names_are_keys()
+}
+
+/// With `mail.yaml` those who mail have the password's file, and nobody else.
+fn who_mails_has_the_password(file: &Path, mail: &Path) -> Result<()> {
+    let mut loader = tools::command(tools::COMPOSE)?;
+    loader
+        .env("COMPOSE_PROFILES", "*")
+        .args(["-format", "json"])
+        .args([file, mail]);
+    let model: Value = serde_json::from_str(&shell::read(loader)?)?;
+    let password = model["secrets"]["smtp"]["file"].as_str();
+    ensure!(
+        password.is_some_and(|path| path.ends_with("/compose/smtp-password")),
+        "{}",
+        model["secrets"]
+    );
+    for (name, has) in [
+        ("bookingservice", true),
+        ("myevents", true),
+        ("eventservice", false),
+    ] {
+        let secrets = &model["services"][name]["secrets"];
+        let mut given = secrets.as_array().into_iter().flatten();
+        ensure!(
+            given.any(|each| each["source"] == "smtp") == has,
+            "{name} has {secrets}"
+        );
+        // All three read the same `.env`, where the password's user is, and want to know the file.
+        let settings = &model["services"][name]["environment"];
+        let mut told = settings.as_array().into_iter().flatten();
+        ensure!(
+            told.any(|each| each == "MYEVENTS_SMTP_PASSWORD_FILE=/run/secrets/smtp"),
+            "{name} is told {settings}"
+        );
+    }
+    println!("the mail server's password goes to those who mail");
+    Ok(())
 }
 
 /// `env.example` names each key of the table once, with the table's default, and nothing that is no key.

@@ -34,7 +34,11 @@ pub(super) async fn run(settings: &Settings, action: Option<LetterAction>) -> Re
                 })
                 .collect();
             let sent = "marked; the running service sends them to their consumer";
-            act(&places, action, sent).await
+            let unmarked = match places[..] {
+                [(only, _)] => Some(only),
+                _ => None,
+            };
+            act(&places, unmarked, action, sent).await
         })
         .await;
     }
@@ -43,8 +47,9 @@ pub(super) async fn run(settings: &Settings, action: Option<LetterAction>) -> Re
     // Only the booking service consumes.
     let booking = settings.service(ServiceName::Booking);
     let own = ServiceName::Booking.as_str();
-    let mails = booking.filter(|booking| booking.mail.is_some());
-    let mails = mails.map(|booking| (mail::GROUP, crate::mail::group(booking, &settings.broker)));
+    // Letters stay when mail is turned off.
+    let mails = booking.map(|booking| (mail::GROUP, crate::mail::group(booking, &settings.broker)));
+    let mailing = booking.is_some_and(|booking| booking.mail.is_some());
     let groups: Vec<_> = [(own, own.to_owned())].into_iter().chain(mails).collect();
     let places: Vec<_> = open
         .iter()
@@ -56,12 +61,19 @@ pub(super) async fn run(settings: &Settings, action: Option<LetterAction>) -> Re
             (place, broker.tools.dead_letters(group, none))
         })
         .collect();
-    let done = act(&places, action, "sent back to their consumer").await;
+    let unmarked = (!mailing).then_some(own);
+    let done = act(&places, unmarked, action, "sent back to their consumer").await;
     brokers::close(&open).await;
     done
 }
 
-async fn act(places: &Places, action: Option<LetterAction>, sent: &str) -> Result<ExitCode> {
+/// Does it everywhere; an id without a mark is one of place `unmarked`.
+async fn act(
+    places: &Places,
+    unmarked: Option<&str>,
+    action: Option<LetterAction>,
+    sent: &str,
+) -> Result<ExitCode> {
     let mut found = 0;
     for (place, letters) in places {
         match action.as_ref().unwrap_or(&LetterAction::List) {
@@ -87,11 +99,11 @@ async fn act(places: &Places, action: Option<LetterAction>, sent: &str) -> Resul
                 }
             }
             LetterAction::Resend(wanted) => {
-                let ids = pick(&**letters, wanted, place, places.len()).await?;
+                let ids = pick(&**letters, wanted, place, unmarked).await?;
                 found += letters.resend(&ids).await?;
             }
             LetterAction::Drop(wanted) => {
-                let ids = pick(&**letters, wanted, place, places.len()).await?;
+                let ids = pick(&**letters, wanted, place, unmarked).await?;
                 found += letters.discard(&ids).await?;
             }
         }
@@ -114,10 +126,10 @@ async fn pick(
     letters: &dyn DeadLetters,
     wanted: &Ids,
     place: &str,
-    places: usize,
+    unmarked: Option<&str>,
 ) -> Result<Vec<DeadLetterId>> {
     if !wanted.all {
-        let own = of_place(&wanted.ids, place, places)?;
+        let own = of_place(&wanted.ids, place, unmarked)?;
         return Ok(own.into_iter().map(|id| DeadLetterId(Arc::from(id))).collect());
     }
     let mut ids = Vec::new();

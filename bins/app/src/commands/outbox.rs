@@ -97,6 +97,7 @@ async fn pick(store: &dyn Store, wanted: &Ids, service: ServiceName, services: u
             .map(|message| message.id)
             .collect());
     }
-    let own = of_place(&wanted.ids, service.as_str(), services)?;
+    let unmarked = (services == 1).then_some(service.as_str());
+    let own = of_place(&wanted.ids, service.as_str(), unmarked)?;
     Ok(own.into_iter().map(|id| RowId(Arc::from(id))).collect())
 }

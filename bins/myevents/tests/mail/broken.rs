@@ -3,9 +3,13 @@
 use std::time::{Duration, Instant};
 
 use loadtest::program::{Program, Running};
+use loadtest::service::ask;
 use serde_json::json;
 
 use crate::post::{PATIENCE, Post, book, by_recipient, counted, delete, log_is_discreet, new_event};
+
+/// Of a holder: nothing but the mail itself shows it.
+const NAME: &str = "Ada Quux-Lovelace";
 
 /// Waits until the counter of mails is there.
 async fn until_counted(program: &Program, running: &Running, about: &str, outcome: &str, wanted: u64) {
@@ -76,13 +80,14 @@ async fn who_is_refused_keeps_nobody_from_theirs_and_who_is_put_off_gets_it_late
     let Some(post) = Post::open("mail::broken::who_is_refused", |_| {}).await else {
         return;
     };
-    let program = post.plain(&[]);
+    // All that anybody could ever log.
+    let program = post.plain(&[("MYEVENTS_LOG", "trace")]);
     let running = program.start_ready().await.unwrap();
     let event = new_event(&program, "Aida").await;
     let holders = ["hangup", "refused", "a", "hidden", "later", "dropped", "b"];
     for holder in holders {
         let email = format!("{holder}@example.net");
-        book(&program, &event, &json!({"email": email})).await;
+        book(&program, &event, &json!({"email": email, "name": NAME})).await;
     }
     // What may have come is sent once more, under the same id.
     post.count(&running, 5).await;
@@ -101,7 +106,41 @@ async fn who_is_refused_keeps_nobody_from_theirs_and_who_is_put_off_gets_it_late
     // What was refused is done with.
     assert_eq!(counted(&program, "event.booked", "refused").await, 2);
     assert!(running.log().contains("refused for good"), "{}", running.log());
-    log_is_discreet(&running, &[]);
+    log_is_discreet(&running, &[NAME]);
+    let metrics = ask(program.service.metrics.unwrap(), "GET", "/metrics", None)
+        .await
+        .unwrap();
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    assert!(metrics.contains("myevents_mails_total"), "{metrics}");
+    assert!(
+        !metrics.contains(NAME) && !metrics.contains("@example"),
+        "{metrics}"
+    );
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_refuses_everybody_for_a_while_costs_nobody_their_mail() {
+    let closed = |folder: &std::path::Path| std::fs::write(folder.join("closed"), "").unwrap();
+    let Some(post) = Post::open("mail::broken::a_server_that_refuses_everybody", closed).await else {
+        return;
+    };
+    let program = post.plain(&[]);
+    let running = program.start_ready().await.unwrap();
+    let event = new_event(&program, "Aida").await;
+    for number in 0..8 {
+        let email = format!("h{number}@example.net");
+        book(&program, &event, &json!({"email": email})).await;
+    }
+    // Each was asked for.
+    until_counted(&program, &running, "event.booked", "retried", 8).await;
+    assert_eq!(counted(&program, "event.booked", "refused").await, 0);
+    std::fs::remove_file(post.folder().join("server/closed")).unwrap();
+    post.count(&running, 8).await;
+    until_counted(&program, &running, "event.booked", "sent", 8).await;
+    assert_eq!(counted(&program, "event.booked", "refused").await, 0);
+    let counts = by_recipient(&post.mails());
+    assert_eq!(counts.len(), 8, "{counts:?}");
     running.stop().await.unwrap();
 }
 
@@ -126,7 +165,7 @@ async fn a_kill_between_a_mail_and_its_mark_costs_nobody_a_mail_and_doubles_have
     while booked < HOLDERS {
         let body = json!({"seats": 1, "email": format!("h{booked}@example.net")});
         let path = format!("/events/{event}/bookings");
-        let answer = loadtest::service::ask(program.service.bookings, "POST", &path, Some(&body)).await;
+        let answer = ask(program.service.bookings, "POST", &path, Some(&body)).await;
         match answer {
             Ok(answer) => assert_eq!(answer.status, 201, "{:?}", answer.json()),
             // It died; whether this one was booked shows in the mails, so it is not counted.
@@ -166,7 +205,7 @@ async fn a_kill_between_a_mail_and_its_mark_costs_nobody_a_mail_and_doubles_have
     let running = dies("mail.after-send:4").start_ready().await.unwrap();
     // It may die before it has answered.
     let path = format!("/events/{event}");
-    let answer = loadtest::service::ask(program.service.events, "DELETE", &path, None).await;
+    let answer = ask(program.service.events, "DELETE", &path, None).await;
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 204));
     until_ended(running).await;
     let told = post.mails().len() - before;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::post::{
     PATIENCE, Post, book, by_recipient, counted, delete, header, log_is_discreet, new_event, summary,
 };
-use loadtest::program::Running;
+use loadtest::program::{Program, Running};
 use loadtest::service::ask;
 
 fn to<'a>(mails: &'a [Value], recipient: &str, subject: &str) -> &'a Value {
@@ -25,7 +25,7 @@ fn word<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 /// Ends the program in order and starts it again: what was in hand is sent by then, and what was not is found by the next.
-async fn settled(program: &loadtest::program::Program, running: Running) -> Running {
+async fn settled(program: &Program, running: Running) -> Running {
     running.stop().await.unwrap();
     program.start_ready().await.unwrap()
 }
@@ -166,12 +166,58 @@ async fn a_holder_hears_of_the_booking_of_its_end_and_of_the_event_s() {
     running.stop().await.unwrap();
 }
 
+/// The same program with mail turned off.
+fn without_mail(program: &Program) -> Program {
+    let environment = program.environment.iter();
+    Program {
+        environment: environment
+            .filter(|(name, _)| !name.starts_with("MYEVENTS_SMTP"))
+            .cloned()
+            .collect(),
+        ..program.clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_cancelled_before_mail_was_turned_on_is_told_to_nobody_by_a_republish() {
+    let Some(post) = Post::open("mail::said::what_was_cancelled_before", |_| {}).await else {
+        return;
+    };
+    let program = post.plain(&[]);
+    let off = without_mail(&program);
+    let running = off.start_ready().await.unwrap();
+    let event = new_event(&off, "Aida").await;
+    for number in 0..3 {
+        book(&off, &event, &json!({"email": format!("h{number}@example.net")})).await;
+    }
+    delete(&off, &format!("/events/{event}")).await;
+    running.stop().await.unwrap();
+    assert_eq!(post.mails().len(), 0);
+
+    let running = program.start_ready().await.unwrap();
+    let republishing = program.clone();
+    let (sent, said) = tokio::task::spawn_blocking(move || republishing.command(&["republish"]).unwrap())
+        .await
+        .unwrap();
+    assert!(sent, "{said}");
+    let other = new_event(&program, "Carmen").await;
+    book(&program, &other, &json!({"email": "last@example.net"})).await;
+    post.count(&running, 1).await;
+    let running = settled(&program, running).await;
+    running.stop().await.unwrap();
+    let counts = by_recipient(&post.mails());
+    assert_eq!(counts, [("last@example.net".to_owned(), 1)].into());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_people_typed_is_text_in_every_part_and_the_language_is_as_set() {
     let Some(post) = Post::open("mail::said::what_people_typed", |_| {}).await else {
         return;
     };
-    let program = post.plain(&[("MYEVENTS_MAIL_LANGUAGE", "de")]);
+    let program = post.plain(&[
+        ("MYEVENTS_MAIL_LANGUAGE", "de"),
+        ("MYEVENTS_SMTP_FROM", "Müller, Söhne & Co <tickets@example.org>"),
+    ]);
     let running = program.start_ready().await.unwrap();
     // Line breaks do not even get in.
     let event = new_event(&program, "Aida").await;
@@ -236,6 +282,10 @@ async fn what_people_typed_is_text_in_every_part_and_the_language_is_as_set() {
             .map(|pair| pair[0].as_str().unwrap())
             .collect();
         assert!(!names.contains(&"Bcc"), "{names:?}");
+        assert_eq!(
+            header(mail, "From"),
+            "\"Müller, Söhne & Co\" <tickets@example.org>"
+        );
         assert_eq!(mail["defects"], json!([]));
         let subject = header(mail, "Subject");
         assert!(

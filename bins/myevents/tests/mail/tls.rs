@@ -112,6 +112,7 @@ async fn tls_from_the_first_byte_and_a_server_that_has_none() {
     let Some(post) = Post::open("mail::tls::smtps", |_| {}).await else {
         return;
     };
+    fs::write(post.folder().join("password"), PASSWORD).unwrap();
     let authority = Authority::new("the mail server's").unwrap();
     authority.write(post.folder(), "right").unwrap();
     Authority::new("another")
@@ -127,16 +128,22 @@ async fn tls_from_the_first_byte_and_a_server_that_has_none() {
     )
     .await;
     running.stop().await.unwrap();
-    // A server without TLS is not spoken to where TLS is set.
+    // One that offers no sign-in is told from one that refuses it.
+    let signing = program(&post, &url, "right.pem", Some("password"));
+    let running = is_refused(&signing, "offers no sign-in by PLAIN or LOGIN").await;
+    running.stop().await.unwrap();
+    // A server without TLS is not spoken to where TLS is set, and no password goes there.
     let without = format!("starttls://127.0.0.1:{}", post.port());
-    let running = is_refused(&program(&post, &without, "right.pem", None), "offers no STARTTLS").await;
+    let signing = program(&post, &without, "right.pem", Some("password"));
+    let running = is_refused(&signing, "offers no STARTTLS").await;
+    log_is_discreet(&running, &[PASSWORD]);
     running.stop().await.unwrap();
     assert_eq!(post.mails().len(), 0);
     let running = program(&post, &url, "right.pem", None)
         .start_ready()
         .await
         .unwrap();
-    post.count(&running, 2).await;
+    post.count(&running, 3).await;
     assert!(front.connections() > 0);
     running.stop().await.unwrap();
 }
@@ -170,6 +177,39 @@ fn settings_that_can_not_be_are_told_without_what_they_hide() {
     ]);
     for key in ["smtp_from", "smtp_password_file", "smtp_user", "public_url"] {
         assert!(!well && said.contains(key), "{key}: {said}");
+    }
+    // What only a look at the files shows: which setting, which file.
+    fs::write(folder.path().join("garbage.pem"), "no certificate").unwrap();
+    fs::write(folder.path().join("empty"), "\n").unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (garbage, nowhere, empty) = (path("garbage.pem"), path("nowhere"), path("empty"));
+    for (key, file, why) in [
+        ("MYEVENTS_SMTP_TLS_CA", &garbage, "no `BEGIN CERTIFICATE`"),
+        ("MYEVENTS_SMTP_TLS_CA", &nowhere, "can't be read"),
+        (
+            "MYEVENTS_SMTP_PASSWORD_FILE",
+            &nowhere,
+            "has to be there, and readable",
+        ),
+        ("MYEVENTS_SMTP_PASSWORD_FILE", &empty, "no password in the file"),
+    ] {
+        let mut settings = vec![
+            ("MYEVENTS_SMTP_URL", "smtps://mail.example.org"),
+            ("MYEVENTS_SMTP_FROM", "a@example.org"),
+            (key, file.as_str()),
+        ];
+        if key.ends_with("PASSWORD_FILE") {
+            settings.push(("MYEVENTS_SMTP_USER", "box"));
+        }
+        let (well, said) = with(&settings);
+        let setting = key.trim_start_matches("MYEVENTS_").to_lowercase();
+        let names = said.lines().any(|line| {
+            line.starts_with("error:")
+                && [setting.as_str(), file.as_str(), why, "holders can't be mailed"]
+                    .iter()
+                    .all(|part| line.contains(part))
+        });
+        assert!(!well && names, "{key} = {file}: {said}");
     }
     let (well, said) = with(&[("MYEVENTS_SMTP_FROM", "a@b")]);
     assert!(!well && said.contains("smtp_url"), "{said}");

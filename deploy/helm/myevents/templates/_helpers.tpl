@@ -147,7 +147,7 @@ spec:
         {{- toYaml .root.Values.resources | nindent 8 }}
       securityContext:
         {{- include "myevents.containerSecurity" . | nindent 8 }}
-      {{- $mounts := include "myevents.certificates" . | fromYamlArray }}
+      {{- $mounts := include "myevents.mounts" . | fromYamlArray }}
       {{- if or $mounts (eq .component "myevents") }}
       volumeMounts:
         {{- if eq .component "myevents" }}
@@ -178,8 +178,8 @@ true
 {{- end -}}
 {{- end }}
 
-{{/* The Secrets with certificates that a pod mounts, as a list; root, component. */}}
-{{- define "myevents.certificates" -}}
+{{/* The Secrets that a pod mounts, with certificates or a password, as a list; root, component. */}}
+{{- define "myevents.mounts" -}}
 {{- if include "myevents.https" . }}
 - {name: tls, secret: {{ .root.Values.tls.secretName }}}
 {{- with .root.Values.tls.clientSecretName }}
@@ -188,6 +188,11 @@ true
 {{- end }}
 {{- with .root.Values.tls.trustSecretName }}
 - {name: trust, secret: {{ . }}}
+{{- end }}
+{{- if ne .component "eventservice" }}
+{{- with .root.Values.smtp.secretName }}
+- {name: smtp, secret: {{ . }}}
+{{- end }}
 {{- end }}
 {{- end }}
 

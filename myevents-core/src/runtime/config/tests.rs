@@ -448,3 +448,29 @@ fn configuration_page_is_the_table() {
         "docs/configuration.md is old: its second line says how to renew it"
     );
 }
+
+#[test]
+fn a_service_that_does_not_send_to_the_queue_of_the_mails_is_warned_of() {
+    let base = [
+        ("MYEVENTS_MESSAGE_BROKER_TYPE", "sqs"),
+        ("MYEVENTS_SQS_QUEUE", "events.fifo"),
+        ("MYEVENTS_SMTP_URL", "smtps://mail.example.org"),
+        ("MYEVENTS_SMTP_FROM", "tickets@example.org"),
+    ];
+    let warned = |more: &[(&str, &str)]| {
+        let given = [&base[..], more].concat();
+        let settings = Settings::load(&inputs(Program::MyEvents, &given)).unwrap();
+        let of_mails = settings
+            .warnings
+            .iter()
+            .filter(|text| text.contains("events-mail.fifo"));
+        of_mails
+            .map(|text| text.split_once(':').unwrap().0.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let both = "events.fifo,events-mail.fifo";
+    assert_eq!(warned(&[]), ["eventservice", "bookingservice"]);
+    let one = [("MYEVENTS_BOOKINGSERVICE_SQS_DESTINATIONS", both)];
+    assert_eq!(warned(&one), ["eventservice"]);
+    assert_eq!(warned(&[("MYEVENTS_SQS_DESTINATIONS", both)]), [""; 0]);
+}

@@ -1,8 +1,10 @@
 //! What is taken as it is set, but should be known to whoever set it.
 
+use super::keys::ServiceName;
 use super::mail::MailSecurity;
 use super::settings::{ServiceSettings, Settings};
 use super::value::ListenAddress;
+use crate::mail;
 
 /// Parts of a URL that leave a store unproven, in lower case: whoever is between may be it.
 const UNPROVEN: &[&str] = &[
@@ -18,6 +20,12 @@ pub(super) fn add(settings: &mut Settings) {
         let name = service.service;
         if service.organiser_open && service.auth.is_some() {
             warnings.push(format!("{name}: organiser_open has no effect with auth jwt"));
+        }
+        if let Some(queue) = unsent_mails(settings, service) {
+            warnings.push(format!(
+                "{name}: sqs_destinations does not name {queue}, the queue of the mails: set it at both services, or holders are not \
+                 mailed"
+            ));
         }
         if let Some(host) = readable_mail(service) {
             warnings.push(format!(
@@ -52,6 +60,19 @@ pub(super) fn add(settings: &mut Settings) {
         ));
     }
     settings.warnings.append(&mut warnings);
+}
+
+/// The queue of the mails, where SQS is sent to by a list and this service's does not name it: SQS has no exchange.
+fn unsent_mails(settings: &Settings, service: &ServiceSettings) -> Option<String> {
+    let mails = settings.service(ServiceName::Booking).unwrap_or(service);
+    let queue = mails.mail.as_ref().map(|_| &mails.broker.sqs_queue)?;
+    let (stem, ending) = match queue.strip_suffix(".fifo") {
+        Some(stem) => (stem, ".fifo"),
+        None => (queue.as_str(), ""),
+    };
+    let own = format!("{stem}-{}{ending}", mail::GROUP);
+    let sent = !service.broker.sqs_topic.is_empty() || service.broker.sqs_destinations.contains(&own);
+    (settings.broker == "sqs" && !sent).then_some(own)
 }
 
 /// The mail server's host, where it is another machine that is spoken to without TLS.
