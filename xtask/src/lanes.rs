@@ -1,14 +1,19 @@
 //! Several programs at a time: each writes into a file of its own, which is shown whole when it has ended.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+
+/// So long nothing ends before it is said what still runs.
+const PROGRESS: Duration = Duration::from_secs(120);
 
 /// Something to run.
 pub(crate) struct Job {
@@ -19,8 +24,6 @@ pub(crate) struct Job {
 
 /// How it went.
 pub(crate) struct Outcome {
-    /// Its place among the jobs.
-    pub(crate) place: usize,
     pub(crate) title: String,
     /// All that it wrote, standard error among the rest.
     pub(crate) output: String,
@@ -45,29 +48,51 @@ pub(crate) fn run(
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let next = AtomicUsize::new(0);
     let jobs: Vec<_> = jobs.into_iter().map(|job| Mutex::new(Some(job))).collect();
+    let running = Mutex::new(BTreeSet::new());
     let (sender, outcomes) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..at_once.clamp(1, jobs.len().max(1)) {
-            let (jobs, next, sender) = (&jobs, &next, sender.clone());
+            let (jobs, next, running, sender) = (&jobs, &next, &running, sender.clone());
             scope.spawn(move || {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let job = jobs.get(place).and_then(|job| job.lock().ok()?.take());
                     let Some(job) = job else { return };
                     let file = folder.join(format!("{place:03}.txt"));
-                    if sender.send(one(place, job, &file)).is_err() {
+                    let what = format!("{}, see {}", job.title, file.display());
+                    let note = |change: &dyn Fn(&mut BTreeSet<String>)| {
+                        running.lock().map(|mut all| change(&mut all))
+                    };
+                    let _kept = note(&|all| {
+                        all.insert(what.clone());
+                    });
+                    let outcome = one(job, &file);
+                    let _kept = note(&|all| {
+                        all.remove(&what);
+                    });
+                    if sender.send(outcome).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(sender);
-        outcomes.into_iter().for_each(&mut each);
+        loop {
+            match outcomes.recv_timeout(PROGRESS) {
+                Ok(outcome) => each(outcome),
+                Err(RecvTimeoutError::Timeout) => {
+                    for what in running.lock().iter().flat_map(|all| all.iter()) {
+                        println!("--- still runs: {what}");
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
     });
     Ok(())
 }
 
-fn one(place: usize, Job { title, mut command }: Job, file: &Path) -> Outcome {
+fn one(Job { title, mut command }: Job, file: &Path) -> Outcome {
     println!("--- begins: {title}");
     let start = Instant::now();
     let mut ended = || -> Result<Option<String>> {
@@ -82,7 +107,6 @@ fn one(place: usize, Job { title, mut command }: Job, file: &Path) -> Outcome {
     };
     let failure = ended().unwrap_or_else(|error| Some(format!("{error:#}")));
     Outcome {
-        place,
         title,
         output: String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned(),
         failure,
@@ -114,8 +138,8 @@ mod tests {
         ];
         let mut outcomes = Vec::new();
         run(jobs, 2, folder.path(), |outcome| outcomes.push(outcome)).unwrap();
-        outcomes.sort_by_key(|outcome| outcome.place);
-        let [failed, left, third] = &outcomes[..] else {
+        outcomes.sort_by(|one, other| one.output.cmp(&other.output));
+        let [left, failed, third] = &outcomes[..] else {
             panic!("{} outcomes", outcomes.len())
         };
         assert_eq!(failed.output, "out\nerr\n");

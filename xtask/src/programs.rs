@@ -14,20 +14,12 @@ use crate::layering;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Program {
     pub(crate) package: String,
-    pub(crate) kind: Kind,
+    /// What cargo made it from, in its own words: `lib`, `bin`, `test`, `example`.
+    pub(crate) kind: String,
     pub(crate) name: String,
     file: PathBuf,
     /// Of its package, in which it runs.
     folder: PathBuf,
-}
-
-/// What cargo made the program from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Unit tests of a library, a binary or an example.
-    Unit,
-    /// A file of `tests/`.
-    Test,
 }
 
 /// One line of `--message-format json`, as far as it is read.
@@ -54,11 +46,13 @@ struct Profile {
 
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = match self.kind {
-            Kind::Unit => "unit tests of",
-            Kind::Test => "--test",
-        };
-        write!(f, "-p {} {of} {}", self.package, self.name)
+        let Self {
+            package, kind, name, ..
+        } = self;
+        match kind.as_str() {
+            "lib" => write!(f, "-p {package} --lib"),
+            _ => write!(f, "-p {package} --{kind} {name}"),
+        }
     }
 }
 
@@ -95,7 +89,7 @@ pub(crate) fn build(mut cargo: Command) -> Result<Vec<Program>> {
         let key = |program: &Program| {
             (
                 program.folder.clone(),
-                program.kind != Kind::Unit,
+                program.kind == "test",
                 program.name.clone(),
             )
         };
@@ -119,10 +113,9 @@ fn listed(messages: &str, names: &BTreeMap<PathBuf, String>) -> Result<Vec<Progr
         let package = names
             .get(&message.manifest_path)
             .with_context(|| format!("{} is of no package", message.manifest_path.display()))?;
-        let test = target.kind.iter().any(|kind| kind == "test");
         programs.push(Program {
             package: package.clone(),
-            kind: if test { Kind::Test } else { Kind::Unit },
+            kind: target.kind.into_iter().next().unwrap_or_default(),
             name: target.name,
             file,
             folder: message
@@ -140,10 +133,10 @@ pub(crate) mod tests {
     use super::*;
 
     /// A program that nobody built.
-    pub(crate) fn program(package: &str, kind: Kind, name: &str) -> Program {
+    pub(crate) fn program(package: &str, kind: &str, name: &str) -> Program {
         Program {
             package: package.to_owned(),
-            kind,
+            kind: kind.to_owned(),
             name: name.to_owned(),
             file: PathBuf::from("/built").join(name),
             folder: PathBuf::from("/work").join(package),
@@ -169,11 +162,9 @@ pub(crate) mod tests {
         let found = listed(&messages.join("\n"), &names).unwrap();
         assert_eq!(
             found,
-            [
-                program("core", Kind::Unit, "core"),
-                program("core", Kind::Test, "rest")
-            ]
+            [program("core", "lib", "core"), program("core", "test", "rest")]
         );
+        assert_eq!(found[0].to_string(), "-p core --lib");
         assert_eq!(found[1].to_string(), "-p core --test rest");
         assert!(listed(&messages.join("\n"), &BTreeMap::new()).is_err());
     }

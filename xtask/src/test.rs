@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test that can run here with the servers it needs, counted, and what could not run said at the end.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -68,6 +69,8 @@ pub(crate) struct Test {
     rest: Vec<String>,
 }
 
+const DOCS: &str = "the examples in the docs";
+
 /// What the test programs said about themselves.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Tally {
@@ -106,9 +109,12 @@ impl Test {
             Servers::default()
         };
         let lint = self.lint.then(Lint::start).transpose()?;
-        let tested = self.test(&programs, &skipped, &servers);
+        let mut linted = Ok(());
+        // Ended before any second run, which is to be alone.
+        let tested = self.test(&programs, &skipped, &servers, || {
+            linted = lint.map_or(Ok(()), Lint::finish);
+        });
         servers.stop();
-        let linted = lint.map_or(Ok(()), Lint::finish);
         let (tally, outcome) = tested?;
 
         let reasons = skips::read(&skipped);
@@ -150,8 +156,15 @@ impl Test {
         Ok(())
     }
 
-    /// Runs the programs and the examples in the docs: what they said, and whether all is well.
-    fn test(&self, programs: &[Program], skipped: &Path, servers: &Servers) -> Result<(Tally, Result<()>)> {
+    /// Runs the examples in the docs and the programs, then `calm`, then those again for which that is worth it: what all said, and
+    /// whether all is well.
+    fn test(
+        &self,
+        programs: &[Program],
+        skipped: &Path,
+        servers: &Servers,
+        calm: impl FnOnce(),
+    ) -> Result<(Tally, Result<()>)> {
         let job = |title: String, mut command: Command| {
             command.env(skips::FILE, skipped).envs(servers.environment());
             if self.full {
@@ -164,25 +177,38 @@ impl Test {
             command.args(&self.rest);
             job(program.to_string(), command)
         };
-        let mut jobs: Vec<Job> = programs.iter().map(of_program).collect();
+        let mut jobs = Vec::new();
+        // First, as they need cargo, which anything that builds keeps waiting.
         if let Some(mut docs) = self.docs()? {
             docs.arg("--").args(&self.rest);
-            jobs.push(job("the examples in the docs".to_owned(), docs));
+            jobs.push(job(DOCS.to_owned(), docs));
         }
+        jobs.extend(programs.iter().map(of_program));
 
         let mut tally = Tally::default();
         let (mut failed, mut broken, mut times) = (Vec::new(), Vec::new(), Vec::new());
-        lanes::run(jobs, self.jobs, &output("all"), |outcome| {
+        let mut missing: BTreeMap<String, &Program> = programs
+            .iter()
+            .map(|program| (program.to_string(), program))
+            .collect();
+        lanes::run(jobs, self.jobs, &output("all"), |mut outcome| {
+            // One that ended well without a word ran no test.
+            if outcome.failure.is_none() && !outcome.output.contains("test result: ") {
+                outcome.failure = Some("it said no result".to_owned());
+            }
             show(&outcome);
             outcome.output.lines().for_each(|line| tally.take(line));
             times.push((outcome.took, outcome.title.clone()));
+            let program = missing.remove(&outcome.title);
             if outcome.failure.is_some() {
-                match programs.get(outcome.place) {
+                match program {
                     Some(program) => failed.push(program.clone()),
                     None => broken.push(outcome.title),
                 }
             }
         })?;
+        broken.extend(missing.into_keys());
+        calm();
         times.sort();
         println!("--- the longest");
         for (took, title) in times.iter().rev().take(12) {

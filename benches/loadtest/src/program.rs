@@ -318,7 +318,9 @@ fn collect(output: Option<impl Read + Send + 'static>, log: &Arc<Mutex<String>>)
 /// could otherwise be given that very port and end up talking to itself.
 pub(crate) fn free_port() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let spread = u16::try_from(std::process::id() % 1_100).unwrap_or(0) * 10;
+    // Far from those of a process that was started just before or after this one, as between here and the child's listening others may
+    // take the port.
+    let spread = u16::try_from(std::process::id() % 1_100 * 389 % 1_100).unwrap_or(0) * 10;
     for _ in 0..11_000 {
         let offset = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(spread) % 11_000;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 21_000 + offset));
