@@ -50,7 +50,9 @@ pub(super) fn check() -> Result<()> {
 /// With `mail.yaml` those who mail have the password's file, and nobody else.
 fn who_mails_has_the_password(file: &Path, mail: &Path) -> Result<()> {
     let mut loader = tools::command(tools::COMPOSE)?;
+    // What is beside the files is looked for from here.
     loader
+        .current_dir(files::path("compose"))
         .env("COMPOSE_PROFILES", "*")
         .args(["-format", "json"])
         .args([file, mail]);
