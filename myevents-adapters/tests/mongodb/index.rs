@@ -384,6 +384,7 @@ async fn every_command_of_every_method_is_covered_by_an_index() {
     DeadLetters::discard(&store, &ids).await.unwrap();
     store.recover(Duration::ZERO).await.unwrap();
     assert!(store.quick_check().await.unwrap().sound);
+    assert_eq!(store.unmoved_audit().await.unwrap(), Some(0));
     store.close().await.unwrap();
     let commands = watch.take();
     let names: BTreeSet<String> = Watch::names(&commands).into_iter().collect();
