@@ -21,6 +21,13 @@ const MAIL: [&str; 2] = [
     "settings.smtp_url=smtps://mail.example.org,settings.smtp_from=tickets@example.org,settings.smtp_user=box,smtp.secretName=mail",
 ];
 
+/// The same, said to the booking service alone.
+const MAIL_ALONE: [&str; 2] = [
+    "--set",
+    "bookingservice.settings.smtp_url=smtps://mail.example.org,bookingservice.settings.smtp_from=tickets@example.org,\
+     bookingservice.settings.smtp_user=box,smtp.secretName=mail",
+];
+
 /// A use of the chart: what it is called, and what is set.
 const USES: [(&str, &[&str]); 9] = [
     ("as it comes", &[]),
@@ -270,6 +277,7 @@ fn mails_have_their_password() -> Result<()> {
     let single = [&MAIL[..], &["--set", "mode=single,replicas=1"]].concat();
     for (set, mails, settings) in [
         (&MAIL[..], "myevents-bookingservice", 2),
+        (&MAIL_ALONE[..], "myevents-bookingservice", 1),
         (&single[..], "myevents-myevents", 1),
     ] {
         let made = template(set)?;
