@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ pub(crate) struct Job {
     /// What people call it.
     pub(crate) title: String,
     pub(crate) command: Command,
+    /// Whether nothing else may run meanwhile.
+    pub(crate) alone: bool,
 }
 
 /// How it went.
@@ -49,15 +51,22 @@ pub(crate) fn run(
     let next = AtomicUsize::new(0);
     let jobs: Vec<_> = jobs.into_iter().map(|job| Mutex::new(Some(job))).collect();
     let running = Mutex::new(BTreeSet::new());
+    // Held by all that run, wholly by one that is alone; it waits for the others, and those that come after it wait for it.
+    let floor = RwLock::new(());
     let (sender, outcomes) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..at_once.clamp(1, jobs.len().max(1)) {
-            let (jobs, next, running, sender) = (&jobs, &next, &running, sender.clone());
+            let (jobs, next, running, floor, sender) = (&jobs, &next, &running, &floor, sender.clone());
             scope.spawn(move || {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let job = jobs.get(place).and_then(|job| job.lock().ok()?.take());
                     let Some(job) = job else { return };
+                    let _floor = if job.alone {
+                        (None, floor.write().ok())
+                    } else {
+                        (floor.read().ok(), None)
+                    };
                     let file = folder.join(format!("{place:03}.txt"));
                     let what = format!("{}, see {}", job.title, file.display());
                     let note = |change: &dyn Fn(&mut BTreeSet<String>)| {
@@ -92,7 +101,10 @@ pub(crate) fn run(
     Ok(())
 }
 
-fn one(Job { title, mut command }: Job, file: &Path) -> Outcome {
+fn one(job: Job, file: &Path) -> Outcome {
+    let Job {
+        title, mut command, ..
+    } = job;
     println!("--- begins: {title}");
     let start = Instant::now();
     let mut ended = || -> Result<Option<String>> {
@@ -124,6 +136,7 @@ mod tests {
         Job {
             title: script.to_owned(),
             command,
+            alone: false,
         }
     }
 
@@ -148,5 +161,23 @@ mod tests {
         assert_eq!(third.output, "third\n");
         let sleeping = left.output.lines().last().unwrap();
         assert!(Command::new("kill").arg(sleeping).status().unwrap().success());
+    }
+
+    #[test]
+    fn one_that_is_alone_has_nobody_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("inside");
+        // Each makes the folder and takes it away; who finds it there is not alone.
+        let visit = format!("mkdir {0} && sleep 0.05 && rmdir {0}", inside.display());
+        let jobs = (0..6).map(|_| Job {
+            alone: true,
+            ..job(&visit)
+        });
+        let mut passed = 0;
+        run(jobs.collect(), 3, &folder.path().join("output"), |outcome| {
+            passed += u32::from(outcome.failure.is_none());
+        })
+        .unwrap();
+        assert_eq!(passed, 6);
     }
 }

@@ -56,7 +56,22 @@ impl fmt::Display for Program {
     }
 }
 
+/// Packages with programs that book as fast as they can, or kill and start again under such a load: beside others they starve them, and
+/// the servers that are starting.
+const LOADING: [(&str, &[&str]); 3] = [
+    ("bookingservice", &["amqp", "kafka"]),
+    ("myevents", &["attacks", "crash", "limits", "race"]),
+    ("myevents-adapters", &["amqp"]),
+];
+
 impl Program {
+    /// Whether it wants the machine for itself.
+    pub(crate) fn loads(&self) -> bool {
+        let of_package = LOADING.iter().filter(|(package, _)| *package == self.package);
+        let mut names = of_package.flat_map(|(_, names)| names.iter());
+        self.kind == "test" && names.any(|name| *name == self.name)
+    }
+
     /// Runs it with its package's folder as the current one, as cargo does.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.file);

@@ -27,7 +27,7 @@ use crate::tools;
 /// A test that cannot run here (no right to mount a file system, no server to talk to) says so and is listed at the end.
 /// With MYEVENTS_REQUIRE=all such a skip is a failure.
 ///
-/// Several test programs run at a time (`--jobs`); what each of them wrote is shown when it has ended.
+/// Several test programs run at a time (`--jobs`), but for those that load the machine; what each of them wrote is shown when it has ended.
 ///
 /// A machine that is busy may starve a server until a limit of time is over. So a few failed programs that wait for others are
 /// run once more, alone; one that passes then is listed as flaky, which is a fault to be found. Not with --strict.
@@ -52,7 +52,7 @@ pub(crate) struct Test {
     #[arg(short, long = "package", value_name = "NAME")]
     packages: Vec<String>,
 
-    /// How many test programs run at a time. They mostly wait for servers; with --full, where they load the machine, one is a good number.
+    /// How many test programs run at a time. With --full, where more of them load the machine, one is a good number.
     #[arg(short, long, value_name = "N", default_value_t = 2)]
     jobs: usize,
 
@@ -165,23 +165,27 @@ impl Test {
         servers: &Servers,
         calm: impl FnOnce(),
     ) -> Result<(Tally, Result<()>)> {
-        let job = |title: String, mut command: Command| {
+        let job = |title: String, mut command: Command, alone: bool| {
             command.env(skips::FILE, skipped).envs(servers.environment());
             if self.full {
                 command.env("MYEVENTS_SCALE", "full");
             }
-            Job { title, command }
+            Job {
+                title,
+                command,
+                alone,
+            }
         };
         let of_program = |program: &Program| {
             let mut command = program.command();
             command.args(&self.rest);
-            job(program.to_string(), command)
+            job(program.to_string(), command, program.loads())
         };
         let mut jobs = Vec::new();
         // First, as they need cargo, which anything that builds keeps waiting.
         if let Some(mut docs) = self.docs()? {
             docs.arg("--").args(&self.rest);
-            jobs.push(job(DOCS.to_owned(), docs));
+            jobs.push(job(DOCS.to_owned(), docs, false));
         }
         jobs.extend(programs.iter().map(of_program));
 

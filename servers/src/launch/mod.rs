@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail};
 use crate::{Kind, install, ports, probe, process};
 
 /// How long a server may take until it answers.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_secs(180);
 
 /// Where one server keeps its files, and where it listens.
 #[derive(Debug)]
