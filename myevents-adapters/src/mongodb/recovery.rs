@@ -15,20 +15,17 @@ use super::store::Inner;
 /// How many events of one round: more are found by the next.
 const MOST: i64 = 100;
 
-/// After how many times of a round lines of the audit log are looked for that whoever wrote them did not move.
+/// Every how many rounds lines of the audit log are looked for that whoever wrote them did not move.
 const SWEPT_EACH: u32 = 12;
 
 /// Looks again and again, until it is stopped.
 pub(super) async fn run(inner: Arc<Inner>) {
-    // Side by side: seats must not wait for a log that is slow to move.
-    tokio::join!(finish(&inner), sweep(&inner));
-}
-
-async fn finish(inner: &Inner) {
     let every = inner.config.recovery;
+    let mut rounds: u32 = 0;
     loop {
         tokio::time::sleep(every).await;
-        match round(inner, every).await {
+        rounds = rounds.wrapping_add(1);
+        match round(&inner, every).await {
             Ok(0) => {}
             Ok(finished) => tracing::info!(
                 finished,
@@ -36,14 +33,10 @@ async fn finish(inner: &Inner) {
             ),
             Err(error) => tracing::warn!(%error, "what others left half-done can't be finished now"),
         }
-    }
-}
-
-/// Whoever lists the log does this too, so it is only that records don't carry lines for ever.
-async fn sweep(inner: &Inner) {
-    loop {
-        tokio::time::sleep(inner.config.recovery * SWEPT_EACH).await;
-        if let Err(error) = inner.sweep_audit().await {
+        // Behind the seats. Whoever lists the log does this too, so it is only that records don't carry lines for ever.
+        if rounds.is_multiple_of(SWEPT_EACH)
+            && let Err(error) = inner.sweep_audit().await
+        {
             tracing::warn!(%error, "lines of the audit log can't be moved out of their records now");
         }
     }
