@@ -106,7 +106,6 @@ async fn who_is_refused_keeps_nobody_from_theirs_and_who_is_put_off_gets_it_late
     // What was refused is done with.
     assert_eq!(counted(&program, "event.booked", "refused").await, 2);
     assert!(running.log().contains("refused for good"), "{}", running.log());
-    assert!(running.log().contains("TRACE"), "nothing is logged at trace");
     log_is_discreet(&running, &[NAME]);
     let metrics = ask(program.service.metrics.unwrap(), "GET", "/metrics", None)
         .await
