@@ -18,10 +18,6 @@ pub(crate) struct Lint {
     /// Only the quick parts: format, lints and layering.
     #[arg(long)]
     quick: bool,
-
-    /// All parts but that of every feature by itself, which compiles the dependencies again for nearly each.
-    #[arg(long, conflicts_with = "quick")]
-    without_features: bool,
 }
 
 impl Lint {
@@ -44,9 +40,7 @@ impl Lint {
         });
         parts.part("layering", layering::check);
         if !self.quick {
-            if !self.without_features {
-                parts.part("features", each_feature);
-            }
+            parts.part("features", each_feature);
             parts.part("docs", docs);
             parts.part("bans, licences, sources", deny);
             parts.part("packages", packages);

@@ -8,7 +8,6 @@
 mod again;
 mod backends;
 mod bench;
-mod beside;
 mod deploy;
 mod fuzz;
 mod lanes;

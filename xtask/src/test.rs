@@ -9,7 +9,6 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::again;
-use crate::beside::Lint;
 use crate::deploy;
 use crate::fuzz;
 use crate::lanes::{self, Job, Outcome};
@@ -55,10 +54,6 @@ pub(crate) struct Test {
     /// How many test programs run at a time. With --full, where more of them load the machine, one is a good number.
     #[arg(short, long, value_name = "N", default_value_t = 2)]
     jobs: usize,
-
-    /// Run `cargo xtask lint --without-features` beside the tests, at the lowest priority. Its output is shown at the end, and its failure is one of this command.
-    #[arg(long, conflicts_with = "no_run")]
-    lint: bool,
 
     /// Only build what would run.
     #[arg(long)]
@@ -108,12 +103,7 @@ impl Test {
         } else {
             Servers::default()
         };
-        let lint = self.lint.then(Lint::start).transpose()?;
-        let mut linted = Ok(());
-        // Ended before any second run, which is to be alone.
-        let tested = self.test(&programs, &skipped, &servers, || {
-            linted = lint.map_or(Ok(()), Lint::finish);
-        });
+        let tested = self.test(&programs, &skipped, &servers);
         servers.stop();
         let (tally, outcome) = tested?;
 
@@ -141,7 +131,6 @@ impl Test {
         };
         let fuzzed = if whole { fuzz::of_ci() } else { Ok(()) };
         outcome?;
-        linted?;
         deployed?;
         fuzzed?;
         if whole {
@@ -156,15 +145,8 @@ impl Test {
         Ok(())
     }
 
-    /// Runs the examples in the docs and the programs, then `calm`, then those again for which that is worth it: what all said, and
-    /// whether all is well.
-    fn test(
-        &self,
-        programs: &[Program],
-        skipped: &Path,
-        servers: &Servers,
-        calm: impl FnOnce(),
-    ) -> Result<(Tally, Result<()>)> {
+    /// Runs the examples in the docs and the programs, then those again for which that is worth it: what all said, and whether all is well.
+    fn test(&self, programs: &[Program], skipped: &Path, servers: &Servers) -> Result<(Tally, Result<()>)> {
         let job = |title: String, mut command: Command, alone: bool| {
             command.env(skips::FILE, skipped).envs(servers.environment());
             if self.full {
@@ -212,7 +194,6 @@ impl Test {
             }
         })?;
         broken.extend(missing.into_keys());
-        calm();
         times.sort();
         println!("--- the longest");
         for (took, title) in times.iter().rev().take(12) {
