@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 
 use crate::again;
@@ -84,7 +84,7 @@ impl Test {
             page::ensure_built()?;
             tools::chromium()?;
         }
-        let programs = programs::build(self.cargo(&[]))?;
+        let programs = programs::build(self.cargo(&self.packages))?;
         println!(
             "--- {} test programs built in {:.0} s",
             programs.len(),
@@ -223,23 +223,18 @@ impl Test {
         let outcome = if broken.is_empty() {
             Ok(())
         } else {
-            Err(anyhow::anyhow!("failed: {}", broken.join(", ")))
+            Err(anyhow!("failed: {}", broken.join(", ")))
         };
         Ok((tally, outcome))
     }
 
-    /// `cargo test` for what was chosen.
+    /// `cargo test` for these packages; for all if none is named.
     fn cargo(&self, packages: &[String]) -> Command {
         let mut command = shell::cargo(&["test", "--all-features"]);
-        let chosen = if packages.is_empty() {
-            &self.packages
-        } else {
-            packages
-        };
-        if chosen.is_empty() {
+        if packages.is_empty() {
             command.arg("--workspace");
         }
-        for package in chosen {
+        for package in packages {
             command.args(["-p", package]);
         }
         if self.release {
