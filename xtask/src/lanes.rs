@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, RwLock};
 use std::thread;
@@ -48,20 +47,19 @@ pub(crate) fn run(
         fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let next = AtomicUsize::new(0);
-    let jobs: Vec<_> = jobs.into_iter().map(|job| Mutex::new(Some(job))).collect();
+    let lanes = at_once.clamp(1, jobs.len().max(1));
+    let queue = Mutex::new(jobs.into_iter().enumerate());
     let running = Mutex::new(BTreeSet::new());
     // Held by all that run, wholly by one that is alone; it waits for the others, and those that come after it wait for it.
     let floor = RwLock::new(());
     let (sender, outcomes) = mpsc::channel();
     thread::scope(|scope| {
-        for _ in 0..at_once.clamp(1, jobs.len().max(1)) {
-            let (jobs, next, running, floor, sender) = (&jobs, &next, &running, &floor, sender.clone());
+        for _ in 0..lanes {
+            let (queue, running, floor, sender) = (&queue, &running, &floor, sender.clone());
             scope.spawn(move || {
                 loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let job = jobs.get(place).and_then(|job| job.lock().ok()?.take());
-                    let Some(job) = job else { return };
+                    let next = queue.lock().ok().and_then(|mut queue| queue.next());
+                    let Some((place, job)) = next else { return };
                     let _floor = if job.alone {
                         (None, floor.write().ok())
                     } else {
