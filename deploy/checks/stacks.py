@@ -233,6 +233,7 @@ UNSEEN_EVENT_TOPIC = {
 UNSEEN_BOOKING = UNSEEN | {"sqs:GetQueueAttributes": "with a topic a start looks at the queue's policy, and metrics count dead letters"}
 UNSEEN_BOOKING_TOPIC = {
     **dict.fromkeys(("sqs:ChangeMessageVisibility", "sqs:SendMessage", ":more-dead.fifo"), "no message is given up there"),
+    **dict.fromkeys(("sqs:GetQueueUrl", ":more-mail-dead.fifo"), "nobody looks at what was given up there"),
     "sns:ListSubscriptionsByTopic": "a look at a topic that nobody seems to hear",
 }
 
