@@ -148,7 +148,9 @@ impl EventEmitter for Client {
     }
 }
 
-type Answers = mpsc::UnboundedSender<(u64, Value)>;
+/// What a delivery is answered with, on which connection, and who waits for the broker to say that it has it.
+type Answer = (u64, Value, Option<oneshot::Sender<()>>);
+type Answers = mpsc::UnboundedSender<Answer>;
 
 #[async_trait]
 impl EventListener for Client {
@@ -209,13 +211,16 @@ async fn listen(
         json!({"subscribe": wanted.group, "names": names, "prefetch": wanted.prefetch}),
     )
     .await?;
-    let (answers, mut to_send) = mpsc::unbounded_channel();
+    let (answers, mut to_send) = mpsc::unbounded_channel::<Answer>();
     let mut waiting = VecDeque::new();
+    // Answers are confirmed in the order that they were sent in.
+    let mut unconfirmed = VecDeque::new();
     loop {
         let line = tokio::select! {
-            Some((of, answer)) = to_send.recv() => {
+            Some((of, answer, confirmed)) = to_send.recv() => {
                 if of == generation {
                     send(&mut write, answer).await?;
+                    unconfirmed.push_back(confirmed);
                 }
                 continue;
             }
@@ -233,6 +238,11 @@ async fn listen(
             && let Some(standing) = standing.take()
         {
             let _ = standing.send(());
+        }
+        if said["settled"] == true
+            && let Some(Some(confirmed)) = unconfirmed.pop_front()
+        {
+            let _ = confirmed.send(());
         }
         if let (Some(envelope), Some(tag)) = (decode(&said["delivery"]), said["tag"].as_u64()) {
             let settlement = ToySettlement {
@@ -261,27 +271,39 @@ struct ToySettlement {
     answers: Option<Answers>,
 }
 
+fn lost() -> Error {
+    error(ErrorKind::Unavailable, "the connection of this delivery is gone")
+}
+
 impl ToySettlement {
-    fn answer(&mut self, answer: Value) -> Result<()> {
-        let lost = || error(ErrorKind::Unavailable, "the connection of this delivery is gone");
+    fn answer(&mut self, answer: Value, confirmed: Option<oneshot::Sender<()>>) -> Result<()> {
         let answers = self.answers.take().ok_or_else(lost)?;
         if self.current.load(Ordering::SeqCst) != self.generation {
             return Err(lost());
         }
-        answers.send((self.generation, answer)).map_err(|_| lost())
+        answers
+            .send((self.generation, answer, confirmed))
+            .map_err(|_| lost())
+    }
+
+    /// Once this is `Ok` the broker has the answer, also when the consumer is dropped right after.
+    async fn settle(mut self: Box<Self>, answer: Value) -> Result<()> {
+        let (confirmed, confirmation) = oneshot::channel();
+        self.answer(answer, Some(confirmed))?;
+        confirmation.await.map_err(|_| lost())
     }
 }
 
 #[async_trait]
 impl Settlement for ToySettlement {
-    async fn ack(mut self: Box<Self>) -> Result<()> {
+    async fn ack(self: Box<Self>) -> Result<()> {
         let tag = self.tag;
-        self.answer(json!({"ack": tag}))
+        self.settle(json!({"ack": tag})).await
     }
 
-    async fn nack(mut self: Box<Self>, _delay: Duration) -> Result<()> {
+    async fn nack(self: Box<Self>, _delay: Duration) -> Result<()> {
         let tag = self.tag;
-        self.answer(json!({"nack": tag}))
+        self.settle(json!({"nack": tag})).await
     }
 
     async fn extend(&mut self, _hold: Duration) -> Result<()> {
@@ -295,7 +317,7 @@ impl Settlement for ToySettlement {
 impl Drop for ToySettlement {
     fn drop(&mut self) {
         let tag = self.tag;
-        let _ = self.answer(json!({"nack": tag}));
+        let _ = self.answer(json!({"nack": tag}), None);
     }
 }
 

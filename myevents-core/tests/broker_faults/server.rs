@@ -107,11 +107,14 @@ impl Server {
                 send(&mut write, json!({"subscribed": true})).await?;
             } else if let Some(tag) = command["ack"].as_u64() {
                 held.remove(&tag);
-            } else if let Some(tag) = command["nack"].as_u64()
-                && let (Some((message, attempt)), Some((group, _))) = (held.remove(&tag), &*subscribed)
-                && let Some(group) = self.groups.lock().get_mut(group)
-            {
-                group.ready.push_front((message, attempt + 1));
+                send(&mut write, json!({"settled": true})).await?;
+            } else if let Some(tag) = command["nack"].as_u64() {
+                if let (Some((message, attempt)), Some((group, _))) = (held.remove(&tag), &*subscribed)
+                    && let Some(group) = self.groups.lock().get_mut(group)
+                {
+                    group.ready.push_front((message, attempt + 1));
+                }
+                send(&mut write, json!({"settled": true})).await?;
             }
         }
     }

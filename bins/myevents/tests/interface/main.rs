@@ -19,6 +19,7 @@ use loadtest::program::{Program, Running};
 use loadtest::service;
 use myevents_servers::install::Tool;
 use myevents_servers::skip::full_scale;
+use serde_json::{Value, json};
 
 const SCHEMATHESIS: Tool = Tool::Python {
     name: "schemathesis",
@@ -50,10 +51,94 @@ async fn start(folder: &Path, settings: &[(&str, &str)]) -> (Program, Running) {
     (program, running)
 }
 
+/// One of the two services as this test calls it itself.
+struct Caller {
+    client: reqwest::Client,
+    at: SocketAddr,
+    token: Option<String>,
+}
+
+impl Caller {
+    async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.client.request(method, format!("http://{}{path}", self.at));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let said = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {said}");
+        serde_json::from_str(&said).unwrap()
+    }
+
+    /// The id of what is made.
+    async fn make(&self, path: &str, body: Value) -> String {
+        let made = self.send("POST", path, Some(body)).await;
+        made["ID"].as_str().unwrap().to_owned()
+    }
+
+    /// A booking of an event that nothing else is done to.
+    async fn book(&self) -> String {
+        let event = self.make("/events", service::event_body("Booked", 5)).await;
+        let path = format!("/events/{event}/bookings");
+        let begin = std::time::Instant::now();
+        loop {
+            let mut request = self.client.post(format!("http://{}{path}", self.at));
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token);
+            }
+            let answer = request.json(&json!({"seats": 1})).send().await.unwrap();
+            if answer.status() == 201 {
+                let booking: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+                return booking["ID"].as_str().unwrap().to_owned();
+            }
+            assert!(begin.elapsed().as_secs() < 120, "{}", answer.status());
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// The document with ids of what is there, by the beginnings of the paths, so that not every id is of nothing.
+fn with_examples(document: &str, examples: &[(&str, &str)]) -> String {
+    let mut document: Value = serde_json::from_str(document).unwrap();
+    for (path, operations) in document["paths"].as_object_mut().unwrap() {
+        let Some((_, id)) = examples.iter().find(|(beginning, _)| path.starts_with(beginning)) else {
+            continue;
+        };
+        for operation in operations.as_object_mut().unwrap().values_mut() {
+            let parameters = operation["parameters"].as_array_mut();
+            for parameter in parameters.into_iter().flatten() {
+                if parameter["in"] == "path" && parameter["name"] == "id" {
+                    parameter["example"] = json!(id);
+                }
+            }
+        }
+    }
+    document.to_string()
+}
+
 /// Asks both services all there is, with the token if there is one.
 async fn ask(python: &Path, folder: &Path, at: SocketAddr, token: Option<&str>) {
+    let caller = Caller {
+        client: reqwest::Client::new(),
+        at,
+        token: token.map(ToOwned::to_owned),
+    };
+    let event = caller.make("/events", service::event_body("Found", 5)).await;
+    let user = caller.make("/users", json!({"first": "A", "last": "B", "age": 30})).await;
+    let booking = caller.book().await;
     let answer = service::ask(at, "GET", "/openapi.json", None).await.unwrap();
-    let mut document = String::from_utf8(answer.body).unwrap();
+    let document = String::from_utf8(answer.body).unwrap();
+    let examples = [
+        ("/events/{id}", event.as_str()),
+        ("/users/{id}", user.as_str()),
+        ("/bookings/{id}", booking.as_str()),
+    ];
+    let mut document = with_examples(&document, &examples);
     if token.is_some() {
         // Short keys are refused of strangers only, and the document speaks to them.
         assert!(document.contains("[!-~]{16,255}"), "{document}");
@@ -105,6 +190,8 @@ async fn ask(python: &Path, folder: &Path, at: SocketAddr, token: Option<&str>) 
     println!("{last}");
     assert!(status.success(), "{said}");
     assert!(last.contains("generated"), "nothing was asked: {said}");
+    let booking = caller.send("GET", &format!("/bookings/{booking}"), None).await;
+    assert_eq!(booking["State"], "cancelled", "no known booking was cancelled: {booking}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
