@@ -180,7 +180,7 @@ async fn nobody_is_believed_who_is_not_trusted_and_the_log_says_what_to_set() {
     // What it printed comes a little later.
     let begun = Instant::now();
     while !running.log().contains("trusted_proxies") {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{}", running.log());
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", running.log());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let log = running.log();
@@ -283,7 +283,7 @@ async fn past_the_bound_requests_are_refused_at_once_and_those_inside_finish() {
         assert_eq!(made.status, 201, "{:?}", made.json());
     }
     let mut running = running;
-    assert!(running.wait(Duration::from_secs(25)).await.unwrap().success());
+    assert!(running.wait(Duration::from_secs(60)).await.unwrap().success());
     // And only they were carried out; the places are free again.
     let running = program.start_ready().await.unwrap();
     let path = format!("/events/{event}/availability");
