@@ -129,7 +129,9 @@ async fn ask(python: &Path, folder: &Path, at: SocketAddr, token: Option<&str>) 
         token: token.map(ToOwned::to_owned),
     };
     let event = caller.make("/events", service::event_body("Found", 5)).await;
-    let user = caller.make("/users", json!({"first": "A", "last": "B", "age": 30})).await;
+    let user = caller
+        .make("/users", json!({"first": "A", "last": "B", "age": 30}))
+        .await;
     let booking = caller.book().await;
     let answer = service::ask(at, "GET", "/openapi.json", None).await.unwrap();
     let document = String::from_utf8(answer.body).unwrap();
@@ -191,7 +193,10 @@ async fn ask(python: &Path, folder: &Path, at: SocketAddr, token: Option<&str>) 
     assert!(status.success(), "{said}");
     assert!(last.contains("generated"), "nothing was asked: {said}");
     let booking = caller.send("GET", &format!("/bookings/{booking}"), None).await;
-    assert_eq!(booking["State"], "cancelled", "no known booking was cancelled: {booking}");
+    assert_eq!(
+        booking["State"], "cancelled",
+        "no known booking was cancelled: {booking}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,8 @@
 //! Bookings at a multiple of what the service can do, whatever becomes of those before: how much is accepted, how fast, and
 //! whether it is as before afterwards.
 //!
-//! A request is sent once and never again. Capacity is measured first, by a closed loop on the same machine.
+//! A request is sent once and never again. Capacity is measured first, by a closed loop on the same machine. With a store that is
+//! some way off, that is the bound, as it is with a real one; with a file the processor is, which this program takes its share of.
 #![allow(
     clippy::print_stdout,
     clippy::cast_precision_loss,
@@ -9,27 +10,44 @@
 )]
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use loadtest::booker::Order;
 use loadtest::http::Connection;
 use loadtest::load::{Plan, Progress, Work, run};
+use loadtest::program::{Program, Running};
 use loadtest::service::Service;
 use loadtest::tally::Tally;
+use myevents_core::testkit::FaultProxy;
+use myevents_servers::{Kind, Server};
 use parking_lot::Mutex;
+use tempfile::TempDir;
+
+/// Which store the program works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Store {
+    /// A file; the processor is the bound.
+    Sqlite,
+    /// The stand-in for MongoDB, some milliseconds away; it is the bound.
+    Mongodb,
+}
 
 #[derive(Debug, Parser)]
 struct Cli {
-    /// Both APIs on one address, as in the all-in-one program.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    target: SocketAddr,
-    /// The process whose memory is watched.
+    /// The program; without it, the `myevents` that lies beside this one.
     #[arg(long)]
-    pid: Option<u32>,
+    program: Option<PathBuf>,
+    /// Its store.
+    #[arg(long, value_enum, default_value_t = Store::Mongodb)]
+    store: Store,
+    /// Milliseconds that each byte takes to the store, and back.
+    #[arg(long, default_value_t = 50)]
+    latency: u64,
     /// How many times its capacity.
     #[arg(long, default_value_t = 3.0)]
     times: f64,
@@ -37,14 +55,58 @@ struct Cli {
     #[arg(long, default_value_t = 60.0)]
     duration: f64,
     /// Seconds in which the capacity is measured.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 15.0)]
     measure: f64,
     /// Connections of the measurement of the capacity.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 1_024)]
     connections: usize,
     /// Requests that wait for their answer at most; what is due beyond counts as not sent.
     #[arg(long, default_value_t = 15_000)]
     most: usize,
+}
+
+/// The program with its store. What is dropped ends.
+struct Started {
+    address: SocketAddr,
+    running: Running,
+    _store: Option<(Server, FaultProxy)>,
+    _folder: TempDir,
+}
+
+impl Started {
+    async fn new(cli: &Cli) -> Result<Self> {
+        let folder = TempDir::new()?;
+        let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("myevents"));
+        let program = cli.program.clone().map_or_else(beside, Ok)?;
+        let mut program = Program::new(program, folder.path().join("data"));
+        let store = match cli.store {
+            Store::Sqlite => None,
+            Store::Mongodb => {
+                let server = Server::start_in(Kind::Mongodb, &folder.path().join("server"))?;
+                let far = server
+                    .url()
+                    .trim_start_matches("mongodb://")
+                    .trim_end_matches('/');
+                let proxy = FaultProxy::start(far.parse().context("the server's address")?).await?;
+                proxy.set_latency(Duration::from_millis(cli.latency));
+                let url = |name| format!("mongodb://{}/{name}", proxy.address());
+                let settings = [
+                    ("MYEVENTS_DATABASETYPE", "mongodb".to_owned()),
+                    ("MYEVENTS_EVENTSERVICE_DBCONNECTION", url("events")),
+                    ("MYEVENTS_BOOKINGSERVICE_DBCONNECTION", url("bookings")),
+                ];
+                program.environment = settings.map(|(name, value)| (name.to_owned(), value)).into();
+                Some((server, proxy))
+            }
+        };
+        let running = program.start_ready().await?;
+        Ok(Self {
+            address: program.service.bookings,
+            running,
+            _store: store,
+            _folder: folder,
+        })
+    }
 }
 
 /// What the requests of the overload share.
@@ -90,15 +152,15 @@ impl Clients {
     }
 }
 
-fn resident(pid: Option<u32>) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", pid?)).ok()?;
+fn resident(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? >> 10)
 }
 
 /// The processor time that a process has used, in seconds; Linux counts it in hundredths.
-fn processor_time(pid: Option<u32>) -> Option<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid?)).ok()?;
+fn processor_time(pid: u32) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
@@ -107,25 +169,27 @@ fn processor_time(pid: Option<u32>) -> Option<f64> {
 }
 
 /// How many processors were at work for it in these seconds.
-fn processors(before: Option<f64>, pid: Option<u32>, seconds: f64) -> String {
+fn processors(before: Option<f64>, pid: u32, seconds: f64) -> String {
     match (before, processor_time(pid)) {
         (Some(before), Some(after)) => format!("{:.2}", (after - before) / seconds),
         _ => "?".to_owned(),
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {
     let cli = Cli::parse();
+    let started = Started::new(&cli).await?;
+    let (target, pid) = (started.address, started.running.id());
     let service = Service {
-        events: cli.target,
-        bookings: cli.target,
+        events: target,
+        bookings: target,
         metrics: None,
     };
     let event = service.new_event("Overload", 2_000_000_000).await?;
     let closed = async |connections, seconds| {
         let plan = Plan {
-            address: cli.target,
+            address: target,
             events: Arc::new(vec![event.clone()]),
             work: Work::Book { seats: 1..=1 },
             connections,
@@ -135,20 +199,20 @@ async fn main() -> Result<()> {
         };
         run(plan, Arc::new(Progress::default())).await
     };
-    let own = Some(std::process::id());
+    let own = std::process::id();
     let alone = closed(1, 3.0).await?;
-    let (ours, theirs) = (processor_time(own), processor_time(cli.pid));
+    let (ours, theirs) = (processor_time(own), processor_time(pid));
     let most = closed(cli.connections, cli.measure).await?;
     let capacity = most.per_second();
     println!(
         "alone: p99 {:.2} ms; capacity: {capacity:.0} a second over {} connections; memory {:?} MiB",
         alone.millis(99.0),
         cli.connections,
-        resident(cli.pid)
+        resident(pid)
     );
     println!(
         "processors at work for the service: {}, for the client: {}",
-        processors(theirs, cli.pid, cli.measure),
+        processors(theirs, pid, cli.measure),
         processors(ours, own, cli.measure)
     );
     if capacity <= 0.0 {
@@ -156,7 +220,7 @@ async fn main() -> Result<()> {
     }
 
     let clients = Arc::new(Clients {
-        target: cli.target,
+        target,
         event: event.clone(),
         idle: Mutex::default(),
         tally: Mutex::default(),
@@ -165,8 +229,8 @@ async fn main() -> Result<()> {
         open: AtomicUsize::new(0),
     });
     let rate = capacity * cli.times;
-    let (mut sent, mut peak, mut not_sent) = (0_u64, resident(cli.pid), 0_u64);
-    let (ours, theirs) = (processor_time(own), processor_time(cli.pid));
+    let (mut sent, mut peak, mut not_sent) = (0_u64, resident(pid), 0_u64);
+    let (ours, theirs) = (processor_time(own), processor_time(pid));
     let begin = Instant::now();
     let end = begin + Duration::from_secs_f64(cli.duration);
     let mut ticks = tokio::time::interval(Duration::from_millis(2));
@@ -203,18 +267,18 @@ async fn main() -> Result<()> {
         }
         if look.elapsed() > Duration::from_millis(250) {
             look = Instant::now();
-            peak = peak.max(resident(cli.pid));
+            peak = peak.max(resident(pid));
         }
     }
     let over = Instant::now();
     println!(
         "under load: processors at work for the service: {}, for the client: {}",
-        processors(theirs, cli.pid, cli.duration),
+        processors(theirs, pid, cli.duration),
         processors(ours, own, cli.duration)
     );
     // What is on its way still comes in; the first booking afterwards is one of somebody else.
     let mut back = None;
-    let mut other = Connection::open(cli.target).await?;
+    let mut other = Connection::open(target).await?;
     for number in 0_u64.. {
         let order = Order {
             event: event.clone(),
