@@ -204,7 +204,7 @@ impl BrokerTools for LocalBroker {
 }
 
 #[allow(dead_code, reason = "with every backend built nothing calls it")]
-fn not_built(operation: &'static str, feature: &str) -> Error {
+pub(crate) fn not_built(operation: &'static str, feature: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
         operation,

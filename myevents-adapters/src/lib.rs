@@ -30,6 +30,7 @@ pub mod transfer;
 #[cfg(any(
     feature = "amqp",
     feature = "dynamodb",
+    feature = "kafka",
     feature = "mongodb",
     feature = "smtp",
     feature = "sqs"

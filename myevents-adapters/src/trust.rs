@@ -18,7 +18,7 @@ use rustls::pki_types::pem::PemObject;
 /// What the settings of the store and of the broker are called.
 #[cfg(any(test, feature = "dynamodb", feature = "mongodb"))]
 pub(crate) const DATABASE_CA: &str = "database_tls_ca";
-#[cfg(any(feature = "amqp", feature = "sqs"))]
+#[cfg(any(feature = "amqp", feature = "kafka", feature = "sqs"))]
 pub(crate) const BROKER_CA: &str = "broker_tls_ca";
 #[cfg(feature = "smtp")]
 pub(crate) const SMTP_CA: &str = "smtp_tls_ca";

@@ -1,5 +1,8 @@
 //! What all clients share: librdkafka's log lines go to `tracing`, and its blocking calls to threads that may block.
 
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::ConsumerContext;
@@ -36,6 +39,25 @@ pub(super) fn log(level: Level, facility: &str, message: &str) {
 /// What the client could not do and goes on trying: a broker that is away says so again and again.
 pub(super) fn failed(error: &KafkaError, reason: &str) {
     tracing::info!(target: "librdkafka", %error, "{reason}");
+    // A bare word of OpenSSL is the same for a certificate of another authority, for another name, and one that is over.
+    if reason.contains("certificate verify failed") && is_time_to_say() {
+        tracing::warn!(
+            "Kafka's certificate is not valid for this address by the authorities in broker_tls_ca, or by the system's where it \
+             is not set; put the authority's certificate in that file, or correct the host names in kafka_message_brokers and \
+             in what the brokers advertise"
+        );
+    }
+}
+
+/// Each try of each client meets the same.
+fn is_time_to_say() -> bool {
+    static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut said = SAID.lock();
+    if said.is_some_and(|said| said.elapsed() < Duration::from_secs(30)) {
+        return false;
+    }
+    *said = Some(Instant::now());
+    true
 }
 
 /// Runs a call of librdkafka that blocks. It goes on where the caller stops waiting.

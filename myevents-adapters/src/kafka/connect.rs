@@ -7,12 +7,11 @@ use async_trait::async_trait;
 use myevents_core::contract::MessageName;
 use myevents_core::observe::Observer;
 use myevents_core::ports::{DeadLetter, DeadLetterId, DeadLetterQueue, DeadLetters, EventListener, PageOf};
-use myevents_core::{Error, ErrorKind, Result};
+use myevents_core::{Error, Result};
 use tokio::runtime::Handle;
 
 use super::client::blocking;
-use super::group;
-use super::{KafkaBroker, KafkaConfig};
+use super::{KafkaBroker, KafkaConfig, group, secure};
 use crate::connect::{BrokerOptions, BrokerTools, OpenBroker, Replay};
 
 /// Between two tries to make a group known.
@@ -21,12 +20,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Opens a cluster, which may be away.
 ///
 /// # Errors
-/// `Config` for settings that can't be.
+/// `Config` for settings that can't be; `Unsupported` for TLS where it is not built in.
 #[allow(clippy::unused_async, reason = "brokers are opened asynchronously")]
 pub(crate) async fn open(options: &BrokerOptions, observer: Arc<dyn Observer>) -> Result<OpenBroker> {
     let kafka = &options.kafka;
-    without_tls(options)?;
-    let mut config = KafkaConfig::new(&kafka.brokers);
+    let mut config = KafkaConfig::from_client_config(secure::client(options)?);
     config.topic.clone_from(&kafka.topic);
     config.partitions = kafka.partitions;
     config.legacy_names = options.legacy_names;
@@ -39,39 +37,6 @@ pub(crate) async fn open(options: &BrokerOptions, observer: Arc<dyn Observer>) -
         listener: Arc::new(broker.listener()),
         tools: Arc::new(broker),
     })
-}
-
-/// librdkafka's TLS is OpenSSL's, which this program is built without.
-fn without_tls(options: &BrokerOptions) -> Result<()> {
-    let refused = |setting: &'static str| {
-        Error::new(
-            ErrorKind::Unsupported,
-            "open broker",
-            "this program speaks to Kafka without TLS: put a proxy that does beside it, such as stunnel, and name that by kafka_message_brokers as host:port; docs/kafka.md says how",
-        )
-        .with("setting", setting)
-    };
-    if options.tls.ca.is_some() {
-        return Err(refused("broker_tls_ca"));
-    }
-    if options.tls.identity.is_some() {
-        return Err(refused("broker_tls_certificate"));
-    }
-    if options.kafka.brokers.iter().any(|broker| asks_for_tls(broker)) {
-        return Err(refused("kafka_message_brokers"));
-    }
-    Ok(())
-}
-
-/// As Java's clients write it, and as URLs would be.
-fn asks_for_tls(broker: &str) -> bool {
-    let scheme = broker
-        .split_once("://")
-        .map(|(scheme, _)| scheme.to_ascii_lowercase());
-    matches!(
-        scheme.as_deref(),
-        Some("ssl" | "sasl_ssl" | "tls" | "kafkas" | "kafka+ssl" | "https")
-    )
 }
 
 impl BrokerTools for KafkaBroker {

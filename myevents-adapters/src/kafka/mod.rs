@@ -20,6 +20,7 @@ mod listener;
 mod offsets;
 mod partition;
 mod replay;
+mod secure;
 mod settlement;
 mod topology;
 

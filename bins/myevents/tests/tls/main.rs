@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod client;
+#[cfg(feature = "kafka-tls")]
+mod kafka;
+#[cfg(not(feature = "kafka-tls"))]
+mod no_kafka;
 mod upstream;
 
 use std::time::Duration;

@@ -1,0 +1,128 @@
+//! TLS towards Kafka, before which stands a front that speaks it: with the right authority all works, with a wrong one nothing
+//! does, and it is said why.
+
+use std::time::Duration;
+
+use loadtest::service::ask;
+use myevents_servers::Server;
+use myevents_servers::tls::{Authority, Front};
+
+use crate::client::{PATIENCE, path};
+use crate::upstream::{program, refusal};
+
+/// A Kafka behind a front that asks for a certificate of `clients`, and tells its clients to come to that.
+async fn kafka(test: &'static str, ours: &Authority, clients: &Authority) -> Option<(Server, Front)> {
+    let config = ours.server(Some(clients)).unwrap();
+    let starting = move || {
+        let mut front = None;
+        let server = Server::start_behind(test, |server| {
+            let started = Front::start(server, config)?;
+            let address = started.address();
+            front = Some(started);
+            Ok(address)
+        });
+        server.unwrap().zip(front)
+    };
+    tokio::task::spawn_blocking(starting).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kafka_is_proven_by_the_authority_that_is_named_and_proves_its_clients() {
+    let test = "kafka_is_proven_by_the_authority_that_is_named_and_proves_its_clients";
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, clients) = (
+        Authority::new("ours").unwrap(),
+        Authority::new("clients").unwrap(),
+    );
+    let Some((_server, front)) = kafka(test, &ours, &clients).await else {
+        return;
+    };
+    let ca = path(&ours.write(folder.path(), "ours").unwrap());
+    let others = Authority::new("ours").unwrap();
+    let others = path(&others.write(folder.path(), "others").unwrap());
+    let own = clients.issue("the service").unwrap();
+    let (certificate, key) = own.write(folder.path(), "own").unwrap();
+    let (certificate, key) = (path(&certificate), path(&key));
+    let settings = [
+        ("MESSAGE_BROKER_TYPE".to_owned(), "kafka".to_owned()),
+        (
+            "KAFKA_MESSAGE_BROKERS".to_owned(),
+            format!("ssl://{}", front.address()),
+        ),
+    ];
+    let identity = [
+        ("BROKER_TLS_CERTIFICATE", certificate.as_str()),
+        ("BROKER_TLS_KEY", key.as_str()),
+    ];
+    let with = |more: &[(&str, &str)]| program(&folder, &settings, &[&identity[..], more].concat());
+
+    // The authority that is named, and one of the system's.
+    for trusted in ["BROKER_TLS_CA", "SSL_CERT_FILE"] {
+        let good = with(&[(trusted, &ca)]);
+        let running = good.start_ready().await.unwrap();
+        // Bookable once the message has come through.
+        good.service.new_event("over TLS", 10).await.unwrap();
+        running.stop().await.unwrap();
+    }
+    assert!(front.connections() > 0);
+    assert_eq!(front.plain(), 0, "nothing was ever said without TLS");
+
+    let gone = async {
+        while front.open() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone)
+        .await
+        .expect("nobody is connected");
+    let shaken = front.connections();
+    // Another authority, though the system's would do; and none, as the system's do not know it.
+    for settings in [
+        &[("BROKER_TLS_CA", others.as_str()), ("SSL_CERT_FILE", ca.as_str())][..],
+        &[],
+    ] {
+        let unproven = with(settings);
+        let running = unproven.start().unwrap();
+        running
+            .log_with("Kafka's certificate is not valid for this address")
+            .await
+            .unwrap();
+        let alive = ask(unproven.service.bookings, "GET", "/healthz", None).await;
+        assert_eq!(alive.unwrap().status, 200, "it serves while the broker is away");
+        running.stop().await.unwrap();
+    }
+    let nobody = program(&folder, &settings, &[("BROKER_TLS_CA", &ca)]);
+    let running = nobody.start().unwrap();
+    running.log_with("certificate required").await.unwrap();
+    running.stop().await.unwrap();
+    assert_eq!(
+        front.connections(),
+        shaken,
+        "something was said to a broker that was not proven"
+    );
+
+    let plain = format!("plaintext://{}", front.address());
+    let foreign = Authority::new("foreign").unwrap().issue("another").unwrap();
+    let (_, foreign_key) = foreign.write(folder.path(), "foreign").unwrap();
+    let foreign_key = path(&foreign_key);
+    for (settings, told) in [
+        (&[("KAFKA_MESSAGE_BROKERS", plain.as_str())][..], "plaintext://"),
+        (
+            &[("BROKER_TLS_CA", key.as_str())],
+            "there is no `BEGIN CERTIFICATE`",
+        ),
+        (&[("BROKER_TLS_KEY", "/no/such.key")], "/no/such.key"),
+        (
+            &[("BROKER_TLS_KEY", foreign_key.as_str())],
+            "kafka's client can't be set up so",
+        ),
+        (&[("KAFKA_MESSAGE_BROKERS", "sasl_ssl://broker:9093")], "SASL"),
+        (
+            &[("KAFKA_MESSAGE_BROKERS", "https://broker:9093")],
+            "ssl://host:port",
+        ),
+    ] {
+        let said = refusal(&with(settings)).await;
+        assert!(said.contains(told), "{told} is not in\n{said}");
+    }
+}
