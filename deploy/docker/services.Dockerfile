@@ -4,7 +4,7 @@
 # The images hold a program, the C library it needs, the certificates of the public authorities, and nothing else: no shell, no
 # package manager. They run as user 65532 and write nowhere but, with SQLite, in /data.
 
-# Further features of the programs: `otel` for traces, see docs/observability.md.
+# Further features of the programs: `otel`, `smtp`, `kafka-tls`, see docs/deploy/images.md.
 ARG FEATURES=""
 ARG RUST=docker.io/library/rust:1.95-bookworm
 ARG NODE=docker.io/library/node:22-bookworm-slim
