@@ -127,15 +127,19 @@ impl Shared {
         dialogue
     }
 
-    /// A connection that was kept and is not too old.
+    /// A connection that was kept and is not too old. Where there are only old ones they are dropped, so that the new one is not
+    /// more than the server is to see at once.
     fn take(&self) -> Option<AsyncSmtpConnection> {
         let mut idle = self.idle.lock();
         // The one that was used last: the others get old and go when fewer are needed.
-        let at = idle
+        let young = idle
             .connections
             .iter()
-            .rposition(|(_, since)| since.elapsed() < IDLE)?;
-        Some(idle.connections.remove(at).0)
+            .rposition(|(_, since)| since.elapsed() < IDLE);
+        if young.is_none() {
+            idle.connections.clear();
+        }
+        young.map(|at| idle.connections.remove(at).0)
     }
 
     /// Keeps a connection for the next mail; after the end it is dropped, which closes it.
