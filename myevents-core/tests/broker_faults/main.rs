@@ -203,6 +203,8 @@ async fn listen(
 ) -> std::io::Result<()> {
     let generation = current.load(Ordering::SeqCst);
     let mut stream = tokio::time::timeout(HEARTBEAT, TcpStream::connect(address)).await??;
+    // A confirmation is waited for, so it must not wait for the acknowledgement of the bytes before.
+    stream.set_nodelay(true)?;
     let (read, mut write) = stream.split();
     let mut lines = BufReader::new(read).lines();
     let names: Vec<&str> = wanted.names.iter().map(MessageName::as_str).collect();

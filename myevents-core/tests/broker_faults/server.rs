@@ -64,6 +64,7 @@ impl Server {
         held: &mut HashMap<u64, (Value, u64)>,
         subscribed: &mut Option<(String, usize)>,
     ) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
         let (read, mut write) = stream.split();
         let mut lines = BufReader::new(read).lines();
         let mut changed = self.changed.subscribe();
