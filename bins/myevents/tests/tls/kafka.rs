@@ -88,7 +88,10 @@ async fn kafka_is_proven_by_the_authority_that_is_named_and_proves_its_clients()
             .await
             .unwrap();
         let alive = async {
-            while ask(unproven.service.bookings, "GET", "/healthz", None).await.is_err() {
+            while ask(unproven.service.bookings, "GET", "/healthz", None)
+                .await
+                .is_err()
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
