@@ -330,7 +330,10 @@ async fn a_second_signal_stops_at_once() -> Result<()> {
         .spawn()?;
     let start = Instant::now();
     while program.service.wait_ready(Duration::ZERO).await.is_err() {
-        assert!(start.elapsed() < Duration::from_secs(180), "it does not get ready");
+        assert!(
+            start.elapsed() < Duration::from_secs(180),
+            "it does not get ready"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // A body that does not come keeps the stop waiting.
