@@ -12,12 +12,13 @@ use crate::shell;
 pub(crate) const LIBRARIES: [&str; 2] = ["myevents-core", "myevents-adapters"];
 
 /// Which crates are the driver of which feature of the adapters. A new backend adds its line here.
-const DRIVERS: [(&str, &[&str]); 8] = [
+const DRIVERS: [(&str, &[&str]); 9] = [
     ("sqlite", &["rusqlite", "libsqlite3-sys"]),
     ("mongodb", &["mongodb", "bson"]),
     ("dynamodb", &["aws-sdk-dynamodb"]),
     ("amqp", &["lapin"]),
     ("kafka", &["rdkafka", "rdkafka-sys"]),
+    ("kafka-tls", &["rdkafka", "rdkafka-sys", "openssl-sys"]),
     ("sqs", &["aws-sdk-sqs"]),
     // It publishes to queues all the same.
     ("sns", &["aws-sdk-sns", "aws-sdk-sqs"]),
