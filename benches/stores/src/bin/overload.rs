@@ -57,8 +57,8 @@ struct Cli {
     /// Seconds in which the capacity is measured.
     #[arg(long, default_value_t = 15.0)]
     measure: f64,
-    /// Connections of the measurement of the capacity.
-    #[arg(long, default_value_t = 1_024)]
+    /// Connections of the measurement of the capacity: some batches full, and not so many that the wait for a turn is up.
+    #[arg(long, default_value_t = 200)]
     connections: usize,
     /// Requests that wait for their answer at most; what is due beyond counts as not sent.
     #[arg(long, default_value_t = 15_000)]
