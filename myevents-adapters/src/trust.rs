@@ -20,6 +20,10 @@ use rustls::pki_types::pem::PemObject;
 pub(crate) const DATABASE_CA: &str = "database_tls_ca";
 #[cfg(any(feature = "amqp", feature = "kafka", feature = "sqs"))]
 pub(crate) const BROKER_CA: &str = "broker_tls_ca";
+#[cfg(any(feature = "amqp", feature = "kafka"))]
+pub(crate) const BROKER_CERTIFICATE: &str = "broker_tls_certificate";
+#[cfg(any(feature = "amqp", feature = "kafka"))]
+pub(crate) const BROKER_KEY: &str = "broker_tls_key";
 #[cfg(feature = "smtp")]
 pub(crate) const SMTP_CA: &str = "smtp_tls_ca";
 

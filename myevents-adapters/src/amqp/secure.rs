@@ -11,10 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::connect::BrokerTls;
-use crate::trust::{self, BROKER_CA};
-
-const OWN: &str = "broker_tls_certificate";
-const KEY: &str = "broker_tls_key";
+use crate::trust::{self, BROKER_CA, BROKER_CERTIFICATE, BROKER_KEY};
 
 /// What was read, apart from the system's own authorities.
 pub(super) struct Secure {
@@ -39,9 +36,9 @@ impl Secure {
     pub(super) fn read(tls: &BrokerTls) -> Result<Self> {
         let roots = tls.ca.as_deref().map(|path| trust::authorities(BROKER_CA, path));
         let identity = tls.identity.as_ref().map(|(chain, key)| {
-            let private =
-                PrivateKeyDer::from_pem_file(key).map_err(|error| trust::unreadable(KEY, key, error))?;
-            Ok::<_, Error>((trust::certificates(OWN, chain)?, private))
+            let private = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| trust::unreadable(BROKER_KEY, key, error))?;
+            Ok::<_, Error>((trust::certificates(BROKER_CERTIFICATE, chain)?, private))
         });
         let read = Self {
             roots: roots.transpose()?,
@@ -69,7 +66,11 @@ impl Secure {
 
     fn config(&self, roots: RootCertStore) -> Result<ClientConfig> {
         let unusable = |error: rustls::Error| {
-            trust::refused(OWN, "the certificate and broker_tls_key can't be used together").caused_by(error)
+            trust::refused(
+                BROKER_CERTIFICATE,
+                "the certificate and broker_tls_key can't be used together",
+            )
+            .caused_by(error)
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)

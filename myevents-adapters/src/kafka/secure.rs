@@ -7,11 +7,9 @@ use myevents_core::{Error, ErrorKind, Result};
 use rdkafka::ClientConfig;
 
 use crate::connect::{BrokerOptions, not_built};
-use crate::trust::{self, BROKER_CA};
+use crate::trust::{self, BROKER_CA, BROKER_CERTIFICATE, BROKER_KEY};
 
 const ADDRESSES: &str = "kafka_message_brokers";
-const OWN: &str = "broker_tls_certificate";
-const KEY: &str = "broker_tls_key";
 
 /// Where OpenSSL's own tools read the system's authorities from, if it is set.
 const SYSTEM_CA: &str = "SSL_CERT_FILE";
@@ -44,7 +42,7 @@ pub(super) fn client(options: &BrokerOptions) -> Result<ClientConfig> {
     let tls = &options.tls;
     let asked = [
         (BROKER_CA, tls.ca.is_some()),
-        (OWN, tls.identity.is_some()),
+        (BROKER_CERTIFICATE, tls.identity.is_some()),
         (ADDRESSES, schemes.contains(&Scheme::Tls)),
     ];
     let Some((setting, _)) = asked.into_iter().find(|(_, asked)| *asked) else {
@@ -68,10 +66,10 @@ pub(super) fn client(options: &BrokerOptions) -> Result<ClientConfig> {
     };
     client.set("ssl.ca.location", ca);
     if let Some((chain, key)) = &tls.identity {
-        trust::certificates(OWN, chain)?;
-        std::fs::File::open(key).map_err(|error| trust::unreadable(KEY, key, error))?;
-        client.set("ssl.certificate.location", text(OWN, chain)?);
-        client.set("ssl.key.location", text(KEY, key)?);
+        trust::certificates(BROKER_CERTIFICATE, chain)?;
+        std::fs::File::open(key).map_err(|error| trust::unreadable(BROKER_KEY, key, error))?;
+        client.set("ssl.certificate.location", text(BROKER_CERTIFICATE, chain)?);
+        client.set("ssl.key.location", text(BROKER_KEY, key)?);
     }
     Ok(client)
 }

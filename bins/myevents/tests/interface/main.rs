@@ -19,6 +19,7 @@ use loadtest::program::{Program, Running};
 use loadtest::service;
 use myevents_servers::install::Tool;
 use myevents_servers::skip::full_scale;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 const SCHEMATHESIS: Tool = Tool::Python {
@@ -59,47 +60,51 @@ struct Caller {
 }
 
 impl Caller {
-    async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, String) {
         let mut request = self.client.request(method, format!("http://{}{path}", self.at));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
         if let Some(body) = body {
-            request = request.json(&body);
+            request = request.json(body);
         }
         let answer = request.send().await.unwrap();
-        let status = answer.status();
-        let said = answer.text().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    /// What has to be there.
+    async fn find(&self, path: &str) -> Value {
+        let (status, said) = self.send(Method::GET, path, None).await;
         assert!(status.is_success(), "{path}: {status} {said}");
         serde_json::from_str(&said).unwrap()
     }
 
     /// The id of what is made.
-    async fn make(&self, path: &str, body: Value) -> String {
-        let made = self.send("POST", path, Some(body)).await;
-        made["ID"].as_str().unwrap().to_owned()
+    async fn make(&self, path: &str, body: &Value) -> String {
+        let (status, said) = self.send(Method::POST, path, Some(body)).await;
+        assert!(status.is_success(), "{path}: {status} {said}");
+        id_in(&said)
     }
 
     /// A booking of an event that nothing else is done to.
     async fn book(&self) -> String {
-        let event = self.make("/events", service::event_body("Booked", 5)).await;
+        let event = self.make("/events", &service::event_body("Booked", 5)).await;
         let path = format!("/events/{event}/bookings");
         let begin = std::time::Instant::now();
         loop {
-            let mut request = self.client.post(format!("http://{}{path}", self.at));
-            if let Some(token) = &self.token {
-                request = request.bearer_auth(token);
+            let (status, said) = self.send(Method::POST, &path, Some(&json!({"seats": 1}))).await;
+            if status == StatusCode::CREATED {
+                return id_in(&said);
             }
-            let answer = request.json(&json!({"seats": 1})).send().await.unwrap();
-            if answer.status() == 201 {
-                let booking: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
-                return booking["ID"].as_str().unwrap().to_owned();
-            }
-            assert!(begin.elapsed().as_secs() < 120, "{}", answer.status());
+            assert!(begin.elapsed().as_secs() < 120, "{status} {said}");
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }
+}
+
+fn id_in(said: &str) -> String {
+    let made: Value = serde_json::from_str(said).unwrap();
+    made["ID"].as_str().unwrap().to_owned()
 }
 
 /// The document with ids of what is there, by the beginnings of the paths, so that not every id is of nothing.
@@ -128,9 +133,9 @@ async fn ask(python: &Path, folder: &Path, at: SocketAddr, token: Option<&str>) 
         at,
         token: token.map(ToOwned::to_owned),
     };
-    let event = caller.make("/events", service::event_body("Found", 5)).await;
+    let event = caller.make("/events", &service::event_body("Found", 5)).await;
     let user = caller
-        .make("/users", json!({"first": "A", "last": "B", "age": 30}))
+        .make("/users", &json!({"first": "A", "last": "B", "age": 30}))
         .await;
     let booking = caller.book().await;
     let answer = service::ask(at, "GET", "/openapi.json", None).await.unwrap();
@@ -192,7 +197,7 @@ async fn ask(python: &Path, folder: &Path, at: SocketAddr, token: Option<&str>) 
     println!("{last}");
     assert!(status.success(), "{said}");
     assert!(last.contains("generated"), "nothing was asked: {said}");
-    let booking = caller.send("GET", &format!("/bookings/{booking}"), None).await;
+    let booking = caller.find(&format!("/bookings/{booking}")).await;
     assert_eq!(
         booking["State"], "cancelled",
         "no known booking was cancelled: {booking}"

@@ -8,7 +8,7 @@ use myevents_servers::Server;
 use myevents_servers::tls::{Authority, Front};
 
 use crate::client::{PATIENCE, path};
-use crate::upstream::{program, refusal};
+use crate::upstream::{agreed, program, refusal};
 
 /// A Kafka behind a front that asks for a certificate of `clients`, and tells its clients to come to that.
 async fn kafka(test: &'static str, ours: &Authority, clients: &Authority) -> Option<(Server, Front)> {
@@ -64,18 +64,8 @@ async fn kafka_is_proven_by_the_authority_that_is_named_and_proves_its_clients()
         good.service.new_event("over TLS", 10).await.unwrap();
         running.stop().await.unwrap();
     }
-    assert!(front.connections() > 0);
-    assert_eq!(front.plain(), 0, "nothing was ever said without TLS");
-
-    let gone = async {
-        while front.open() > 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, gone)
-        .await
-        .expect("nobody is connected");
-    let shaken = front.connections();
+    let shaken = agreed(&front).await;
+    assert!(shaken > 0);
     // Another authority, though the system's would do; and none, as the system's do not know it.
     for settings in [
         &[("BROKER_TLS_CA", others.as_str()), ("SSL_CERT_FILE", ca.as_str())][..],
@@ -103,11 +93,8 @@ async fn kafka_is_proven_by_the_authority_that_is_named_and_proves_its_clients()
     let running = nobody.start().unwrap();
     running.log_with("certificate required").await.unwrap();
     running.stop().await.unwrap();
-    assert_eq!(
-        front.connections(),
-        shaken,
-        "something was said to a broker that was not proven"
-    );
+    let now = agreed(&front).await;
+    assert_eq!(now, shaken, "something was said to a broker that was not proven");
 
     let plain = format!("plaintext://{}", front.address());
     let foreign = Authority::new("foreign").unwrap().issue("another").unwrap();

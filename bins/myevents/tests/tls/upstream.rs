@@ -57,22 +57,26 @@ impl Upstream {
         program(&self.folder, &self.settings, more)
     }
 
-    /// How many agreements there were, once nothing of a program that has ended is open any more.
     async fn agreed(&self) -> usize {
-        let ended = async {
-            while self.front.open() > 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let ended = tokio::time::timeout(PATIENCE, ended).await;
-        ended.expect("a program that has ended has no connections");
-        assert_eq!(self.front.plain(), 0, "nothing was ever said without TLS");
-        self.front.connections()
+        agreed(&self.front).await
     }
 
     fn file(&self, name: &str) -> String {
         path(&self.folder.path().join(name))
     }
+}
+
+/// How many agreements there were, once nothing of a program that has ended is open any more.
+pub(crate) async fn agreed(front: &Front) -> usize {
+    let ended = async {
+        while front.open() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let ended = tokio::time::timeout(PATIENCE, ended).await;
+    ended.expect("a program that has ended has no connections");
+    assert_eq!(front.plain(), 0, "nothing was ever said without TLS");
+    front.connections()
 }
 
 pub(crate) fn program(
