@@ -19,6 +19,7 @@ use myevents_core::runtime::server::{Listener, ServerLimits, raise_open_files, s
 use myevents_core::runtime::tls::Tls;
 use myevents_core::service::{BookingService, BookingSettings, EventService, SalesRules};
 use prometheus::Registry;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -90,7 +91,7 @@ impl Application {
                         Serves::Whole => parts.whole_app(),
                         Serves::Events => parts.event_app(),
                         Serves::Bookings => parts.booking_app(),
-                        Serves::Metrics => metrics_app(registry.clone()),
+                        Serves::Metrics => metrics_app(registry.clone(), &parts),
                     };
                     (listener, router, tls)
                 })
@@ -127,12 +128,12 @@ impl Application {
             .collect()
     }
 
-    /// Runs until `stop` is cancelled, then works off what was accepted and closes everything within the time to stop.
+    /// Runs until `stop` is cancelled, with its HTTP servers on the runtime of the `clients`; then works off what was accepted and closes everything within the time to stop.
     ///
     /// # Errors
     /// When the demo can't be put in, the broker refuses the subscription for good, or a relay or the message handlers
     /// end by themselves.
-    pub async fn run(self, stop: CancellationToken) -> Result<()> {
+    pub async fn run(self, stop: CancellationToken, clients: &Handle) -> Result<()> {
         let fault = Arc::new(OnceLock::new());
         let consuming = CancellationToken::new();
         let relaying = CancellationToken::new();
@@ -174,7 +175,8 @@ impl Application {
                 others.spawn(tls.watch(stop.clone()));
             }
             let grace = grace.saturating_sub(RESERVE).max(grace / 2);
-            servers.spawn(serve(listener, router, tls, limits.clone(), stop.clone(), grace));
+            let serving = serve(listener, router, tls, limits.clone(), stop.clone(), grace);
+            servers.spawn_on(serving, clients);
         }
         for (service, open) in &self.stores {
             background::start(&others, *service, open, &self.observer, &stop);

@@ -77,11 +77,14 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),
         threads => threads,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(if serving { threads } else { 1 })
-        .enable_all()
-        .build()
-        .context("can't start the runtime")?;
+    let start = |threads| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()
+            .context("can't start the runtime")
+    };
+    let runtime = start(if serving { threads } else { 1 })?;
     // Commands answer and end; only a service is worth following.
     let (layer, export) = match serving {
         true => otel::start(&settings.otel, program.name(), runtime.handle())?,
@@ -100,17 +103,21 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
     {
         tracing::warn!("{warning}");
     }
+    // Clients have threads of their own, so that a crowd of them keeps nothing from its turn that the others wait for: what was
+    // accepted is carried through, announced and handled.
+    let clients = start(if serving { threads } else { 1 })?;
     let status = runtime.block_on(async {
         if serving {
             let stop = shutdown::on_signals()?;
             let application = Application::build(settings, invocation.demo).await?;
-            application.run(stop).await?;
+            application.run(stop, clients.handle()).await?;
             return Ok(ExitCode::SUCCESS);
         }
         commands::run(&settings, invocation.command).await
     });
     export.finish(last);
     // What still blocks a thread (a check of a large file) must not hold up the exit.
+    clients.shutdown_background();
     runtime.shutdown_background();
     status
 }

@@ -124,8 +124,8 @@ impl Parts {
     }
 }
 
-/// `GET /metrics`, for a port of its own.
-pub(crate) fn metrics_app(registry: Registry) -> Router {
+/// `GET /metrics`, for a port of its own; health too, as that port answers also while the others take no connection.
+pub(crate) fn metrics_app(registry: Registry, parts: &Parts) -> Router {
     let show = async move || match metrics::render(&registry) {
         Ok(text) => {
             let headers = [
@@ -139,7 +139,9 @@ pub(crate) fn metrics_app(registry: Registry) -> Router {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     };
-    Router::new().route("/metrics", get(show))
+    Router::new()
+        .route("/metrics", get(show))
+        .merge(health_router(parts.readiness.clone(), &parts.settings()))
 }
 
 /// The OpenAPI document of a program's API.

@@ -12,13 +12,19 @@ use super::say;
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Where the service of these settings is asked.
+/// Where the service of these settings is asked: at the port of the metrics where there is one, as that answers also while the
+/// others take no connection.
 pub(crate) fn own_url(settings: &Settings) -> Result<String> {
     let plain = settings
         .services
         .iter()
         .filter_map(|service| service.listen.as_ref());
-    let address = settings.listen.iter().chain(plain).next();
+    let address = settings
+        .metrics
+        .iter()
+        .chain(&settings.listen)
+        .chain(plain)
+        .next();
     let address = address.context("nothing listens for HTTP; name a URL")?;
     let host = match address.host.as_str() {
         "" | "0.0.0.0" | "::" => "127.0.0.1",

@@ -124,17 +124,18 @@ spec:
         {{- end }}
         - name: metrics
           containerPort: {{ .ports.metrics }}
+      {{- /* At the port of the metrics, which answers also while that of the API has all the connections it takes. */}}
       startupProbe:
-        httpGet: {path: /healthz, port: http}
+        httpGet: {path: /healthz, port: metrics}
         periodSeconds: 2
         failureThreshold: 60
       livenessProbe:
-        httpGet: {path: /healthz, port: http}
+        httpGet: {path: /healthz, port: metrics}
         periodSeconds: 10
         timeoutSeconds: 5
       # 503 from the moment a stop begins, and while the store can't be reached.
       readinessProbe:
-        httpGet: {path: /readyz, port: http}
+        httpGet: {path: /readyz, port: metrics}
         periodSeconds: 2
         timeoutSeconds: 3
       {{- if .root.Values.drainSeconds }}

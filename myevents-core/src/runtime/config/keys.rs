@@ -331,7 +331,7 @@ pub static KEYS: &[Key] = &[
     key(ACCESS, "organiser_open", Flag, Same("false"), "Show the organiser's lists, with names and addresses, and the audit logs to everybody who reaches the port. Without it they are shown on loopback addresses only, and not through a proxy: see [threat-model.md](threat-model.md#without-sign-in-auth--none). Without effect with `auth` = `jwt`."),
     key(PROCESS, "log", Text, Same("info"), "What is logged: a level, or directives such as `info,myevents_core=debug`.").aliased(&["RUST_LOG"]).process(),
     key(PROCESS, "log_format", Choice(&["auto", "text", "json"]), Same("auto"), "`auto` writes text on a terminal and JSON elsewhere.").process(),
-    key(PROCESS, "worker_threads", Number(1_024), Same("0"), "Threads for requests; 0 = one a core, four at most.").process(),
+    key(PROCESS, "worker_threads", Number(1_024), Same("0"), "Threads for requests, and as many for the work behind them; 0 = one a core, four at most.").process(),
     key(TRACES, "otel_endpoint", Text, Unset, "The collector that spans are sent to, as OTLP over HTTP: a URL such as `http://collector:4318`, to which `/v1/traces` is added. Nothing is sent without it, nor by a program without feature `otel`. See [observability.md](observability.md).").aliased(&["OTEL_EXPORTER_OTLP_ENDPOINT"]).process().secret(),
     key(TRACES, "otel_service_name", Text, Unset, "What the collector calls this process; the program's name where nothing is said.").aliased(&["OTEL_SERVICE_NAME"]).process(),
     key(TRACES, "otel_traces_sampler", Choice(SAMPLERS), Same("parentbased_always_on"), "Which traces are sent. `parentbased_…` goes by what the caller decided and decides itself only where no trace came along.").aliased(&["OTEL_TRACES_SAMPLER"]).process(),

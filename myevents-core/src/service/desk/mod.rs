@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
@@ -57,7 +58,8 @@ impl Default for DeskOptions {
     }
 }
 
-/// All desks of one process.
+/// All desks of one process. They work on the runtime on which they were made, whichever their callers are on: where that is another
+/// one than serves the clients, no crowd of requests keeps a batch from its turn.
 #[derive(Debug, Clone)]
 pub struct Desks(Arc<Shared>);
 
@@ -65,6 +67,8 @@ pub struct Desks(Arc<Shared>);
 struct Shared {
     queues: Mutex<Queues>,
     tasks: TaskTracker,
+    /// None where they were made outside of any: then that of the caller.
+    runtime: Option<Handle>,
     batch: Batch,
     max_batch: usize,
     options: DeskOptions,
@@ -99,6 +103,7 @@ impl Desks {
         Self(Arc::new(Shared {
             queues: Mutex::default(),
             tasks: TaskTracker::new(),
+            runtime: Handle::try_current().ok(),
             batch,
             max_batch,
             options,
@@ -176,9 +181,11 @@ impl Desks {
             queue.push_back(job);
         } else {
             queues.by_event.insert(event.clone(), VecDeque::from([job]));
-            self.0
-                .tasks
-                .spawn(Shared::work(Arc::clone(&self.0), event.clone()));
+            let desk = Shared::work(Arc::clone(&self.0), event.clone());
+            match &self.0.runtime {
+                Some(runtime) => self.0.tasks.spawn_on(desk, runtime),
+                None => self.0.tasks.spawn(desk),
+            };
         }
         Ok(())
     }
