@@ -181,6 +181,7 @@ async fn two_processes_on_one_folder_and_the_operators_commands() -> Result<()> 
     let backup = data.path().join("backup");
     let backup = backup.to_str().unwrap();
     let url = format!("http://{}", program.service.bookings);
+    let metrics = format!("http://{}/readyz", program.service.metrics.unwrap());
     program.service.wait_outbox_empty(Duration::from_secs(60)).await?;
     for (command, expected) in [
         (&["outbox"][..], "eventservice: 0 waiting"),
@@ -190,6 +191,7 @@ async fn two_processes_on_one_folder_and_the_operators_commands() -> Result<()> 
         (&["check-store"], "bookingservice: sound"),
         (&["republish", "--event", &event], "1 events will be announced"),
         (&["health", &url], "healthy"),
+        (&["health", &metrics], "healthy"),
         (&["backup", backup], "bookingservice.db"),
     ] {
         let (fine, said) = program.command(command)?;
