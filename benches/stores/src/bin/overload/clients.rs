@@ -157,7 +157,7 @@ impl Clients {
     }
 }
 
-/// Asks for `/healthz` four times a second on connections of their own, until it is dropped: how long each took, none where nothing
+/// Asks for `/healthz` four times a second on connections of their own, for so many seconds: how long each took, none where nothing
 /// came.
 pub(crate) async fn health(address: SocketAddr, seconds: f64) -> Vec<Option<Duration>> {
     let end = Instant::now() + Duration::from_secs_f64(seconds);
