@@ -128,7 +128,8 @@ impl Application {
             .collect()
     }
 
-    /// Runs until `stop` is cancelled, with its HTTP servers on the runtime of the `clients`; then works off what was accepted and closes everything within the time to stop.
+    /// Runs until `stop` is cancelled, with its HTTP servers on the runtime of the `clients`; then works off what was accepted and
+    /// closes everything within the time to stop.
     ///
     /// # Errors
     /// When the demo can't be put in, the broker refuses the subscription for good, or a relay or the message handlers

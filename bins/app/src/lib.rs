@@ -105,9 +105,9 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
     }
     // Clients have threads of their own, so that a crowd of them keeps nothing from its turn that the others wait for: what was
     // accepted is carried through, announced and handled.
-    let clients = start(if serving { threads } else { 1 })?;
+    let clients = serving.then(|| start(threads)).transpose()?;
     let status = runtime.block_on(async {
-        if serving {
+        if let Some(clients) = &clients {
             let stop = shutdown::on_signals()?;
             let application = Application::build(settings, invocation.demo).await?;
             application.run(stop, clients.handle()).await?;
@@ -117,7 +117,9 @@ fn start(program: Program, invocation: Invocation) -> Result<ExitCode> {
     });
     export.finish(last);
     // What still blocks a thread (a check of a large file) must not hold up the exit.
-    clients.shutdown_background();
+    if let Some(clients) = clients {
+        clients.shutdown_background();
+    }
     runtime.shutdown_background();
     status
 }

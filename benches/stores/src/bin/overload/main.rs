@@ -47,12 +47,6 @@ struct Cli {
     fresh: bool,
 }
 
-fn resident(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.split_whitespace().next()?.parse::<u64>().ok()? >> 10)
-}
-
 /// The processor time that a process has used, in seconds; Linux counts it in hundredths.
 fn processor_time(pid: u32) -> Option<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -148,7 +142,7 @@ async fn main() -> Result<()> {
         "alone: p99 {:.2} ms; capacity: {capacity:.0} a second over {} connections; memory {:?} MiB; {}",
         alone.millis(99.0),
         cli.connections,
-        resident(pid),
+        started.resident(),
         used.told()
     );
     if capacity <= 0.0 {
@@ -159,14 +153,14 @@ async fn main() -> Result<()> {
     let probes = [("the APIs", started.api), ("metrics", started.metrics)]
         .map(|(which, address)| (which, tokio::spawn(health(address, cli.duration))));
     let calm = Duration::from_secs_f64(5.0 * alone.millis(99.0) / 1_000.0);
-    let (mut peak, mut afterwards) = (resident(pid), None);
+    let (mut peak, mut afterwards) = (started.resident(), None);
     let used = Used::from_now(pid);
     let rush = clients
         .open(
             rate,
             cli.duration,
             cli.most,
-            || peak = peak.max(resident(pid)),
+            || peak = peak.max(started.resident()),
             || {
                 println!("under load: {}", used.told());
                 let others = Clients::new(target, event, true);

@@ -91,4 +91,9 @@ impl Started {
     pub(crate) fn id(&self) -> u32 {
         self.running.id()
     }
+
+    /// Its memory in MiB.
+    pub(crate) fn resident(&self) -> Option<u64> {
+        Some(self.running.resident_bytes().ok()? >> 20)
+    }
 }
