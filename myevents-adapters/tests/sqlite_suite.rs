@@ -12,6 +12,10 @@ use myevents_core::testkit::{StoreBed, StoreFixture, TestClock, run_store_suite}
 
 const ROLE: &str = "suite";
 
+/// SQLite gives the lock of a file to whoever asks in the right moment: beside another store that writes without rest, on a busy machine,
+/// one may come too late for longer than a service waits.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 #[derive(Debug)]
 struct Sqlite;
 
@@ -31,7 +35,7 @@ impl StoreFixture for Sqlite {
     async fn create(&self) -> Result<Box<dyn StoreBed>> {
         let clock = Arc::new(TestClock::default());
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let config = SqliteConfig::service(folder.path().join("store.db"), ROLE);
+        let config = SqliteConfig::service(folder.path().join("store.db"), ROLE).busy_timeout(PATIENCE);
         Ok(Box::new(Bed {
             store: Arc::new(SqliteStore::open(config, clock.clone())?),
             clock,
@@ -55,7 +59,7 @@ impl StoreBed for Bed {
     }
 
     async fn second(&self) -> Result<Option<Arc<dyn Store>>> {
-        let mut second = SqliteConfig::tool(self.store.path(), ROLE);
+        let mut second = SqliteConfig::tool(self.store.path(), ROLE).busy_timeout(PATIENCE);
         second.lease = Some(Duration::from_secs(30));
         Ok(Some(Arc::new(SqliteStore::open(second, self.clock.clone())?)))
     }
