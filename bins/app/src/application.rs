@@ -35,6 +35,8 @@ use crate::{background, brokers, demo, stores};
 const HANDOVER: usize = 8_192;
 /// Of the time to stop, what is kept for relays and stores after the last request.
 const RESERVE: Duration = Duration::from_secs(3);
+/// While so many times as many requests wait as are worked on, no further connections are taken.
+const CROWD: usize = 8;
 /// Open files that are no connections: stores, logs, sockets of the process itself.
 const OTHER_FILES: usize = 128;
 
@@ -48,7 +50,7 @@ pub struct Application {
     consumers: Vec<(Arc<dyn EventListener>, Dispatch)>,
     mail: Option<Mail>,
     parts: Parts,
-    listeners: Vec<(Listener, Router, Option<Tls>)>,
+    listeners: Vec<(Serves, Listener, Router, Option<Tls>)>,
     demo: bool,
 }
 
@@ -93,7 +95,7 @@ impl Application {
                         Serves::Bookings => parts.booking_app(),
                         Serves::Metrics => metrics_app(registry.clone(), &parts),
                     };
-                    (listener, router, tls)
+                    (what, listener, router, tls)
                 })
                 .collect();
             anyhow::Ok((parts, relays, consumers, listeners))
@@ -124,11 +126,11 @@ impl Application {
     pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
         self.listeners
             .iter()
-            .map(|(listener, ..)| listener.address())
+            .map(|(_, listener, ..)| listener.address())
             .collect()
     }
 
-    /// Runs until `stop` is cancelled, with its HTTP servers on the runtime of the `clients`; then works off what was accepted and
+    /// Runs until `stop` is cancelled, with the clients' connections on the runtime of `clients`; then works off what was accepted and
     /// closes everything within the time to stop.
     ///
     /// # Errors
@@ -171,13 +173,19 @@ impl Application {
             .min(raise_open_files().saturating_sub(OTHER_FILES).max(16));
         let grace = self.settings.shutdown_timeout;
         let servers = TaskTracker::new();
-        for (listener, router, tls) in self.listeners {
+        for (what, listener, router, tls) in self.listeners {
+            let listener = match what {
+                // Whoever watches over the program asks there, and waits for no crowd.
+                Serves::Metrics => listener,
+                Serves::Whole | Serves::Events | Serves::Bookings => {
+                    listener.with_clients_on(clients.clone())
+                }
+            };
             if let Some(tls) = tls.clone() {
                 others.spawn(tls.watch(stop.clone()));
             }
             let grace = grace.saturating_sub(RESERVE).max(grace / 2);
-            let serving = serve(listener, router, tls, limits.clone(), stop.clone(), grace);
-            servers.spawn_on(serving, clients);
+            servers.spawn(serve(listener, router, tls, limits.clone(), stop.clone(), grace));
         }
         for (service, open) in &self.stores {
             background::start(&others, *service, open, &self.observer, &stop);
@@ -274,6 +282,7 @@ fn limits(settings: &Settings) -> ServerLimits {
         body_timeout: settings.body_timeout + Duration::from_secs(5),
         request_timeout: longest.unwrap_or_default() + Duration::from_secs(5),
         max_connections: settings.max_connections,
+        max_crowd: settings.max_requests_active.saturating_mul(CROWD),
         max_connections_address: Some(settings.max_connections_address).filter(|most| *most > 0),
         ..ServerLimits::default()
     }

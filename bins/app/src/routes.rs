@@ -11,8 +11,8 @@ use myevents_core::observe::Observer;
 use myevents_core::rest::openapi::{booking_document, event_document, merged_document};
 use myevents_core::rest::{
     Admission, Authenticator, BookingRest, CorsOrigins, EventRest, OrganiserList, Readiness, RestSettings,
-    booking_audit_router, booking_router, docs_router, event_audit_router, event_router, health_router,
-    with_fallback,
+    Turns, booking_audit_router, booking_router, docs_router, event_audit_router, event_router,
+    health_router, with_fallback,
 };
 use myevents_core::runtime::config::{ListenAddress, Program, ServiceSettings, Settings};
 use myevents_core::service::{BookingService, EventService};
@@ -58,6 +58,7 @@ pub(crate) fn rest_settings(
             false => OrganiserList::Closed,
         },
         requests: guards.requests,
+        turns: Arc::new(Turns::new(settings.max_requests_active)),
         observer,
         ..RestSettings::default()
     })

@@ -2,21 +2,27 @@
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
+use http::request::Parts;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 
 use crate::rest::problem::Problem;
 use crate::rest::settings::RestSettings;
+use crate::rest::turns::Place;
 
 /// How many times the bound is read and thrown away, so that a client that sends on still reads our 413.
 const DRAINED: usize = 8;
 
-/// The whole body.
-pub(super) async fn read(headers: &HeaderMap, body: Body, settings: &RestSettings) -> Result<Bytes, Problem> {
-    check_type(headers)?;
-    tokio::time::timeout(settings.body_timeout, collect(body, settings.max_body_bytes))
+/// The whole body, and then the request's turn.
+pub(super) async fn read(parts: &Parts, body: Body, settings: &RestSettings) -> Result<Bytes, Problem> {
+    check_type(&parts.headers)?;
+    let whole = tokio::time::timeout(settings.body_timeout, collect(body, settings.max_body_bytes))
         .await
-        .map_err(|_| Problem::of("timeout", "the body took too long to arrive"))?
+        .map_err(|_| Problem::of("timeout", "the body took too long to arrive"))??;
+    if let Some(place) = parts.extensions.get::<Place>() {
+        place.take_turn().await?;
+    }
+    Ok(whole)
 }
 
 async fn collect(mut body: Body, bound: usize) -> Result<Bytes, Problem> {

@@ -53,7 +53,7 @@ pub(super) async fn book(State(rest): Bookings, path: PathText, request: Request
     let (parts, body) = request.into_parts();
     let context = access::allowed(&parts, &rest.settings, Scope::BookingsWrite)?;
     let key = head::idempotency_key(&parts.headers, &context.caller)?;
-    let body = body::read(&parts.headers, body, &rest.settings).await?;
+    let body = body::read(&parts, body, &rest.settings).await?;
     let event = path.id(EventId::parse).ok_or_else(|| Problem::unknown("event"))?;
     let draft = lenient::booking(&body, event)?;
 

@@ -218,7 +218,7 @@ pub(super) async fn create(State(state): Events, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let context = access::allowed(&parts, &state.rest.settings, Scope::EventsWrite)?;
     let key = head::idempotency_key(&parts.headers, &context.caller)?;
-    let draft = lenient::event(&body::read(&parts.headers, body, &state.rest.settings).await?)?;
+    let draft = lenient::event(&body::read(&parts, body, &state.rest.settings).await?)?;
 
     let service = Arc::clone(&state.rest.service);
     let created =
@@ -247,7 +247,7 @@ async fn put_at(state: Arc<EventState>, path: &PathText, request: Request) -> An
     let (parts, body) = request.into_parts();
     let context = access::allowed(&parts, &state.rest.settings, Scope::EventsWrite)?;
     let id = path.id(EventId::parse).ok_or_else(not_an_id)?;
-    let draft = lenient::event(&body::read(&parts.headers, body, &state.rest.settings).await?)?;
+    let draft = lenient::event(&body::read(&parts, body, &state.rest.settings).await?)?;
     if draft.id.as_ref().is_some_and(|named| *named != id) {
         return Err(other_id());
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -24,6 +25,7 @@ use crate::rest::admission::{Admission, Standing};
 use crate::rest::answer;
 use crate::rest::problem::Problem;
 use crate::rest::settings::{CorsOrigins, RestSettings};
+use crate::rest::turns::{Place, Turns};
 use crate::service::Caller;
 use crate::trace;
 
@@ -58,6 +60,8 @@ struct Shared {
     authenticator: Option<Arc<dyn Authenticator>>,
     /// Room for requests in flight; without it they are not counted.
     requests: Option<Arc<Semaphore>>,
+    /// Whose turn it is of them.
+    turns: Option<Arc<Turns>>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +72,7 @@ impl RestLayer {
     pub(super) fn new(settings: &RestSettings) -> Self {
         Self(Arc::new(Shared {
             requests: Some(Arc::clone(&settings.requests)),
+            turns: Some(Arc::clone(&settings.turns)),
             authenticator: settings.authenticator.clone(),
             ..Shared::open(settings)
         }))
@@ -181,6 +186,7 @@ impl Shared {
             admission: settings.admission.clone(),
             authenticator: None,
             requests: None,
+            turns: None,
         }
     }
 
@@ -200,6 +206,14 @@ impl Shared {
             Some(requests) => Some(requests.try_acquire().map_err(|_| too_many())?),
             None => None,
         };
+        if let Some(turns) = &self.turns {
+            let place = Place::new(turns);
+            // Else it takes its turn with its body.
+            if request.body().is_end_stream() || !matches!(*request.method(), Method::POST | Method::PUT) {
+                place.take_turn().await?;
+            }
+            request.extensions_mut().insert(place);
+        }
         if let Some(authenticator) = &self.authenticator {
             let caller = authenticator.authenticate(request.headers()).await?;
             *signed_in = caller != Caller::Anonymous;

@@ -60,7 +60,7 @@ pub(super) async fn create(State(state): Events, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let context = access::allowed(&parts, &state.rest.settings, Scope::EventsWrite)?;
     let key = head::idempotency_key(&parts.headers, &context.caller)?;
-    let draft = lenient::location(&body::read(&parts.headers, body, &state.rest.settings).await?)?;
+    let draft = lenient::location(&body::read(&parts, body, &state.rest.settings).await?)?;
 
     let service = Arc::clone(&state.rest.service);
     let created =
@@ -78,7 +78,7 @@ pub(super) async fn put(State(state): Events, path: PathText, request: Request) 
     let (parts, body) = request.into_parts();
     let context = access::allowed(&parts, &state.rest.settings, Scope::EventsWrite)?;
     let id = path.id(LocationId::parse).ok_or_else(not_an_id)?;
-    let draft = lenient::location(&body::read(&parts.headers, body, &state.rest.settings).await?)?;
+    let draft = lenient::location(&body::read(&parts, body, &state.rest.settings).await?)?;
     if draft.id.as_ref().is_some_and(|named| *named != id) {
         return Err(other_id());
     }

@@ -33,6 +33,7 @@ pub mod openapi;
 mod problem;
 mod settings;
 mod sign_in;
+mod turns;
 mod users;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub use openapi::docs_router;
 pub use problem::Problem;
 pub use settings::{CorsOrigins, OrganiserList, RestSettings};
 pub use sign_in::{Authenticator, JwtOptions, KeySource, key_url};
+pub use turns::Turns;
 
 /// What the routes of the event service work with.
 #[derive(Debug, Clone)]

@@ -7,10 +7,12 @@ use http::HeaderValue;
 use tokio::sync::Semaphore;
 
 use crate::observe::{NoObserver, Observer};
-use crate::rest::{Admission, Authenticator};
+use crate::rest::{Admission, Authenticator, Turns};
 
 /// Requests in flight where nothing is said.
-const MAX_REQUESTS: usize = 10_000;
+const MAX_REQUESTS: usize = 20_000;
+/// And of these worked on at once.
+const ACTIVE_REQUESTS: usize = 512;
 
 /// Settings of the routers.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub struct RestSettings {
     /// Room for requests in flight, for all routers that share it; one that finds none is answered 503. Health and
     /// documents take none of it.
     pub requests: Arc<Semaphore>,
+    /// Whose turn it is of these; for all routers that share it.
+    pub turns: Arc<Turns>,
     /// Who counts the requests.
     pub observer: Arc<dyn Observer>,
 }
@@ -70,6 +74,7 @@ impl Default for RestSettings {
             authenticator: None,
             organiser_list: OrganiserList::Closed,
             requests: Arc::new(Semaphore::new(MAX_REQUESTS)),
+            turns: Arc::new(Turns::new(ACTIVE_REQUESTS)),
             observer: Arc::new(NoObserver),
         }
     }

@@ -39,7 +39,7 @@ pub(super) async fn create(State(rest): Bookings, request: Request) -> Answer {
     // With sign-in people are users by themselves; a record for somebody else is made by an admin.
     let context = access::allowed(&parts, &rest.settings, Scope::BookingsAdmin)?;
     let key = head::idempotency_key(&parts.headers, &context.caller)?;
-    let draft = lenient::user(&body::read(&parts.headers, body, &rest.settings).await?)?;
+    let draft = lenient::user(&body::read(&parts, body, &rest.settings).await?)?;
 
     let service = Arc::clone(&rest.service);
     let created =

@@ -179,6 +179,8 @@ pub struct Settings {
     pub admission: AdmissionOptions,
     /// Requests in flight in all.
     pub max_requests: usize,
+    /// Of these, worked on at once for a service.
+    pub max_requests_active: usize,
     /// Level or directives of the log.
     pub log: String,
     /// `auto`, `text` or `json`.
@@ -250,6 +252,10 @@ impl Settings {
             max_connections_address: values.number("max_connections_address"),
             admission: limits::read(&mut values),
             max_requests: values.count("max_requests").try_into().unwrap_or(usize::MAX),
+            max_requests_active: values
+                .count("max_requests_active")
+                .try_into()
+                .unwrap_or(usize::MAX),
             log: values.text("log"),
             log_format: values.text("log_format"),
             worker_threads: values.number("worker_threads"),

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use tower::Service;
 
 use super::body::{CountedBody, TimedBody};
+use super::crowd::Present;
 use super::patient::Patient;
 use super::{Shared, door};
 
@@ -33,12 +34,14 @@ const MAX_STREAMS: u32 = 200;
 /// What a connection that asked for nothing gets to hear that it is over, and to ask after all.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
+/// `new` is who has not been looked at yet: after that they count while they ask.
+pub(super) async fn run(stream: TcpStream, new: Present, shared: &Arc<Shared>) {
     // A small answer must not wait for the acknowledgement of the one before.
     let _best_effort = stream.set_nodelay(true);
     // Gone already, if it can't be told.
     let Ok(peer) = stream.peer_addr() else { return };
     let limits = &shared.limits;
+    drop(new);
     if let Some(tls) = &shared.tls {
         let Some(stream) = door::shake_hands(stream, tls, shared).await else {
             return;
@@ -200,6 +203,7 @@ impl Drop for Counted {
 
 async fn answer(mut request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Response {
     request.extensions_mut().insert(ConnectInfo(peer));
+    let _one_of_them = shared.crowd.enter();
     let limits = &shared.limits;
     let http1 = request.version() < Version::HTTP_2;
     let (request, within) = if request.body().is_end_stream() {

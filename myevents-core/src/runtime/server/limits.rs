@@ -21,6 +21,8 @@ pub struct ServerLimits {
     pub write_timeout: Duration,
     /// Open connections; further ones wait.
     pub max_connections: usize,
+    /// Requests at work or waiting for it; at so many no further connections are taken, until it has been fewer for 250 ms.
+    pub max_crowd: usize,
     /// Open connections of one address; a further one is closed at once. `None` = no bound.
     pub max_connections_address: Option<usize>,
 }
@@ -35,6 +37,7 @@ impl Default for ServerLimits {
             request_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),
             max_connections: 20_000,
+            max_crowd: 4_096,
             max_connections_address: None,
         }
     }

@@ -2,6 +2,7 @@
 
 mod body;
 mod connection;
+mod crowd;
 mod door;
 mod limits;
 mod neighbours;
@@ -15,7 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +26,7 @@ use super::config::ListenAddress;
 use super::tls::Tls;
 use crate::error::{Error, ErrorKind, Result};
 
+use crowd::Crowd;
 pub use limits::{ServerLimits, raise_open_files};
 use neighbours::Neighbours;
 
@@ -31,12 +34,17 @@ use neighbours::Neighbours;
 /// on the wire right then is answered instead of cut.
 const LINGER: Duration = Duration::from_millis(150);
 
+/// Connections that the system completes for us before we take them; it may have a lower bound of its own (`net.core.somaxconn`). What
+/// comes past it tries again after a second, then two, then four.
+const BACKLOG: u32 = 4_096;
+
 /// A bound address that does not accept yet.
 #[derive(Debug)]
 pub struct Listener {
     name: &'static str,
     tcp: TcpListener,
     address: SocketAddr,
+    clients: Option<Handle>,
 }
 
 impl Listener {
@@ -68,17 +76,30 @@ impl Listener {
             };
             found.sort_by_key(SocketAddr::is_ipv6);
             for candidate in found {
-                match TcpListener::bind(candidate).await {
+                match listen(candidate) {
                     Ok(tcp) => {
                         let address = tcp.local_addr().map_err(fault)?;
                         tracing::info!(listener = name, %address, "listening");
-                        return Ok(Self { name, tcp, address });
+                        return Ok(Self {
+                            name,
+                            tcp,
+                            address,
+                            clients: None,
+                        });
                     }
                     Err(error) => last = error,
                 }
             }
         }
         Err(fault(last))
+    }
+
+    /// Serves its connections on another runtime, so that however many they are, they keep nothing else from its turn: not the taking of
+    /// further ones either, which the system forgets when they wait for long. The runtime has to live until [`serve`] returns.
+    #[must_use]
+    pub fn with_clients_on(mut self, runtime: Handle) -> Self {
+        self.clients = Some(runtime);
+        self
     }
 
     /// The address it got.
@@ -88,12 +109,26 @@ impl Listener {
     }
 }
 
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As the standard library does: a restart finds its port again. On Windows it would mean sharing it.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// What all connections of a server share.
 pub(super) struct Shared {
     limits: ServerLimits,
     router: Router,
     tls: Option<Tls>,
     handshakes: Semaphore,
+    /// Who asks just now; those besides whose connection is so new that nobody has looked yet whether they do.
+    crowd: Arc<Crowd>,
     /// Told at most once a while, as anybody can cause it.
     mistakes: door::Mistakes,
     /// Answers tell the client to close.
@@ -114,11 +149,14 @@ pub async fn serve(
     stop: CancellationToken,
     grace: Duration,
 ) {
-    let Listener { name, tcp, .. } = listener;
+    let Listener {
+        name, tcp, clients, ..
+    } = listener;
     let room = Arc::new(Semaphore::new(limits.max_connections.max(1)));
     let neighbours = Neighbours::new(limits.max_connections_address);
     let shared = Arc::new(Shared {
         handshakes: Semaphore::new(limits.max_handshakes.max(1)),
+        crowd: Crowd::new(limits.max_crowd),
         mistakes: door::Mistakes::new(name),
         limits,
         router,
@@ -136,12 +174,27 @@ pub async fn serve(
             return;
         };
         let shared = Arc::clone(&shared);
-        tasks.spawn(async move {
-            connection::run(stream, &shared).await;
+        let new = shared.crowd.enter();
+        let run = async move |stream| {
+            connection::run(stream, new, &shared).await;
             drop((permit, place));
-        });
+        };
+        let Some(clients) = &clients else {
+            tasks.spawn(run(stream));
+            return;
+        };
+        // It belongs to the runtime on which it was taken; that of the clients shall be the one that watches it.
+        let Ok(stream) = stream.into_std() else { return };
+        let moved = async move {
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                run(stream).await;
+            }
+        };
+        tasks.spawn_on(moved, clients);
     };
-    while let Some((stream, permit)) = next(name, &tcp, &room, &stop).await {
+    while wait_for_fewer(&shared.crowd, &stop).await
+        && let Some((stream, permit)) = next(name, &tcp, &room, &stop).await
+    {
         start(stream, permit);
     }
     shared.closing.store(true, Ordering::Relaxed);
@@ -172,6 +225,15 @@ pub async fn serve(
         );
         shared.cut.cancel();
         tasks.wait().await;
+    }
+}
+
+/// Whether further connections may be taken now; not any more when `stop` is cancelled.
+async fn wait_for_fewer(crowd: &Crowd, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => false,
+        () = crowd.room() => true,
     }
 }
 
