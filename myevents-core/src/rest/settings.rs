@@ -10,7 +10,7 @@ use crate::observe::{NoObserver, Observer};
 use crate::rest::{Admission, Authenticator, Turns};
 
 /// Requests in flight where nothing is said.
-const MAX_REQUESTS: usize = 20_000;
+const MAX_REQUESTS: usize = 10_000;
 /// And of these worked on at once.
 const ACTIVE_REQUESTS: usize = 512;
 

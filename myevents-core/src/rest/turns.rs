@@ -2,15 +2,14 @@
 //!
 //! Where more comes than can be done, a queue in which the oldest goes first serves only those whose patience is over. So as long as
 //! nobody has waited for long the oldest goes first; from then on the newest, and who waited too long is refused: adaptive LIFO, as in
-//! [Fail at Scale](https://queue.acm.org/detail.cfm?id=2839461). To refuse costs about as much as to serve, so that refusals are not
-//! hurried either: while there is somebody to serve they wait until their [`PATIENCE`] is over.
+//! [Fail at Scale](https://queue.acm.org/detail.cfm?id=2839461). To refuse costs about as much as to serve, so that where the processor
+//! is the bound refusals are not hurried: they take their turn behind the requests.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
@@ -18,12 +17,10 @@ use crate::rest::problem::Problem;
 
 /// While the oldest has waited for no longer than this, it is the next.
 const CALM: Duration = Duration::from_millis(100);
-/// Who waited longer is not served any more.
+/// Who waited longer is not served any more, and refused when there is time for it.
 const STALE: Duration = Duration::from_secs(1);
-/// And knows it after so long at the latest.
+/// After so long at the latest.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// While turns are free so many are refused in one go.
-const REFUSED_AT_ONCE: usize = 8;
 
 /// Bounds the requests of routers that share it which are worked on at once. A request takes its turn once its body is there, so that
 /// a client that sends slowly keeps it from nobody.
@@ -35,7 +32,7 @@ struct State {
     free: usize,
     /// In the order in which they came.
     waiting: VecDeque<Waiting>,
-    /// Whether a task does so.
+    /// Whether a task tells those who waited too long.
     refusing: bool,
 }
 
@@ -73,9 +70,12 @@ impl Turns {
                 state.free -= 1;
                 return Some(Turn(Some(Arc::clone(self))));
             }
+            if !state.refusing {
+                state.refusing = true;
+                tokio::spawn(Arc::clone(self).refuse_the_stale());
+            }
             let (tell, given) = oneshot::channel();
             let since = Instant::now();
-            state.forget_the_gone(since);
             state.waiting.push_back(Waiting { since, tell });
             given
         };
@@ -89,13 +89,6 @@ impl Turns {
                 let mut state = self.0.lock();
                 let Some(next) = state.next(Instant::now()) else {
                     state.free += 1;
-                    if !state.waiting.is_empty()
-                        && !state.refusing
-                        && let Ok(runtime) = Handle::try_current()
-                    {
-                        state.refusing = true;
-                        runtime.spawn(Arc::clone(&self).refuse_the_stale());
-                    }
                     return;
                 };
                 next
@@ -108,20 +101,23 @@ impl Turns {
         }
     }
 
-    /// While turns are free those who waited too long are told, a few at a time: whoever comes meanwhile finds no crowd before them.
+    /// While somebody waits, tells those who waited too long, one each time that the runtime comes round to it: at once where the
+    /// processor has time, seldom where it has none.
     async fn refuse_the_stale(self: Arc<Self>) {
         loop {
-            {
+            let due = {
                 let mut state = self.0.lock();
-                let now = Instant::now();
-                let stale = state.waiting.iter().take(REFUSED_AT_ONCE);
-                let stale = stale.take_while(|one| now - one.since > STALE).count();
-                if state.free == 0 || stale == 0 {
+                let Some(oldest) = state.waiting.front() else {
                     state.refusing = false;
                     return;
+                };
+                let due = oldest.since + STALE;
+                if due <= Instant::now() || oldest.tell.is_closed() {
+                    state.waiting.pop_front();
                 }
-                state.waiting.drain(..stale);
-            }
+                due
+            };
+            tokio::time::sleep_until(due).await;
             tokio::task::yield_now().await;
         }
     }
@@ -140,15 +136,6 @@ impl State {
                 return Some(next);
             }
         }
-    }
-
-    /// Those whose patience is over have left without a word.
-    fn forget_the_gone(&mut self, now: Instant) {
-        while self
-            .waiting
-            .pop_front_if(|oldest| now - oldest.since > PATIENCE || oldest.tell.is_closed())
-            .is_some()
-        {}
     }
 }
 
@@ -182,4 +169,94 @@ fn waited_too_long() -> Problem {
         "overloaded",
         "more requests wait than the service can answer in time; nothing was done: repeat it with the same Idempotency-Key",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn after(delay: Duration, turns: &Arc<Turns>) -> tokio::task::JoinHandle<(Duration, Option<Turn>)> {
+        tokio::time::sleep(delay).await;
+        let turns = Arc::clone(turns);
+        let waiting = tokio::spawn(async move {
+            let begun = Instant::now();
+            let turn = turns.take().await;
+            (begun.elapsed(), turn)
+        });
+        tokio::task::yield_now().await;
+        waiting
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_goes_first_and_the_newest_once_somebody_waits_for_long() {
+        let turns = Arc::new(Turns::new(1));
+        let held = turns.take().await.unwrap();
+        let first = after(Duration::ZERO, &turns).await;
+        let second = after(CALM / 2, &turns).await;
+        let third = after(CALM / 4, &turns).await;
+        drop(held);
+        let (_, held) = first.await.unwrap();
+        assert!(held.is_some());
+        assert!(!second.is_finished() && !third.is_finished());
+        tokio::time::sleep(CALM).await;
+        drop(held);
+        let (_, held) = third.await.unwrap();
+        assert!(held.is_some() && !second.is_finished());
+        drop(held);
+        assert!(second.await.unwrap().1.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waited_too_long_is_refused_and_takes_nobodys_turn() {
+        let turns = Arc::new(Turns::new(1));
+        let held = turns.take().await.unwrap();
+        let refused = after(Duration::ZERO, &turns).await;
+        let (waited, turn) = refused.await.unwrap();
+        assert!(turn.is_none());
+        assert!(
+            waited >= STALE && waited < STALE + Duration::from_millis(10),
+            "{waited:?}"
+        );
+        let gone = after(Duration::ZERO, &turns).await;
+        let next = after(Duration::ZERO, &turns).await;
+        gone.abort();
+        tokio::task::yield_now().await;
+        drop(held);
+        assert!(next.await.unwrap().1.is_some());
+        // Nobody has it now, so nobody waits.
+        assert!(turns.take().await.is_some());
+        assert_eq!(turns.0.lock().free, 1);
+    }
+
+    #[tokio::test]
+    async fn none_is_lost_and_none_is_given_twice() {
+        let turns = Arc::new(Turns::new(3));
+        let at_work = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let mut all = Vec::new();
+        for number in 0..300_u32 {
+            let (turns, at_work) = (Arc::clone(&turns), Arc::clone(&at_work));
+            all.push(tokio::spawn(async move {
+                let turn = turns.take().await;
+                let now = at_work.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                assert!(now < 3, "{now} besides");
+                tokio::time::sleep(Duration::from_micros(u64::from(number % 7) * 100)).await;
+                at_work.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                drop(turn);
+            }));
+            if number % 5 == 0 {
+                // A client that goes away, before its turn or with it.
+                tokio::task::yield_now().await;
+                let gone = {
+                    let turns = Arc::clone(&turns);
+                    tokio::spawn(async move { turns.take().await })
+                };
+                tokio::task::yield_now().await;
+                gone.abort();
+            }
+        }
+        for one in all {
+            one.await.unwrap();
+        }
+        assert_eq!(turns.0.lock().free, 3);
+    }
 }

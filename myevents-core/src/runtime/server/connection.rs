@@ -33,23 +33,36 @@ const MAX_STREAMS: u32 = 200;
 
 /// What a connection that asked for nothing gets to hear that it is over, and to ask after all.
 const LAST_WORD: Duration = Duration::from_secs(1);
+/// Who says nothing for so long after connecting does not ask yet.
+const SILENT: Duration = Duration::from_millis(100);
 
-/// `new` is who has not been looked at yet: after that they count while they ask.
+/// `new` counts among those who ask, as most connections are made to ask at once: until it does, or is seen not to.
 pub(super) async fn run(stream: TcpStream, new: Present, shared: &Arc<Shared>) {
     // A small answer must not wait for the acknowledgement of the one before.
     let _best_effort = stream.set_nodelay(true);
     // Gone already, if it can't be told.
     let Ok(peer) = stream.peer_addr() else { return };
     let limits = &shared.limits;
-    drop(new);
     if let Some(tls) = &shared.tls {
-        let Some(stream) = door::shake_hands(stream, tls, shared).await else {
+        let Some(stream) = present(new, door::shake_hands(stream, tls, shared)).await else {
             return;
         };
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         serve(Patient::new(stream, limits.write_timeout), peer, http2, shared).await;
-    } else if let Some(http2) = speaks_http2(&stream, shared).await {
+    } else if let Some(http2) = present(new, speaks_http2(&stream, shared)).await {
         serve(Patient::new(stream, limits.write_timeout), peer, http2, shared).await;
+    }
+}
+
+/// Keeps the place among those who ask while they say their first words, and no longer than [`SILENT`].
+async fn present<F: Future>(new: Present, first: F) -> F::Output {
+    let mut first = pin!(first);
+    match timeout(SILENT, first.as_mut()).await {
+        Ok(said) => said,
+        Err(_) => {
+            drop(new);
+            first.await
+        }
     }
 }
 
