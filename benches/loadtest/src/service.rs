@@ -83,33 +83,37 @@ impl Service {
         Ok(id)
     }
 
+    /// Whether the booking service has heard of the event with this capacity, so that its seats can be booked.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn is_bookable(&self, event: &str, capacity: u64) -> Result<bool> {
+        let path = format!("/events/{event}/availability");
+        let answer = ask(self.bookings, "GET", &path, None).await?;
+        if answer.status != 200 || answer.json()?["Capacity"] != capacity {
+            return Ok(false);
+        }
+        // Where the counter is a record of its own, the event comes a moment after it. A booking of more seats than one may
+        // have is refused, but not as that of an unknown event.
+        let path = format!("/events/{event}/bookings");
+        let probe = ask(self.bookings, "POST", &path, Some(&json!({"seats": 1_000_000}))).await?;
+        Ok(probe.status != 404)
+    }
+
     /// Waits until the booking service has heard of the event with this capacity.
     ///
     /// # Errors
     /// When that takes more than two minutes: a group of Kafka's is without its dead members only when their session is over.
     pub async fn wait_bookable(&self, event: &str, capacity: u64) -> Result<()> {
         let start = Instant::now();
-        let path = format!("/events/{event}/availability");
-        loop {
-            let answer = ask(self.bookings, "GET", &path, None).await?;
-            if answer.status == 200 && answer.json()?["Capacity"] == capacity {
-                // Where the counter is a record of its own, the event comes a moment after it. A booking of more seats than
-                // one may have is refused, but not as that of an unknown event.
-                let path = format!("/events/{event}/bookings");
-                let probe = ask(self.bookings, "POST", &path, Some(&json!({"seats": 1_000_000}))).await?;
-                if probe.status != 404 {
-                    return Ok(());
-                }
-            }
-            if start.elapsed() > Duration::from_secs(120) {
-                bail!(
-                    "event {event} is not bookable: {} {}",
-                    answer.status,
-                    String::from_utf8_lossy(&answer.body)
-                );
-            }
+        while !self.is_bookable(event, capacity).await? {
+            ensure!(
+                start.elapsed() < Duration::from_secs(120),
+                "event {event} is not bookable"
+            );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+        Ok(())
     }
 
     /// Capacity and free seats of an event.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use loadtest::service::Service;
+use loadtest::service::{Service, ask};
 use myevents_adapters::amqp::{AmqpBroker, AmqpConfig, AmqpUrl};
 use myevents_core::contract::{Envelope, EventBooked, Message as _, MessageId, MessageName};
 use myevents_core::dispatch::{Context, Dispatch};
@@ -181,6 +181,22 @@ impl Pair {
         let processes = self.events.iter().chain(&self.bookings);
         let logs: Vec<String> = processes.map(|process| process.running.log()).collect();
         logs.join("\n")
+    }
+
+    /// What waits in the outboxes and what was handled, for a test that fails.
+    pub(crate) async fn figures(&self) -> String {
+        let mut figures = Vec::new();
+        for process in self.events.iter().chain(&self.bookings) {
+            let answer = ask(process.single.metrics, "GET", "/metrics", None).await;
+            let text = answer.map_or_else(
+                |error| format!("{error:#}"),
+                |answer| String::from_utf8_lossy(&answer.body).into_owned(),
+            );
+            let told = ["outbox", "messages", "dead_letter", "inbox", "dispatch"];
+            let told = |line: &&str| !line.starts_with('#') && told.iter().any(|name| line.contains(name));
+            figures.push(text.lines().filter(told).collect::<Vec<_>>().join("\n"));
+        }
+        figures.join("\n\n")
     }
 
     /// Stops all services, which has to go well.
