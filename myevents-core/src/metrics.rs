@@ -55,6 +55,7 @@ pub struct PrometheusObserver {
     tls_reloads: IntCounterVec,
     tls_until: IntGaugeVec,
     tls_failed: IntCounterVec,
+    connections_refused: IntCounterVec,
 }
 
 fn fault(error: prometheus::Error) -> Error {
@@ -269,6 +270,12 @@ impl PrometheusObserver {
                 "TLS handshakes that came to nothing",
                 &["service", "reason"],
             )?,
+            connections_refused: counters(
+                registry,
+                "myevents_connections_refused_total",
+                "Connections with a request that waited too long for a turn",
+                &["listener"],
+            )?,
         })
     }
 
@@ -394,6 +401,9 @@ impl Observer for PrometheusObserver {
                 for outcome in ["taken", "refused"] {
                     self.tls_reloads.with_label_values(&[*service, outcome]).inc_by(0);
                 }
+            }
+            Observation::ConnectionRefused { listener } => {
+                self.connections_refused.with_label_values(&[*listener]).inc();
             }
             Observation::TlsHandshakeFailed { service, reason } => {
                 self.tls_failed.with_label_values(&[service, reason]).inc();

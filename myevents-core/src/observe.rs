@@ -129,6 +129,11 @@ pub enum Observation<'a> {
         /// One of a few words.
         reason: &'static str,
     },
+    /// A connection with a request waited too long for its turn, see `max_connections_active` of the server's limits.
+    ConnectionRefused {
+        /// The name of the listener.
+        listener: &'static str,
+    },
     /// A mail to a holder was handed to the mail server, or was not.
     Mail {
         /// What it is about: `event.booked`, `booking.cancelled` or `event.cancelled`.

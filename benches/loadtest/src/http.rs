@@ -1,11 +1,11 @@
 //! A minimal HTTP/1.1 client: one connection, one request at a time, bodies with a length or in chunks.
 
 use std::io::{Error, ErrorKind, Result};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// No answer within this time counts as a lost connection: longer than the service's own request timeout.
@@ -77,6 +77,22 @@ impl Connection {
     /// When nobody listens there.
     pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = timeout(PATIENCE, TcpStream::connect(address)).await??;
+        Self::new(stream)
+    }
+
+    /// As [`Connection::open`], from this address of the machine's own. Who has many thousands of connections to one address
+    /// needs several: the system searches long for the last free ports of one, and that search would be measured.
+    ///
+    /// # Errors
+    /// As [`Connection::open`], and when the address is not the machine's.
+    pub async fn open_from(source: Ipv4Addr, address: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((source, 0).into())?;
+        let stream = timeout(PATIENCE, socket.connect(address)).await??;
+        Self::new(stream)
+    }
+
+    fn new(stream: TcpStream) -> Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,

@@ -48,7 +48,7 @@ pub struct Application {
     consumers: Vec<(Arc<dyn EventListener>, Dispatch)>,
     mail: Option<Mail>,
     parts: Parts,
-    listeners: Vec<(Listener, Router, Option<Tls>)>,
+    listeners: Vec<(Serves, Listener, Router, Option<Tls>)>,
     demo: bool,
 }
 
@@ -93,7 +93,7 @@ impl Application {
                         Serves::Bookings => parts.booking_app(),
                         Serves::Metrics => metrics_app(registry.clone(), &parts),
                     };
-                    (listener, router, tls)
+                    (what, listener, router, tls)
                 })
                 .collect();
             anyhow::Ok((parts, relays, consumers, listeners))
@@ -124,11 +124,11 @@ impl Application {
     pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
         self.listeners
             .iter()
-            .map(|(listener, ..)| listener.address())
+            .map(|(_, listener, ..)| listener.address())
             .collect()
     }
 
-    /// Runs until `stop` is cancelled, with its HTTP servers on the runtime of the `clients`; then works off what was accepted and
+    /// Runs until `stop` is cancelled, with the clients' connections on the runtime of `clients`; then works off what was accepted and
     /// closes everything within the time to stop.
     ///
     /// # Errors
@@ -171,13 +171,19 @@ impl Application {
             .min(raise_open_files().saturating_sub(OTHER_FILES).max(16));
         let grace = self.settings.shutdown_timeout;
         let servers = TaskTracker::new();
-        for (listener, router, tls) in self.listeners {
+        for (what, listener, router, tls) in self.listeners {
+            let listener = match what {
+                // Whoever watches over the program asks there, and waits for no crowd.
+                Serves::Metrics => listener,
+                Serves::Whole | Serves::Events | Serves::Bookings => {
+                    listener.with_clients_on(clients.clone())
+                }
+            };
             if let Some(tls) = tls.clone() {
                 others.spawn(tls.watch(stop.clone()));
             }
             let grace = grace.saturating_sub(RESERVE).max(grace / 2);
-            let serving = serve(listener, router, tls, limits.clone(), stop.clone(), grace);
-            servers.spawn_on(serving, clients);
+            servers.spawn(serve(listener, router, tls, limits.clone(), stop.clone(), grace));
         }
         for (service, open) in &self.stores {
             background::start(&others, *service, open, &self.observer, &stop);
@@ -274,6 +280,7 @@ fn limits(settings: &Settings) -> ServerLimits {
         body_timeout: settings.body_timeout + Duration::from_secs(5),
         request_timeout: longest.unwrap_or_default() + Duration::from_secs(5),
         max_connections: settings.max_connections,
+        max_connections_active: settings.max_connections_active,
         max_connections_address: Some(settings.max_connections_address).filter(|most| *most > 0),
         ..ServerLimits::default()
     }
@@ -293,7 +300,8 @@ async fn bind(settings: &Settings, observer: &Arc<dyn Observer>) -> Result<Vec<B
     let mut bound = Vec::new();
     let mut add = async |serves, name, address: &Option<ListenAddress>, tls| -> Result<()> {
         if let Some(address) = address {
-            bound.push((serves, Listener::bind(name, address).await?, tls));
+            let listener = Listener::bind(name, address).await?;
+            bound.push((serves, listener.with_observer(Arc::clone(observer)), tls));
         }
         Ok(())
     };

@@ -310,6 +310,7 @@ pub static KEYS: &[Key] = &[
     key(LIMITS, "tls_handshake_timeout", Duration, Same("10s"), "How long a client may take from its connection to the end of the TLS handshake.").process(),
     key(LIMITS, "max_tls_handshakes", Number(1_000_000), Same("10000"), "TLS handshakes at once a listener, from a client's greeting on; further ones wait within their time.").process(),
     key(LIMITS, "max_connections", Number(10_000_000), Same("20000"), "Open connections a listener; further ones wait. Bounded by the limit of open files.").process(),
+    key(LIMITS, "max_connections_active", Number(10_000_000), Same("500"), "Connections of a listener with requests that are worked on at once; further ones wait with theirs unread, the newest first, and are refused once they waited for long, see [limits.md](limits.md#how-much-at-once).").process(),
     key(LIMITS, "max_connections_address", Number(10_000_000), Same("0"), "Open connections of one address (IPv6 by its first 64 bits) a listener; a further one is closed at once. 0 = no bound, as behind a proxy all are the proxy's.").process(),
     key(LIMITS, "max_requests", Number(1_000_000), Same("10000"), "Requests in flight, of all connections of the process; a further one is answered 503 at once. Health, documents and the page are not counted.").process(),
     key(LIMITS, "rate_limit_address", Number(1_000_000), Same("0"), "How many requests a second one address may send in the long run; 0 = no bound. Behind a proxy set `trusted_proxies` too, see [limits.md](limits.md).").process(),

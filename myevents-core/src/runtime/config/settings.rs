@@ -173,6 +173,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Open connections a listener.
     pub max_connections: usize,
+    /// Of these, worked on at once.
+    pub max_connections_active: usize,
     /// Open connections of one address; 0 = no bound.
     pub max_connections_address: usize,
     /// Who is let in, and how often.
@@ -247,6 +249,7 @@ impl Settings {
                 .unwrap_or(usize::MAX),
             body_timeout: values.duration("body_timeout"),
             max_connections: values.number("max_connections"),
+            max_connections_active: values.number("max_connections_active"),
             max_connections_address: values.number("max_connections_address"),
             admission: limits::read(&mut values),
             max_requests: values.count("max_requests").try_into().unwrap_or(usize::MAX),

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection::Counted;
+use super::turns::Turn;
 
 /// A body that ends in an error at its deadline.
 pub(super) struct TimedBody {
@@ -20,15 +22,36 @@ pub(super) struct TimedBody {
     deadline: Instant,
     /// Made only once the body is waited for: most bodies come with their head.
     timer: Option<Pin<Box<Sleep>>>,
+    turn: Arc<Turn>,
+    waits: bool,
 }
 
 impl TimedBody {
-    pub(super) fn new(inner: Incoming, within: Duration) -> Self {
+    pub(super) fn new(inner: Incoming, within: Duration, turn: Arc<Turn>) -> Self {
         Self {
             inner,
             deadline: Instant::now() + within,
             timer: None,
+            turn,
+            waits: false,
         }
+    }
+
+    /// Who waits for the client is not busy.
+    fn wait(&mut self, waits: bool) {
+        if self.waits != waits {
+            self.waits = waits;
+            match waits {
+                true => self.turn.pause(),
+                false => self.turn.resume(),
+            }
+        }
+    }
+}
+
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        self.wait(false);
     }
 }
 
@@ -41,13 +64,17 @@ impl Body for TimedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+            self.wait(false);
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let deadline = self.deadline;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         match timer.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Some(Err("the body was sent too slowly".into()))),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                self.wait(true);
+                Poll::Pending
+            }
         }
     }
 

@@ -15,14 +15,16 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tower::Service;
 
 use super::body::{CountedBody, TimedBody};
+use super::gate::{Gate, Stream};
 use super::patient::Patient;
+use super::refusal::{Afterwards, PROBE, is_probe, refuse};
+use super::turns::{Busy, Turn};
 use super::{Shared, door};
 
 /// A head is no larger than this.
@@ -38,16 +40,34 @@ pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
     let _best_effort = stream.set_nodelay(true);
     // Gone already, if it can't be told.
     let Ok(peer) = stream.peer_addr() else { return };
-    let limits = &shared.limits;
+    let turn = Arc::new(shared.turns.arrive());
     if let Some(tls) = &shared.tls {
-        let Some(stream) = door::shake_hands(stream, tls, shared).await else {
-            return;
-        };
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        serve(Patient::new(stream, limits.write_timeout), peer, http2, shared).await;
-    } else if let Some(http2) = speaks_http2(&stream, shared).await {
-        serve(Patient::new(stream, limits.write_timeout), peer, http2, shared).await;
+        if let Some(stream) = door::shake_hands(stream, tls, &turn, shared).await {
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            serve(stream, peer, http2, turn, shared).await;
+        }
+        return;
     }
+    while let Some(http2) = speaks_http2(&stream, shared).await {
+        if turn.try_take() || passes(&stream, &turn).await || shared.wait_for_turn(&turn).await {
+            // While it waits it shall be small.
+            return Box::pin(serve(stream, peer, http2, turn, shared)).await;
+        }
+        if http2 || !refuse(&stream, Afterwards::Keep) {
+            return;
+        }
+    }
+}
+
+/// Whether it needs no turn of its own, as a probe does not.
+async fn passes(stream: &TcpStream, turn: &Turn) -> bool {
+    let mut start = [0; PROBE];
+    let seen = stream.peek(&mut start).await.unwrap_or_default();
+    let probe = is_probe(&start[..seen]);
+    if probe {
+        turn.pass();
+    }
+    probe
 }
 
 /// Looks at the first bytes without taking them: HTTP/2 begins with `PRI`, which no method of HTTP/1 does. `None` when
@@ -79,16 +99,19 @@ async fn speaks_http2(stream: &TcpStream, shared: &Shared) -> Option<bool> {
     }
 }
 
-async fn serve<S>(stream: S, peer: SocketAddr, http2: bool, shared: &Arc<Shared>)
+async fn serve<S>(stream: S, peer: SocketAddr, http2: bool, turn: Arc<Turn>, shared: &Arc<Shared>)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Stream,
 {
+    let stream = Gate::new(stream, Arc::clone(&turn), Arc::clone(shared));
+    let stream = Patient::new(stream, shared.limits.write_timeout);
     let open = Open::default();
     let service = service_fn(|request| {
         let shared = Arc::clone(shared);
         let counted = http2.then(|| open.one_more());
+        let busy = turn.begin();
         async move {
-            let answered = answer(request, peer, &shared).await;
+            let answered = answer(request, peer, &busy, &shared).await;
             Ok::<_, Infallible>(match counted {
                 Some(counted) => answered.map(|body| Body::new(CountedBody::new(body, counted))),
                 None => answered,
@@ -109,6 +132,8 @@ where
         ($connection:expr) => {{
             let mut connection = pin!($connection);
             let patience = tokio::select! {
+                // First, so that who waits for a turn at a stop is told before the connection is shut down.
+                biased;
                 ended = connection.as_mut() => return log_end(ended),
                 () = shared.close.cancelled() => None,
                 // Answers that are not taken yet have as long as a write has; who never asked takes none.
@@ -198,14 +223,14 @@ impl Drop for Counted {
     }
 }
 
-async fn answer(mut request: Request<Incoming>, peer: SocketAddr, shared: &Shared) -> Response {
+async fn answer(mut request: Request<Incoming>, peer: SocketAddr, busy: &Busy, shared: &Shared) -> Response {
     request.extensions_mut().insert(ConnectInfo(peer));
     let limits = &shared.limits;
     let http1 = request.version() < Version::HTTP_2;
     let (request, within) = if request.body().is_end_stream() {
         (request.map(|_| Body::empty()), limits.request_timeout)
     } else {
-        let timed = request.map(|body| Body::new(TimedBody::new(body, limits.body_timeout)));
+        let timed = request.map(|body| Body::new(TimedBody::new(body, limits.body_timeout, busy.turn())));
         (timed, limits.request_timeout + limits.body_timeout)
     };
     let mut router = shared.router.clone();
@@ -213,7 +238,7 @@ async fn answer(mut request: Request<Incoming>, peer: SocketAddr, shared: &Share
         Ok(Ok(response)) => response,
         Err(_) => too_slow(),
     };
-    if http1 && shared.closing.load(Ordering::Relaxed) {
+    if http1 && (shared.closing.load(Ordering::Relaxed) || busy.turn().passed()) {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -12,6 +12,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Shared;
+use super::turns::Turn;
 use crate::runtime::tls::Tls;
 
 /// The first byte of a TLS client: a record of the handshake.
@@ -34,6 +35,7 @@ pub(super) struct Mistakes {
     plain: Mutex<Option<Instant>>,
     tls: Mutex<Option<Instant>>,
     certificate: Mutex<Option<Instant>>,
+    crowd: Mutex<Option<Instant>>,
 }
 
 fn is_time(last: &Mutex<Option<Instant>>) -> bool {
@@ -53,6 +55,7 @@ impl Mistakes {
             plain: Mutex::default(),
             tls: Mutex::default(),
             certificate: Mutex::default(),
+            crowd: Mutex::default(),
         }
     }
 
@@ -61,6 +64,15 @@ impl Mistakes {
             tracing::warn!(
                 listener = self.listener,
                 "a client began with TLS, and this port speaks plain HTTP: send it http://, or to the HTTPS port; told once a minute"
+            );
+        }
+    }
+
+    pub(super) fn crowded(&self) {
+        if is_time(&self.crowd) {
+            tracing::warn!(
+                listener = self.listener,
+                "a client was refused, as more than max_connections_active have requests and it waited too long; told once a minute"
             );
         }
     }
@@ -85,10 +97,11 @@ impl Mistakes {
     }
 }
 
-/// The connection once both sides agreed; `None` when they did not, which is told and counted.
+/// The connection once it has a turn and both sides agreed; `None` when they did not, which is told and counted.
 pub(super) async fn shake_hands(
     stream: TcpStream,
     tls: &Tls,
+    turn: &Turn,
     shared: &Arc<Shared>,
 ) -> Option<TlsStream<TcpStream>> {
     let deadline = Instant::now() + shared.limits.handshake_timeout;
@@ -109,6 +122,10 @@ pub(super) async fn shake_hands(
             // Its own time may be over before the client takes the answer.
             let _told = timeout(GOODBYE, tell_plain(stream)).await;
             return Err(None);
+        }
+        // Nothing is read before: a handshake costs more than most requests.
+        if !shared.wait_for_turn(turn).await {
+            return Err(Some("crowd"));
         }
         let greeted = tokio::select! {
             greeted = LazyConfigAcceptor::new(Acceptor::default(), stream) => greeted,

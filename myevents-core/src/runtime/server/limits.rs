@@ -21,6 +21,9 @@ pub struct ServerLimits {
     pub write_timeout: Duration,
     /// Open connections; further ones wait.
     pub max_connections: usize,
+    /// Connections with requests that are worked on, and a second after; further ones wait with theirs unread, the newest first. Who
+    /// waited for 1.5 s gets no turn any more, and is answered 503 after 9 to 13 s (over TLS the connection closes).
+    pub max_connections_active: usize,
     /// Open connections of one address; a further one is closed at once. `None` = no bound.
     pub max_connections_address: Option<usize>,
 }
@@ -35,6 +38,7 @@ impl Default for ServerLimits {
             request_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),
             max_connections: 20_000,
+            max_connections_active: 500,
             max_connections_address: None,
         }
     }

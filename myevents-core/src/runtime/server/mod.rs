@@ -3,11 +3,14 @@
 mod body;
 mod connection;
 mod door;
+mod gate;
 mod limits;
 mod neighbours;
 mod patient;
+mod refusal;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,13 +27,19 @@ use tokio_util::task::TaskTracker;
 use super::config::ListenAddress;
 use super::tls::Tls;
 use crate::error::{Error, ErrorKind, Result};
+use crate::observe::{NoObserver, Observation, Observer};
 
 pub use limits::{ServerLimits, raise_open_files};
 use neighbours::Neighbours;
+use turns::{Turn, Turns};
 
 /// After a stop was asked for, connections still answer for this long, telling the client to close: a request that is
 /// on the wire right then is answered instead of cut.
 const LINGER: Duration = Duration::from_millis(150);
+
+/// Connections that the system completes for us before we take them; it may have a lower bound of its own (`net.core.somaxconn`). What
+/// comes past it tries again after a second, then two, then four.
+const BACKLOG: u32 = 4_096;
 
 /// A bound address that does not accept yet.
 #[derive(Debug)]
@@ -37,6 +47,8 @@ pub struct Listener {
     name: &'static str,
     tcp: TcpListener,
     address: SocketAddr,
+    clients: Option<Handle>,
+    observer: Arc<dyn Observer>,
 }
 
 impl Listener {
@@ -68,17 +80,38 @@ impl Listener {
             };
             found.sort_by_key(SocketAddr::is_ipv6);
             for candidate in found {
-                match TcpListener::bind(candidate).await {
+                match listen(candidate) {
                     Ok(tcp) => {
                         let address = tcp.local_addr().map_err(fault)?;
                         tracing::info!(listener = name, %address, "listening");
-                        return Ok(Self { name, tcp, address });
+                        return Ok(Self {
+                            name,
+                            tcp,
+                            address,
+                            clients: None,
+                            observer: Arc::new(NoObserver),
+                        });
                     }
                     Err(error) => last = error,
                 }
             }
         }
         Err(fault(last))
+    }
+
+    /// Serves its connections on another runtime, so that however many they are, they keep nothing else from its turn: not the taking of
+    /// further ones either, which the system forgets when they wait for long. The runtime has to live until [`serve`] returns.
+    #[must_use]
+    pub fn with_clients_on(mut self, runtime: Handle) -> Self {
+        self.clients = Some(runtime);
+        self
+    }
+
+    /// Tells `observer` which connections were refused.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// The address it got.
@@ -88,12 +121,27 @@ impl Listener {
     }
 }
 
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As the standard library does: a restart finds its port again. On Windows it would mean sharing it.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// What all connections of a server share.
 pub(super) struct Shared {
     limits: ServerLimits,
     router: Router,
     tls: Option<Tls>,
     handshakes: Semaphore,
+    turns: Arc<Turns>,
+    listener: &'static str,
+    observer: Arc<dyn Observer>,
     /// Told at most once a while, as anybody can cause it.
     mistakes: door::Mistakes,
     /// Answers tell the client to close.
@@ -102,6 +150,24 @@ pub(super) struct Shared {
     close: CancellationToken,
     /// Everything is dropped.
     cut: CancellationToken,
+}
+
+impl Shared {
+    /// Whether the connection has a turn now. Not where it waited for one too long, which is told, nor after a stop.
+    async fn wait_for_turn(&self, turn: &Turn) -> bool {
+        tokio::select! {
+            biased;
+            given = turn.take() => {
+                if !given {
+                    self.mistakes.crowded();
+                    let listener = self.listener;
+                    self.observer.observe(&Observation::ConnectionRefused { listener });
+                }
+                given
+            }
+            () = self.close.cancelled() => false,
+        }
+    }
 }
 
 /// Serves `router` on `listener` until `stop` is cancelled; then takes no more connections, answers what was asked, and
@@ -114,11 +180,20 @@ pub async fn serve(
     stop: CancellationToken,
     grace: Duration,
 ) {
-    let Listener { name, tcp, .. } = listener;
+    let Listener {
+        name,
+        tcp,
+        clients,
+        observer,
+        ..
+    } = listener;
     let room = Arc::new(Semaphore::new(limits.max_connections.max(1)));
     let neighbours = Neighbours::new(limits.max_connections_address);
     let shared = Arc::new(Shared {
         handshakes: Semaphore::new(limits.max_handshakes.max(1)),
+        turns: Turns::new(limits.max_connections_active),
+        listener: name,
+        observer,
         mistakes: door::Mistakes::new(name),
         limits,
         router,
@@ -136,11 +211,24 @@ pub async fn serve(
             return;
         };
         let shared = Arc::clone(&shared);
-        tasks.spawn(async move {
+        let run = async move |stream| {
             connection::run(stream, &shared).await;
             drop((permit, place));
-        });
+        };
+        let Some(clients) = &clients else {
+            tasks.spawn(run(stream));
+            return;
+        };
+        // It belongs to the runtime on which it was taken; that of the clients shall be the one that watches it.
+        let Ok(stream) = stream.into_std() else { return };
+        let moved = async move {
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                run(stream).await;
+            }
+        };
+        tasks.spawn_on(moved, clients);
     };
+    tasks.spawn(Arc::clone(&shared.turns).watch(shared.close.clone()));
     while let Some((stream, permit)) = next(name, &tcp, &room, &stop).await {
         start(stream, permit);
     }

@@ -1,6 +1,6 @@
 //! Clients that send each booking once and never again, and who asks for `/healthz` meanwhile.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -29,6 +29,8 @@ pub(crate) struct Rush {
     pub(crate) accepted: Tally,
     /// Accepted ones whose answers came before the load ended.
     pub(crate) in_time: u64,
+    /// The same by the second.
+    pub(crate) by_second: Vec<u64>,
     /// Those that were not sent, as too many waited.
     pub(crate) not_sent: u64,
 }
@@ -57,7 +59,10 @@ impl Clients {
         let asked = async {
             let mut connection = match kept {
                 Some(kept) => kept,
-                None => Connection::open(self.target).await.map_err(|_| "no connection")?,
+                // Linux takes all of 127.0.0.0/8 for its own.
+                None => Connection::open_from(Ipv4Addr::new(127, 0, 1, (number % 200) as u8), self.target)
+                    .await
+                    .map_err(|_| "no connection")?,
             };
             let answer = connection.send(&order.request()).await;
             Ok::<_, &str>((connection, answer.map_err(|_| "no answer")?.status))
@@ -138,6 +143,11 @@ impl Clients {
                     let mut rush = rush.lock();
                     if outcome == "201" {
                         rush.in_time += u64::from(Instant::now() <= end);
+                        let second = usize::try_from(begin.elapsed().as_secs()).unwrap_or(usize::MAX);
+                        if rush.by_second.len() <= second {
+                            rush.by_second.resize(second + 1, 0);
+                        }
+                        rush.by_second[second] += 1;
                         rush.accepted.note(&outcome, at.elapsed());
                     }
                     rush.tally.note(&outcome, at.elapsed());

@@ -181,6 +181,7 @@ async fn main() -> Result<()> {
         "accepted before its end: {goodput:.0} a second, {:.2} of the capacity",
         goodput / capacity
     );
+    println!("accepted second by second: {:?}", rush.by_second);
     for (outcome, count) in &rush.tally.outcomes {
         println!("{count:>9}  {outcome}");
     }
