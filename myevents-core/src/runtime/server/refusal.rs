@@ -68,9 +68,9 @@ fn is_one_request(bytes: &[u8]) -> bool {
                 return false;
             }
             body = length;
-        } else if is("transfer-encoding") || is("expect") || is("upgrade") {
-            return false;
-        } else if is("connection") && !header.value.eq_ignore_ascii_case(b"keep-alive") {
+        }
+        let ends = is("connection") && !header.value.eq_ignore_ascii_case(b"keep-alive");
+        if ends || is("transfer-encoding") || is("expect") || is("upgrade") {
             return false;
         }
     }
