@@ -60,9 +60,12 @@ impl Clients {
             let mut connection = match kept {
                 Some(kept) => kept,
                 // Linux takes all of 127.0.0.0/8 for its own.
-                None => Connection::open_from(Ipv4Addr::new(127, 0, 1, (number % 200) as u8), self.target)
-                    .await
-                    .map_err(|_| "no connection")?,
+                None => Connection::open_from(
+                    Ipv4Addr::new(127, 0, 1, u8::try_from(number % 200).unwrap_or_default()),
+                    self.target,
+                )
+                .await
+                .map_err(|_| "no connection")?,
             };
             let answer = connection.send(&order.request()).await;
             Ok::<_, &str>((connection, answer.map_err(|_| "no answer")?.status))
