@@ -1,19 +1,21 @@
 //! Prometheus metrics: counts observations into a registry that the caller hands over. Nothing is global.
 
+mod register;
+
 use std::collections::HashMap;
 
 use parking_lot::RwLock;
-use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 
 use crate::domain::EventId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::{Observation, Observer};
 use crate::ports::OutboxDepth;
+
+use register::{add, counter, counters, durations, fault, gauges, histogram};
 
 /// The default bound of events that have a label of their own.
 pub const DEFAULT_MAX_LABEL_VALUES: usize = 1_000;
@@ -56,50 +58,6 @@ pub struct PrometheusObserver {
     tls_until: IntGaugeVec,
     tls_failed: IntCounterVec,
     connections_refused: IntCounterVec,
-}
-
-fn fault(error: prometheus::Error) -> Error {
-    Error::new(
-        ErrorKind::Config,
-        "register metrics",
-        "a metric can't be registered",
-    )
-    .caused_by(error)
-}
-
-fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: prometheus::Result<C>) -> Result<C> {
-    let collector = collector.map_err(fault)?;
-    registry.register(Box::new(collector.clone())).map_err(fault)?;
-    Ok(collector)
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
-    add(registry, IntCounterVec::new(Opts::new(name, help), labels))
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter> {
-    add(registry, IntCounter::new(name, help))
-}
-
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
-    add(registry, IntGaugeVec::new(Opts::new(name, help), labels))
-}
-
-fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram> {
-    add(
-        registry,
-        Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())),
-    )
-}
-
-fn durations(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec> {
-    let buckets = vec![
-        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-    ];
-    add(
-        registry,
-        HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels),
-    )
 }
 
 impl PrometheusObserver {
