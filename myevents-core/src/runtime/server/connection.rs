@@ -15,13 +15,14 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tower::Service;
 
 use super::body::{CountedBody, TimedBody};
-use super::gate::{Gate, Stream};
+use super::gate::Gate;
 use super::patient::Patient;
 use super::refusal::{Afterwards, PROBE, is_probe, refuse};
 use super::turns::{Busy, Turn};
@@ -44,13 +45,17 @@ pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
     if let Some(tls) = &shared.tls {
         if let Some(stream) = door::shake_hands(stream, tls, &turn, shared).await {
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            serve(stream, peer, http2, turn, shared).await;
+            Box::pin(serve(stream, peer, http2, turn, shared)).await;
         }
         return;
     }
     while let Some(http2) = speaks_http2(&stream, shared).await {
         if turn.try_take() || passes(&stream, &turn).await || shared.wait_for_turn(&turn).await {
             // While it waits it shall be small.
+            if http2 {
+                return Box::pin(serve(stream, peer, http2, turn, shared)).await;
+            }
+            let stream = Gate::new(stream, Arc::clone(&turn), Arc::clone(shared));
             return Box::pin(serve(stream, peer, http2, turn, shared)).await;
         }
         if http2 || !refuse(&stream, Afterwards::Keep) {
@@ -101,9 +106,8 @@ async fn speaks_http2(stream: &TcpStream, shared: &Shared) -> Option<bool> {
 
 async fn serve<S>(stream: S, peer: SocketAddr, http2: bool, turn: Arc<Turn>, shared: &Arc<Shared>)
 where
-    S: Stream,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = Gate::new(stream, Arc::clone(&turn), Arc::clone(shared));
     let stream = Patient::new(stream, shared.limits.write_timeout);
     let open = Open::default();
     let service = service_fn(|request| {

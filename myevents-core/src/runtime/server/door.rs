@@ -104,11 +104,11 @@ pub(super) async fn shake_hands(
     turn: &Turn,
     shared: &Arc<Shared>,
 ) -> Option<TlsStream<TcpStream>> {
-    let deadline = Instant::now() + shared.limits.handshake_timeout;
     let shaking = async {
+        let deadline = Instant::now() + shared.limits.handshake_timeout;
         let mut first = [0];
         let began = tokio::select! {
-            began = stream.peek(&mut first) => began.unwrap_or_default(),
+            began = timeout_at(deadline, stream.peek(&mut first)) => began.map_err(|_| Some("timeout"))?.unwrap_or_default(),
             // Nothing was said yet, so nothing is lost.
             () = shared.close.cancelled() => return Err(None),
         };
@@ -123,30 +123,20 @@ pub(super) async fn shake_hands(
             let _told = timeout(GOODBYE, tell_plain(stream)).await;
             return Err(None);
         }
-        // Nothing is read before: a handshake costs more than most requests.
+        // Nothing is read before: a handshake costs more than most requests. The wait is not the client's time.
+        let since = Instant::now();
         if !shared.wait_for_turn(turn).await {
-            return Err(Some("crowd"));
+            let stopped = shared.close.is_cancelled();
+            return Err((!stopped).then_some("crowd"));
         }
-        let greeted = tokio::select! {
-            greeted = LazyConfigAcceptor::new(Acceptor::default(), stream) => greeted,
-            () = shared.close.cancelled() => return Err(None),
-        };
-        let greeted = greeted.map_err(|error| Some(reason(&error)))?;
-        // Who stops in the middle of the greeting has cost nothing, and takes no place.
-        let place = shared.handshakes.acquire().await;
-        let shaken = greeted.into_stream(tls.config()).await;
-        drop(place);
-        shaken.map_err(|error| {
-            let reason = reason(&error);
-            tracing::debug!(%error, "a TLS handshake came to nothing");
-            if matches!(reason, "no-certificate" | "foreign-certificate") {
-                shared.mistakes.unproven(reason);
-            }
-            Some(reason)
-        })
+        let deadline = deadline + since.elapsed();
+        let greeted = greet(stream, tls, shared);
+        timeout_at(deadline, greeted)
+            .await
+            .unwrap_or(Err(Some("timeout")))
     };
     let shaken = tokio::select! {
-        shaken = timeout_at(deadline, shaking) => shaken.unwrap_or(Err(Some("timeout"))),
+        shaken = shaking => shaken,
         () = shared.cut.cancelled() => Err(None),
     };
     match shaken {
@@ -158,6 +148,31 @@ pub(super) async fn shake_hands(
             None
         }
     }
+}
+
+/// The handshake itself; otherwise why it came to nothing, if that is to be told.
+async fn greet(
+    stream: TcpStream,
+    tls: &Tls,
+    shared: &Shared,
+) -> Result<TlsStream<TcpStream>, Option<&'static str>> {
+    let greeted = tokio::select! {
+        greeted = LazyConfigAcceptor::new(Acceptor::default(), stream) => greeted,
+        () = shared.close.cancelled() => return Err(None),
+    };
+    let greeted = greeted.map_err(|error| Some(reason(&error)))?;
+    // Who stops in the middle of the greeting has cost nothing, and takes no place.
+    let place = shared.handshakes.acquire().await;
+    let shaken = greeted.into_stream(tls.config()).await;
+    drop(place);
+    shaken.map_err(|error| {
+        let reason = reason(&error);
+        tracing::debug!(%error, "a TLS handshake came to nothing");
+        if matches!(reason, "no-certificate" | "foreign-certificate") {
+            shared.mistakes.unproven(reason);
+        }
+        Some(reason)
+    })
 }
 
 /// A word for the metrics.

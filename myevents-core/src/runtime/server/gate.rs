@@ -1,4 +1,6 @@
-//! A connection's stream from which nothing is read without a turn.
+//! A plain connection of HTTP/1 from which nothing is read without a turn.
+//!
+//! HTTP/2 and HTTPS wait for their first turn only: what they read is not only requests, and part of it may be read already.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -8,54 +10,35 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use super::Shared;
 use super::refusal::{Afterwards, PROBE, is_probe, refuse};
 use super::turns::Turn;
 
-/// What a gate is put before.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    fn socket(&self) -> &TcpStream;
-
-    /// Tells the client that it waited in vain, where that takes no more than a few bytes.
-    fn refuse(&self);
-}
-
-impl Stream for TcpStream {
-    fn socket(&self) -> &TcpStream {
-        self
-    }
-
-    fn refuse(&self) {
-        // Something of this request may have been read, so the connection ends with it.
-        refuse(self, Afterwards::Close);
-    }
-}
-
-impl Stream for TlsStream<TcpStream> {
-    fn socket(&self) -> &TcpStream {
-        self.get_ref().0
-    }
-
-    fn refuse(&self) {}
-}
-
-pub(super) struct Gate<S> {
-    stream: S,
+pub(super) struct Gate {
+    stream: TcpStream,
     turn: Arc<Turn>,
     shared: Arc<Shared>,
     waiting: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
+    /// Some of an answer may not have gone yet.
+    writing: bool,
 }
 
-impl<S: Stream> Gate<S> {
-    pub(super) fn new(stream: S, turn: Arc<Turn>, shared: Arc<Shared>) -> Self {
+impl Gate {
+    pub(super) fn new(stream: TcpStream, turn: Arc<Turn>, shared: Arc<Shared>) -> Self {
         Self {
             stream,
             turn,
             shared,
             waiting: None,
+            writing: false,
         }
+    }
+
+    /// Notes whether all of `length` bytes went.
+    fn wrote(&mut self, polled: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
+        self.writing = !matches!(polled, Poll::Ready(Ok(written)) if written == length);
+        polled
     }
 
     /// Ready once what is there may be read.
@@ -65,7 +48,10 @@ impl<S: Stream> Gate<S> {
                 let given = ready!(waiting.as_mut().poll(context));
                 self.waiting = None;
                 if !given {
-                    self.stream.refuse();
+                    // Something of this request may have been read, so the connection ends with it.
+                    if !self.writing {
+                        refuse(&self.stream, Afterwards::Close);
+                    }
                     return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
                 }
             }
@@ -74,7 +60,7 @@ impl<S: Stream> Gate<S> {
             }
             let mut start = [0; PROBE];
             let mut start = ReadBuf::new(&mut start);
-            let there = ready!(self.stream.socket().poll_peek(context, &mut start));
+            let there = ready!(self.stream.poll_peek(context, &mut start));
             // Its end needs no turn, nor does a fault.
             if !matches!(there, Ok(1..)) || self.turn.try_take() {
                 return Poll::Ready(Ok(()));
@@ -89,7 +75,7 @@ impl<S: Stream> Gate<S> {
     }
 }
 
-impl<S: Stream> AsyncRead for Gate<S> {
+impl AsyncRead for Gate {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -102,13 +88,14 @@ impl<S: Stream> AsyncRead for Gate<S> {
     }
 }
 
-impl<S: Stream> AsyncWrite for Gate<S> {
+impl AsyncWrite for Gate {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(polled, bytes.len())
     }
 
     fn poll_write_vectored(
@@ -116,7 +103,9 @@ impl<S: Stream> AsyncWrite for Gate<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        self.wrote(polled, length)
     }
 
     fn is_write_vectored(&self) -> bool {

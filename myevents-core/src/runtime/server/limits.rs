@@ -22,7 +22,8 @@ pub struct ServerLimits {
     /// Open connections; further ones wait.
     pub max_connections: usize,
     /// Connections with requests that are worked on, and a second after; further ones wait with theirs unread, the newest first. Who
-    /// waited for 1.5 s gets no turn any more, and is answered 503 after 9 to 13 s (over TLS the connection closes).
+    /// waited for 1.5 s gets no turn any more, and is answered 503 after 9 to 13 s (over TLS, and HTTP/2, the connection closes; these wait for
+    /// their first turn only).
     pub max_connections_active: usize,
     /// Open connections of one address; a further one is closed at once. `None` = no bound.
     pub max_connections_address: Option<usize>,

@@ -155,8 +155,12 @@ impl Turns {
         let quiet = u64::try_from(quiet.as_millis()).unwrap_or(u64::MAX);
         let now = self.now();
         state.taken.retain(|_, presence| {
-            let keeps = presence.busy.load(Ordering::SeqCst) > 0
-                || now.saturating_sub(presence.rested.load(Ordering::Relaxed)) < quiet;
+            if now.saturating_sub(presence.rested.load(Ordering::Relaxed)) < quiet {
+                return true;
+            }
+            // Taken before it is looked: a request that begins meanwhile either is seen here or sees that it has none.
+            presence.has_turn.store(false, Ordering::SeqCst);
+            let keeps = presence.busy.load(Ordering::SeqCst) > 0;
             presence.has_turn.store(keeps, Ordering::SeqCst);
             keeps
         });
