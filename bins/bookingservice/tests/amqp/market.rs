@@ -249,13 +249,14 @@ impl Market {
             "the last of {waited} events was bookable {all_bookable:?} after rest\n{}",
             pair.logs()
         );
-        for (number, event) in events.iter().enumerate() {
-            let service = &self.shared.services[number % self.shared.services.len()];
-            let bookable = service.is_bookable(event, CAPACITY).await;
-            assert!(
-                matches!(bookable, Ok(true)),
-                "{event} was bookable once: {bookable:?}"
-            );
+        for event in &events {
+            for service in &self.shared.services {
+                let bookable = service.is_bookable(event, CAPACITY).await;
+                assert!(
+                    matches!(bookable, Ok(true)),
+                    "{event} was bookable once: {bookable:?}"
+                );
+            }
         }
         let announced: &Announced = &pair.announced;
         let ids: Vec<&str> = tally

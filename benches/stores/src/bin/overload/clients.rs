@@ -29,7 +29,7 @@ pub(crate) struct Rush {
     pub(crate) accepted: Tally,
     /// Accepted ones whose answers came before the load ended.
     pub(crate) in_time: u64,
-    /// The same by the second.
+    /// All accepted ones by the second in which their answers came.
     pub(crate) by_second: Vec<u64>,
     /// Those that were not sent, as too many waited.
     pub(crate) not_sent: u64,
