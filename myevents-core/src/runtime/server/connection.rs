@@ -1,10 +1,12 @@
 //! One connection from its first byte to its last.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -36,7 +38,7 @@ const MAX_STREAMS: u32 = 200;
 /// What a connection that asked for nothing gets to hear that it is over, and to ask after all.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
+pub(super) async fn run(mut stream: TcpStream, shared: &Arc<Shared>) {
     // A small answer must not wait for the acknowledgement of the one before.
     let _best_effort = stream.set_nodelay(true);
     // Gone already, if it can't be told.
@@ -49,8 +51,14 @@ pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
         }
         return;
     }
-    while let Some(http2) = speaks_http2(&stream, shared).await {
-        if turn.try_take() || passes(&stream, &turn).await || shared.wait_for_turn(&turn).await {
+    while let Some(beginning) = begins(&stream, shared).await {
+        let http2 = beginning == Beginning::Http2;
+        let mut has_turn = turn.try_take();
+        if !has_turn && beginning == Beginning::Probe {
+            turn.pass();
+            has_turn = true;
+        }
+        if has_turn || shared.wait_for_turn(&turn).await {
             // While it waits it shall be small.
             if http2 {
                 return Box::pin(serve(stream, peer, http2, turn, shared)).await;
@@ -58,40 +66,42 @@ pub(super) async fn run(stream: TcpStream, shared: &Arc<Shared>) {
             let stream = Gate::new(stream, Arc::clone(&turn), Arc::clone(shared));
             return Box::pin(serve(stream, peer, http2, turn, shared)).await;
         }
-        if http2 || !refuse(&stream, Afterwards::Keep) {
+        if http2 || !poll_fn(|context| Poll::Ready(refuse(&mut stream, context, Afterwards::Keep))).await {
             return;
         }
     }
 }
 
-/// Whether it needs no turn of its own, as a probe does not.
-async fn passes(stream: &TcpStream, turn: &Turn) -> bool {
-    let mut start = [0; PROBE];
-    let seen = stream.peek(&mut start).await.unwrap_or_default();
-    let probe = is_probe(&start[..seen]);
-    if probe {
-        turn.pass();
-    }
-    probe
+/// What the first bytes of a connection show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    Http1,
+    /// Of a supervisor, in HTTP/1.
+    Probe,
+    Http2,
 }
 
 /// Looks at the first bytes without taking them: HTTP/2 begins with `PRI`, which no method of HTTP/1 does. `None` when
 /// nothing comes in time.
-async fn speaks_http2(stream: &TcpStream, shared: &Shared) -> Option<bool> {
+async fn begins(stream: &TcpStream, shared: &Shared) -> Option<Beginning> {
     const PREFACE: &[u8] = b"PRI * ";
     let look = async {
-        let mut start = [0; PREFACE.len()];
+        let mut start = [0; PROBE];
         loop {
             let seen = stream.peek(&mut start).await.ok()?;
-            if seen == 0 {
-                return None;
-            }
-            if start[0] == door::TLS_HANDSHAKE {
+            let seen = &start[..seen];
+            if *seen.first()? == door::TLS_HANDSHAKE {
                 shared.mistakes.tls_on_plain();
                 return None;
             }
-            if seen == PREFACE.len() || !PREFACE.starts_with(&start[..seen]) {
-                return Some(start == *PREFACE);
+            if seen.starts_with(PREFACE) {
+                return Some(Beginning::Http2);
+            }
+            if !PREFACE.starts_with(seen) {
+                return Some(match is_probe(seen) {
+                    true => Beginning::Probe,
+                    false => Beginning::Http1,
+                });
             }
             // Bytes seen stay readable, so waiting for readiness would spin.
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -50,7 +50,7 @@ impl Gate {
                 if !given {
                     // Something of this request may have been read, so the connection ends with it.
                     if !self.writing {
-                        refuse(&self.stream, Afterwards::Close);
+                        refuse(&mut self.stream, context, Afterwards::Close);
                     }
                     return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
                 }

@@ -1,5 +1,10 @@
 //! The answer to who waited for a turn too long, without the work of a request: its bytes are taken and thrown away.
 
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::Context;
+
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Of what a client sent, so much is taken; who sent more loses the connection, and may lose the answer with it.
@@ -21,10 +26,12 @@ pub(super) enum Afterwards {
 }
 
 /// Answers 503. `true` where the connection can be used on.
-pub(super) fn refuse(stream: &TcpStream, afterwards: Afterwards) -> bool {
-    let mut taken = [0; TAKEN];
-    let length = stream.try_read(&mut taken).unwrap_or_default();
-    let kept = afterwards == Afterwards::Keep && is_one_request(&taken[..length]);
+pub(super) fn refuse(stream: &mut TcpStream, context: &mut Context<'_>, afterwards: Afterwards) -> bool {
+    let mut taken = [MaybeUninit::uninit(); TAKEN];
+    let mut taken = ReadBuf::uninit(&mut taken);
+    // What can't be read shows below. `poll_read` notes that a short read was all, which `try_read` asks the system again for.
+    let _polled = Pin::new(&mut *stream).poll_read(context, &mut taken);
+    let kept = afterwards == Afterwards::Keep && is_one_request(taken.filled());
     let connection = if kept { "keep-alive" } else { "close" };
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 2\r\nconnection: {connection}\r\ncontent-length: {}\r\n\r\n{BODY}",

@@ -77,8 +77,6 @@ struct Presence {
     busy: AtomicUsize,
     /// How many of its requests wait for the rest of their bodies.
     paused: AtomicUsize,
-    /// See [`Turn::pass`].
-    passed: AtomicBool,
     /// When it was busy last, in milliseconds after [`Turns::begun`].
     rested: AtomicU64,
 }
@@ -89,6 +87,8 @@ pub(super) struct Turn {
     turns: Arc<Turns>,
     presence: Arc<Presence>,
     id: u64,
+    /// See [`Turn::pass`].
+    passed: AtomicBool,
 }
 
 /// A request that is worked on, until it is dropped.
@@ -116,6 +116,7 @@ impl Turns {
             turns: Arc::clone(self),
             presence: Arc::default(),
             id,
+            passed: AtomicBool::new(false),
         }
     }
 
@@ -189,24 +190,29 @@ impl Turns {
 impl Turn {
     /// A turn for what has come, if one is free. Whether it has one now.
     pub(super) fn try_take(&self) -> bool {
-        let mut state = self.turns.state.lock();
-        let has_turn = self.presence.has_turn.load(Ordering::SeqCst);
-        if !has_turn && state.taken.len() < self.turns.most {
-            self.turns.give(&mut state, self.id, &self.presence);
+        self.take_free(&mut self.turns.state.lock())
+    }
+
+    fn take_free(&self, state: &mut State) -> bool {
+        if self.presence.has_turn.load(Ordering::SeqCst) {
             return true;
         }
-        has_turn
+        let free = state.taken.len() < self.turns.most;
+        if free {
+            self.turns.give(state, self.id, &self.presence);
+        }
+        free
     }
 
     /// A turn for one request, free or not; the connection ends with it.
     pub(super) fn pass(&self) {
-        self.presence.passed.store(true, Ordering::Relaxed);
+        self.passed.store(true, Ordering::Relaxed);
         self.take_anyway();
     }
 
     /// Whether its turn was for one request.
     pub(super) fn passed(&self) -> bool {
-        self.presence.passed.load(Ordering::Relaxed)
+        self.passed.load(Ordering::Relaxed)
     }
 
     fn take_anyway(&self) {
@@ -221,11 +227,7 @@ impl Turn {
         let since = Instant::now();
         let (turn, patience) = {
             let mut state = self.turns.state.lock();
-            if self.presence.has_turn.load(Ordering::SeqCst) {
-                return true;
-            }
-            if state.taken.len() < self.turns.most {
-                self.turns.give(&mut state, self.id, &self.presence);
+            if self.take_free(&mut state) {
                 return true;
             }
             // The oldest have given up, if any.
@@ -343,6 +345,13 @@ mod tests {
         waiting
     }
 
+    /// It was so long, and then until the next look.
+    #[track_caller]
+    fn assert_seen_after(time: Duration, begun: Instant) {
+        let took = begun.elapsed();
+        assert!((time..=time + 2 * LOOK).contains(&took), "{took:?}");
+    }
+
     fn taken(turns: &Turns) -> usize {
         turns.state.lock().taken.len()
     }
@@ -391,11 +400,7 @@ mod tests {
         let busy = working.begin();
         let begun = Instant::now();
         let new = waiting(&turns).await.await.unwrap().unwrap();
-        assert!(
-            (QUIET..=QUIET + 2 * LOOK).contains(&begun.elapsed()),
-            "{:?}",
-            begun.elapsed()
-        );
+        assert_seen_after(QUIET, begun);
         assert!(!quiet.may_read() && working.may_read() && new.may_read());
         assert!(!quiet.try_take());
         let new_busy = new.begin();
@@ -422,11 +427,7 @@ mod tests {
         let busy = people[0].begin();
         let begun = Instant::now();
         assert!(waiting(&turns).await.await.unwrap().is_some());
-        assert!(
-            (SOON..=SOON + 2 * LOOK).contains(&begun.elapsed()),
-            "{:?}",
-            begun.elapsed()
-        );
+        assert_seen_after(SOON, begun);
         drop((busy, people));
         assert_eq!(taken(&turns), 0);
     }
