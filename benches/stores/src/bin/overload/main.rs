@@ -1,7 +1,8 @@
 //! Bookings at a multiple of what the service can do, whatever becomes of those before: how much is accepted, how fast, and
 //! whether it is as before afterwards.
 //!
-//! A request is sent once and never again. Capacity is measured first, by a closed loop on the same machine. With a store that is
+//! A request is sent once and never again. Capacity is measured by a closed loop on the same machine, before it and after it: a store
+//! gets slower as it grows, and a machine that others use is not always as fast. With a store that is
 //! some way off, that is the bound, as it is with a real one; with a file the processor is.
 #![allow(
     clippy::print_stdout,
@@ -88,26 +89,58 @@ impl Used {
     }
 }
 
-/// Bookings of others from now on, ten a second for five seconds, each on a connection of its own: the first from which on all took
-/// no longer than `calm`.
-async fn calm_again(clients: Arc<Clients>, calm: Duration) -> Result<Option<Duration>> {
+/// The most bookings a second.
+async fn capacity_of(when: &str, clients: &Arc<Clients>, cli: &Cli, service: u32) -> Result<f64> {
+    let used = Used::from_now(service);
+    let most = clients.closed(cli.connections, cli.measure).await?;
+    let capacity = most.outcomes.get("201").copied().unwrap_or(0) as f64 / most.elapsed.as_secs_f64();
+    println!(
+        "capacity {when}: {capacity:.0} a second over {} connections; {}",
+        cli.connections,
+        used.told()
+    );
+    if capacity <= 0.0 {
+        bail!("nothing was booked");
+    }
+    Ok(capacity)
+}
+
+/// When each began after the load, and how long it took where it was accepted.
+type Others = Vec<(Duration, Option<Duration>)>;
+
+/// Bookings of others from now on, ten a second for five seconds, each on a connection of its own.
+async fn others_of(clients: Arc<Clients>) -> Result<Others> {
     let over = Instant::now();
-    let mut others = Vec::new();
+    let mut asked = Vec::new();
     for _ in 0..50 {
         let begun = over.elapsed();
         let clients = Arc::clone(&clients);
-        others.push(tokio::spawn(async move {
+        asked.push(tokio::spawn(async move {
             let outcome = clients.book().await;
-            (begun, outcome == "201" && over.elapsed() - begun <= calm)
+            (begun, (outcome == "201").then(|| over.elapsed() - begun))
         }));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let mut back = None;
-    for other in others {
-        let (begun, as_before) = other.await?;
-        back = back.filter(|_| as_before).or(as_before.then_some(begun));
+    let mut all = Vec::new();
+    for each in asked {
+        all.push(each.await?);
     }
-    Ok(back)
+    Ok(all)
+}
+
+/// From when on all took no longer than `calm`, and those that did.
+fn told_others(others: &Others, calm: Duration) {
+    let slow: Vec<_> = others
+        .iter()
+        .filter(|(_, took)| took.is_none_or(|took| took > calm))
+        .collect();
+    let from = match slow.last() {
+        Some((last, _)) => others.iter().map(|(begun, _)| begun).find(|begun| *begun > last),
+        None => others.first().map(|(begun, _)| begun),
+    };
+    println!(
+        "bookings on new connections that begin {from:?} after it or later take {calm:?} at most; slower before: {slow:?}"
+    );
 }
 
 async fn told_health(which: &str, probes: JoinHandle<Vec<Option<Duration>>>) -> Result<()> {
@@ -135,19 +168,12 @@ async fn main() -> Result<()> {
     let event = service.new_event("Overload", 2_000_000_000).await?;
     let clients = Clients::new(target, event.clone(), cli.fresh);
     let alone = clients.closed(1, 3.0).await?;
-    let used = Used::from_now(pid);
-    let most = clients.closed(cli.connections, cli.measure).await?;
-    let capacity = most.outcomes.get("201").copied().unwrap_or(0) as f64 / most.elapsed.as_secs_f64();
     println!(
-        "alone: p99 {:.2} ms; capacity: {capacity:.0} a second over {} connections; memory {:?} MiB; {}",
+        "alone: p99 {:.2} ms; memory {:?} MiB",
         alone.millis(99.0),
-        cli.connections,
-        started.resident(),
-        used.told()
+        started.resident()
     );
-    if capacity <= 0.0 {
-        bail!("nothing was booked");
-    }
+    let capacity = capacity_of("before", &clients, &cli, pid).await?;
 
     let rate = capacity * cli.times;
     let probes = [("the APIs", started.api), ("metrics", started.metrics)]
@@ -163,23 +189,26 @@ async fn main() -> Result<()> {
             || peak = peak.max(started.resident()),
             || {
                 println!("under load: {}", used.told());
-                let others = Clients::new(target, event, true);
-                afterwards = Some(tokio::spawn(calm_again(others, calm)));
+                let strangers = Clients::new(target, event, true);
+                afterwards = Some(tokio::spawn(others_of(strangers)));
             },
         )
         .await;
-    let back = match afterwards {
+    let others = match afterwards {
         Some(afterwards) => afterwards.await??,
-        None => None,
+        None => Others::new(),
     };
     let goodput = rush.in_time as f64 / cli.duration;
     println!(
         "{rate:.0} a second were due for {:.0} s; {} of them were not sent, as {} waited",
         cli.duration, rush.not_sent, cli.most
     );
+    let later = capacity_of("afterwards", &clients, &cli, pid).await?;
     println!(
-        "accepted before its end: {goodput:.0} a second, {:.2} of the capacity",
-        goodput / capacity
+        "accepted before its end: {goodput:.0} a second, {:.2} of the capacity before and {:.2} of that afterwards, {:.2} of their mean",
+        goodput / capacity,
+        goodput / later,
+        goodput / f64::midpoint(capacity, later)
     );
     println!("accepted second by second: {:?}", rush.by_second);
     for (outcome, count) in &rush.tally.outcomes {
@@ -190,7 +219,7 @@ async fn main() -> Result<()> {
         rush.accepted.millis(50.0),
         rush.accepted.millis(99.0)
     );
-    println!("bookings on new connections that begin {back:?} after it or later take {calm:?} at most");
+    told_others(&others, calm);
     for (which, probes) in probes {
         told_health(which, probes).await?;
     }
