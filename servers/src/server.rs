@@ -8,6 +8,8 @@ use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
 use crate::launch::{Running, Session, Site};
+#[cfg(feature = "tls")]
+use crate::ports;
 use crate::{Kind, NotInstalled, install, skip};
 
 /// How long a stop may take.
@@ -46,6 +48,29 @@ impl Server {
         test: &str,
         front: impl FnOnce(SocketAddr) -> Result<SocketAddr>,
     ) -> Result<Option<Self>> {
+        Self::start_kafka(test, |site| {
+            site.front = Some(front(SocketAddr::from((Ipv4Addr::LOCALHOST, site.port)))?);
+            Ok(())
+        })
+    }
+
+    /// Starts a Kafka that has a listener for TLS beside the plain one, and asks clients for a certificate of an authority. Answers where that
+    /// listener is; its clients are told to come there.
+    ///
+    /// # Errors
+    /// As [`Server::start`]; when the files can't be written.
+    #[cfg(feature = "tls")]
+    pub fn start_over_tls(
+        test: &str,
+        own: &crate::tls::Pair,
+        clients: &crate::tls::Authority,
+    ) -> Result<Option<(Self, SocketAddr)>> {
+        let port = ports::free(1)?;
+        let server = Self::start_kafka(test, |site| site.secure(port, own, clients))?;
+        Ok(server.map(|server| (server, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))))
+    }
+
+    fn start_kafka(test: &str, prepare: impl FnOnce(&mut Site) -> Result<()>) -> Result<Option<Self>> {
         let kind = Kind::Kafka;
         if skip::required() {
             install::install(kind, &|_| {})?;
@@ -57,7 +82,7 @@ impl Server {
             .prefix(&format!("myevents-{kind}-"))
             .tempdir()?;
         let mut site = Site::open(kind, folder.path())?;
-        site.front = Some(front(SocketAddr::from((Ipv4Addr::LOCALHOST, site.port)))?);
+        prepare(&mut site)?;
         let running = site.start(Session::Own {
             remove: Some(folder.path()),
         })?;

@@ -19,12 +19,32 @@ const OPTIONS: [&str; 4] = [
     "-XX:TieredStopAtLevel=1",
 ];
 
+/// Its certificate and key, and the authority of its clients, PEM.
+pub(super) const OWN: &str = "own.pem";
+pub(super) const CLIENTS: &str = "clients.pem";
+
+/// The settings of a listener for TLS, and what is put behind the two lists of listeners.
+fn tls(site: &Site) -> (String, String) {
+    let Some(port) = site.tls else {
+        return <_>::default();
+    };
+    let [own, clients] = [OWN, CLIENTS].map(|name| site.file(name).display().to_string());
+    let settings = format!(
+        "ssl.keystore.type=PEM\nssl.keystore.location={own}\nssl.truststore.type=PEM\n\
+         ssl.truststore.location={clients}\nssl.client.auth=required\n"
+    );
+    (settings, format!(",SSL://127.0.0.1:{port}"))
+}
+
 pub(super) fn command(site: &Site) -> Result<Command> {
     let front = match site.front {
         Some(front) => front.to_string(),
         None => format!("127.0.0.1:{}", site.port),
     };
+    let (tls, listener) = tls(site);
     let settings = include_str!("../../java/kafka/server.properties")
+        .replace("{tls}", &tls)
+        .replace("{listener}", &listener)
         .replace("{front}", &front)
         .replace("{port}", &site.port.to_string())
         .replace("{controller}", &(site.port + 1).to_string())

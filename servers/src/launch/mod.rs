@@ -30,6 +30,8 @@ pub(crate) struct Site {
     pub(crate) port: u16,
     /// Where clients are told to come to, if not to the port.
     pub(crate) front: Option<SocketAddr>,
+    /// The port for TLS, of a Kafka that was given [its files](Self::secure).
+    tls: Option<u16>,
     /// The server's own files, the same for all of its kind.
     home: PathBuf,
 }
@@ -106,6 +108,7 @@ impl Site {
             folder: folder.canonicalize()?,
             port: 0,
             front: None,
+            tls: None,
             home: install::home(kind)?,
         };
         match port_of(folder).filter(|port| ports::are_free(*port, kind.ports())) {
@@ -113,6 +116,23 @@ impl Site {
             None => site.choose_port()?,
         }
         Ok(site)
+    }
+
+    /// From its next start it listens for TLS too.
+    #[cfg(feature = "tls")]
+    pub(crate) fn secure(
+        &mut self,
+        port: u16,
+        own: &crate::tls::Pair,
+        clients: &crate::tls::Authority,
+    ) -> Result<()> {
+        fs::write(
+            self.file(kafka::OWN),
+            [own.certificate.as_str(), &own.key].concat(),
+        )?;
+        fs::write(self.file(kafka::CLIENTS), clients.pem())?;
+        self.tls = Some(port);
+        Ok(())
     }
 
     fn choose_port(&mut self) -> Result<()> {

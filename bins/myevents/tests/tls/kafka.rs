@@ -1,5 +1,5 @@
-//! TLS towards Kafka, before which stands a front that speaks it: with the right authority all works, with a wrong one nothing
-//! does, and it is said why.
+//! TLS towards Kafka: by its own listener, and by a front before it that counts what came to an agreement. With the right authority all
+//! works, with a wrong one nothing does, and it is said why.
 
 use std::time::Duration;
 
@@ -119,5 +119,58 @@ async fn kafka_is_proven_by_the_authority_that_is_named_and_proves_its_clients()
     ] {
         let said = refusal(&with(settings)).await;
         assert!(said.contains(told), "{told} is not in\n{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kafka_speaks_tls_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, clients) = (
+        Authority::new("ours").unwrap(),
+        Authority::new("clients").unwrap(),
+    );
+    let write = |authority: &Authority, name| path(&authority.write(folder.path(), name).unwrap());
+    let ca = write(&ours, "ours");
+    let others = write(&Authority::new("ours").unwrap(), "others");
+    let own = clients.issue("the service").unwrap();
+    let strange = Authority::new("clients").unwrap().issue("a stranger").unwrap();
+    let [own, strange] = [(own, "own"), (strange, "strange")].map(|(pair, name)| {
+        let (certificate, key) = pair.write(folder.path(), name).unwrap();
+        [
+            ("BROKER_TLS_CERTIFICATE", path(&certificate)),
+            ("BROKER_TLS_KEY", path(&key)),
+        ]
+    });
+    let certificate = ours.issue("kafka").unwrap();
+    let starting = move || Server::start_over_tls("kafka_speaks_tls_itself", &certificate, &clients).unwrap();
+    let Some((_server, address)) = tokio::task::spawn_blocking(starting).await.unwrap() else {
+        return;
+    };
+    let settings = [
+        ("MESSAGE_BROKER_TYPE".to_owned(), "kafka".to_owned()),
+        ("KAFKA_MESSAGE_BROKERS".to_owned(), format!("ssl://{address}")),
+    ];
+    let with = |ca: &str, identity: &[(&str, String)]| {
+        let identity = identity.iter().map(|(name, value)| (*name, value.as_str()));
+        let all: Vec<_> = identity.chain([("BROKER_TLS_CA", ca)]).collect();
+        program(&folder, &settings, &all)
+    };
+
+    let good = with(&ca, &own);
+    let running = good.start_ready().await.unwrap();
+    good.service.new_event("over Kafka's own TLS", 10).await.unwrap();
+    running.stop().await.unwrap();
+    for (ca, identity, told) in [
+        (
+            &others,
+            &own[..],
+            "Kafka's certificate is not valid for this address",
+        ),
+        (&ca, &strange, "SSL handshake failed"),
+        (&ca, &[], "SSL handshake failed"),
+    ] {
+        let running = with(ca, identity).start().unwrap();
+        running.log_with(told).await.unwrap();
+        running.stop().await.unwrap();
     }
 }
