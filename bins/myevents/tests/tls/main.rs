@@ -76,6 +76,24 @@ async fn a_new_certificate_is_shown_to_new_connections_and_a_bad_one_to_nobody()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_connections_than_have_turns_are_all_answered() {
+    let secure = Secure::start(&[("MAX_CONNECTIONS_ACTIVE", "1")]).await;
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let mut stream = secure.open(secure.client(None)).await.unwrap();
+        assert_eq!(get(&mut stream, "/events").await.unwrap(), 200);
+        all.push(stream);
+    }
+    // Kept, and without a turn but for the last one.
+    for _ in 0..3 {
+        for stream in &mut all {
+            assert_eq!(get(stream, "/events").await.unwrap(), 200);
+        }
+    }
+    secure.running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_protocols_and_both_versions_are_agreed_on() {
     let secure = Secure::start(&[]).await;
     for (offered, agreed) in [
