@@ -166,8 +166,8 @@ async fn kafka_speaks_tls_itself() {
             &own[..],
             "Kafka's certificate is not valid for this address",
         ),
-        (&ca, &strange, "SSL handshake failed"),
-        (&ca, &[], "SSL handshake failed"),
+        (&ca, &strange, "SSL/TLS alert"),
+        (&ca, &[], "SSL/TLS alert"),
     ] {
         let running = with(ca, identity).start().unwrap();
         running.log_with(told).await.unwrap();
