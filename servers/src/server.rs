@@ -8,8 +8,6 @@ use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
 use crate::launch::{Running, Session, Site};
-#[cfg(feature = "tls")]
-use crate::ports;
 use crate::{Kind, NotInstalled, install, skip};
 
 /// How long a stop may take.
@@ -65,8 +63,11 @@ impl Server {
         own: &crate::tls::Pair,
         clients: &crate::tls::Authority,
     ) -> Result<Option<(Self, SocketAddr)>> {
-        let port = ports::free(1)?;
-        let server = Self::start_kafka(test, |site| site.secure(port, own, clients))?;
+        let mut port = 0;
+        let server = Self::start_kafka(test, |site| {
+            port = site.secure(own, clients)?;
+            Ok(())
+        })?;
         Ok(server.map(|server| (server, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))))
     }
 

@@ -31,7 +31,7 @@ fn tls(site: &Site) -> (String, String) {
     let [own, clients] = [OWN, CLIENTS].map(|name| site.file(name).display().to_string());
     let settings = format!(
         "ssl.keystore.type=PEM\nssl.keystore.location={own}\nssl.truststore.type=PEM\n\
-         ssl.truststore.location={clients}\nssl.client.auth=required\n"
+         ssl.truststore.location={clients}\nssl.client.auth=required"
     );
     (settings, format!(",SSL://127.0.0.1:{port}"))
 }

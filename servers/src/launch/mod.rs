@@ -118,21 +118,23 @@ impl Site {
         Ok(site)
     }
 
-    /// From its next start it listens for TLS too.
+    /// From its next start it listens for TLS too: at this port.
     #[cfg(feature = "tls")]
-    pub(crate) fn secure(
-        &mut self,
-        port: u16,
-        own: &crate::tls::Pair,
-        clients: &crate::tls::Authority,
-    ) -> Result<()> {
+    pub(crate) fn secure(&mut self, own: &crate::tls::Pair, clients: &crate::tls::Authority) -> Result<u16> {
+        let others = self.port..self.port + self.kind.ports();
+        let port = loop {
+            let port = ports::free(1)?;
+            if !others.contains(&port) {
+                break port;
+            }
+        };
         fs::write(
             self.file(kafka::OWN),
             [own.certificate.as_str(), &own.key].concat(),
         )?;
         fs::write(self.file(kafka::CLIENTS), clients.pem())?;
         self.tls = Some(port);
-        Ok(())
+        Ok(port)
     }
 
     fn choose_port(&mut self) -> Result<()> {

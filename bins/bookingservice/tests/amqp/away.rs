@@ -70,7 +70,8 @@ async fn a_broker_that_is_away_delays_announcements_and_nothing_else() {
     pair.server = with(pair.server, Server::restart).await;
     until_broker_is(service, "connected").await;
     market.wait_accepted(100).await;
-    let counts = market.close(&pair).await;
+    // What waited is told in no longer than it was away.
+    let counts = market.close(&pair, away).await;
     let mebibytes = |bytes: [u64; 2]| bytes.map(|bytes| bytes >> 20);
     println!(
         "broker away for {away:?}: {meanwhile} bookings meanwhile, memory of the services {:?} MiB before and {:?} MiB after, \

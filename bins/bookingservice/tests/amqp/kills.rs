@@ -7,7 +7,7 @@ use myevents_servers::skip::full_scale;
 use myevents_servers::{Kind, Server};
 
 use crate::common::{Stores, with};
-use crate::market::Market;
+use crate::market::{AT_REST, Market};
 use crate::pair::{Pair, rabbitmq};
 
 /// A number that differs from round to round and is the same in every run.
@@ -55,7 +55,7 @@ async fn kills_of_services_and_broker_lose_nothing() {
         victims[victim % 2].kill_and_start().await;
     }
     market.wait_accepted(20).await;
-    let counts = market.close(&pair).await;
+    let counts = market.close(&pair, AT_REST).await;
     println!(
         "2 + 2 processes, {kills} kills of services and {broker_kills} of the broker in {:?}: {} events bookable {:?} after \
          rest, {} bookings announced and handled once, loss 0, {} announcements came again, {} requests repeated",

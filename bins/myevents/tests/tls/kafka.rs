@@ -166,11 +166,16 @@ async fn kafka_speaks_tls_itself() {
             &own[..],
             "Kafka's certificate is not valid for this address",
         ),
-        (&ca, &strange, "SSL/TLS alert"),
-        (&ca, &[], "SSL/TLS alert"),
+        (&ca, &strange, "SSL/TLS alert certificate unknown"),
+        (&ca, &[], "SSL/TLS alert bad certificate"),
     ] {
-        let running = with(ca, identity).start().unwrap();
+        let unproven = with(ca, identity);
+        let running = unproven.start().unwrap();
         running.log_with(told).await.unwrap();
+        let ready = ask(unproven.service.bookings, "GET", "/readyz", None)
+            .await
+            .unwrap();
+        assert_ne!(ready.json().unwrap()["broker"], "connected");
         running.stop().await.unwrap();
     }
 }

@@ -84,7 +84,7 @@ async fn more_connections_than_have_turns_are_all_answered() {
         assert_eq!(get(&mut stream, "/events").await.unwrap(), 200);
         all.push(stream);
     }
-    // Kept, and without a turn but for the last one.
+    // Each asks again after others had the turn.
     for _ in 0..3 {
         for stream in &mut all {
             assert_eq!(get(stream, "/events").await.unwrap(), 200);

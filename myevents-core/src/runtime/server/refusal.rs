@@ -29,7 +29,8 @@ pub(super) enum Afterwards {
 pub(super) fn refuse(stream: &mut TcpStream, context: &mut Context<'_>, afterwards: Afterwards) -> bool {
     let mut taken = [MaybeUninit::uninit(); TAKEN];
     let mut taken = ReadBuf::uninit(&mut taken);
-    // What can't be read shows below. `poll_read` notes that a short read was all, which `try_read` asks the system again for.
+    // What can't be read shows below. After a short read `poll_read` knows that there is no more; after `try_read` the next look
+    // would ask the system.
     let _polled = Pin::new(&mut *stream).poll_read(context, &mut taken);
     let kept = afterwards == Afterwards::Keep && is_one_request(taken.filled());
     let connection = if kept { "keep-alive" } else { "close" };

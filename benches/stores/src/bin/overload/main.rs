@@ -34,8 +34,8 @@ struct Cli {
     /// Seconds of it.
     #[arg(long, default_value_t = 60.0)]
     duration: f64,
-    /// Seconds in which the capacity is measured.
-    #[arg(long, default_value_t = 15.0)]
+    /// Seconds in which the capacity is measured, before and again afterwards.
+    #[arg(long, default_value_t = 60.0)]
     measure: f64,
     /// Connections of the measurement of the capacity: some batches full, and not so many that the wait for a turn is up.
     #[arg(long, default_value_t = 200)]
@@ -189,7 +189,7 @@ async fn main() -> Result<()> {
             || peak = peak.max(started.resident()),
             || {
                 println!("under load: {}", used.told());
-                let strangers = Clients::new(target, event, true);
+                let strangers = Clients::new(target, event.clone(), true);
                 afterwards = Some(tokio::spawn(others_of(strangers)));
             },
         )
@@ -202,13 +202,6 @@ async fn main() -> Result<()> {
     println!(
         "{rate:.0} a second were due for {:.0} s; {} of them were not sent, as {} waited",
         cli.duration, rush.not_sent, cli.most
-    );
-    let later = capacity_of("afterwards", &clients, &cli, pid).await?;
-    println!(
-        "accepted before its end: {goodput:.0} a second, {:.2} of the capacity before and {:.2} of that afterwards, {:.2} of their mean",
-        goodput / capacity,
-        goodput / later,
-        goodput / f64::midpoint(capacity, later)
     );
     println!("accepted second by second: {:?}", rush.by_second);
     for (outcome, count) in &rush.tally.outcomes {
@@ -223,5 +216,15 @@ async fn main() -> Result<()> {
     for (which, probes) in probes {
         told_health(which, probes).await?;
     }
+    // The connections of the crowd end first.
+    drop(clients);
+    let clients = Clients::new(target, event, cli.fresh);
+    let later = capacity_of("afterwards", &clients, &cli, pid).await?;
+    println!(
+        "accepted before its end: {goodput:.0} a second, {:.2} of the capacity before and {:.2} of that afterwards, {:.2} of their mean",
+        goodput / capacity,
+        goodput / later,
+        goodput / f64::midpoint(capacity, later)
+    );
     Ok(())
 }
