@@ -172,10 +172,17 @@ async fn kafka_speaks_tls_itself() {
         let unproven = with(ca, identity);
         let running = unproven.start().unwrap();
         running.log_with(told).await.unwrap();
-        let ready = ask(unproven.service.bookings, "GET", "/readyz", None)
-            .await
-            .unwrap();
-        assert_ne!(ready.json().unwrap()["broker"], "connected");
+        let away = async {
+            let state = async || {
+                let ready = ask(unproven.service.bookings, "GET", "/readyz", None).await;
+                ready.unwrap().json().unwrap()["broker"].clone()
+            };
+            while state().await != "away" {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let away = tokio::time::timeout(PATIENCE, away).await;
+        away.expect("the broker is told to be away");
         running.stop().await.unwrap();
     }
 }
