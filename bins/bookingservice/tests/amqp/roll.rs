@@ -9,7 +9,7 @@ use myevents_servers::skip::full_scale;
 use myevents_servers::{Kind, Server};
 
 use crate::common::{Process, Stores};
-use crate::market::Market;
+use crate::market::{AT_REST, Market};
 use crate::nginx::{Nginx, Told};
 use crate::pair::{Pair, rabbitmq};
 
@@ -86,7 +86,7 @@ async fn replacing_every_process_fails_no_request() {
             market.wait_accepted(20).await;
         }
     }
-    let counts = market.close(&site.pair).await;
+    let counts = market.close(&site.pair, AT_REST).await;
     assert_eq!(site.failed(), []);
     assert_eq!(counts.requests_repeated, 0, "nobody had to repeat anything");
     println!(
@@ -127,7 +127,7 @@ async fn a_killed_process_fails_only_what_it_was_working_on() {
         process.running = process.single.start_ready().await.unwrap();
         site.nginx.asks_again(address, site.nginx.told().len()).await;
     }
-    let counts = market.close(&site.pair).await;
+    let counts = market.close(&site.pair, AT_REST).await;
     println!(
         "2 + 2 processes behind nginx, {kills} kills in {:?}: {} requests, {seen} failed, each at the killed process; {} repeated; \
          {} bookings announced and handled once, loss 0, doubled 0, {} announcements came again",
