@@ -224,6 +224,35 @@ impl Service {
             }
         }
     }
+
+    /// Waits until `/readyz` of both services says this of the broker.
+    ///
+    /// # Errors
+    /// When that takes longer than `patience`, or one of them is not ready meanwhile: they serve without the broker.
+    pub async fn wait_broker(&self, state: &str, patience: Duration) -> Result<()> {
+        let start = Instant::now();
+        for address in [self.events, self.bookings] {
+            loop {
+                let answer = ask(address, "GET", "/readyz", None).await?;
+                ensure!(
+                    answer.status == 200,
+                    "{address} is not ready: {} {}",
+                    answer.status,
+                    String::from_utf8_lossy(&answer.body)
+                );
+                let said = &answer.json()?["broker"];
+                if said == state {
+                    break;
+                }
+                ensure!(
+                    start.elapsed() < patience,
+                    "{address} says that the broker is {said}, not {state}"
+                );
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The path of the next page, from a `Link` header.

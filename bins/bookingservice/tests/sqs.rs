@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -155,20 +154,15 @@ async fn listen(audit: &SqsBroker) -> Announced {
     announced
 }
 
+/// How soon everything has to come.
+const WITHIN: Duration = Duration::from_secs(120);
+
 async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
-    const WITHIN: Duration = Duration::from_secs(120);
     let start = Instant::now();
     while !is_so().await {
         assert!(start.elapsed() < WITHIN, "{what} did not come within {WITHIN:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-/// What `/readyz` says of the broker, with the status that it must not change.
-async fn broker_state(address: SocketAddr) -> String {
-    let answer = ask(address, "GET", "/readyz", None).await.unwrap();
-    assert_eq!(answer.status, 200, "bookings go on without the broker");
-    answer.json().unwrap()["broker"].as_str().unwrap().to_owned()
 }
 
 fn order(event: &str, seats: u32, number: u32) -> Order {
@@ -225,12 +219,7 @@ async fn serve(test: &'static str, end: &'static str) {
     })
     .await;
     assert!(!pair.was_announced(&BookingCancelled::name(), &second));
-    for address in [service.events, service.bookings] {
-        until("connected", || async {
-            broker_state(address).await == "connected"
-        })
-        .await;
-    }
+    service.wait_broker("connected", WITHIN).await.unwrap();
     pair = broker_away(pair, &mut booker, &event).await;
     dead_letters(&pair).await;
     a_new_booking_service_learns_all(&mut pair, &event).await;
@@ -249,9 +238,7 @@ async fn broker_away(mut pair: Pair, booker: &mut Booker, event: &str) -> Pair {
     assert_eq!(created.status, 201);
     let meanwhile = created.json().unwrap()["ID"].as_str().unwrap().to_owned();
     // Both notice by what they send: while nothing fails, an answer is believed for a minute.
-    for address in [service.events, service.bookings] {
-        until("away", || async { broker_state(address).await == "away" }).await;
-    }
+    service.wait_broker("away", WITHIN).await.unwrap();
     assert!(!pair.was_announced(&EventBooked::name(), &third));
     pair.server = with(pair.server, Server::restart).await;
     until("what waited", || async {
@@ -259,12 +246,7 @@ async fn broker_away(mut pair: Pair, booker: &mut Booker, event: &str) -> Pair {
     })
     .await;
     service.wait_bookable(&meanwhile, 10).await.unwrap();
-    for address in [service.events, service.bookings] {
-        until("connected again", || async {
-            broker_state(address).await == "connected"
-        })
-        .await;
-    }
+    service.wait_broker("connected", WITHIN).await.unwrap();
     pair
 }
 

@@ -29,6 +29,11 @@ on_every_store! {
 
 const PEOPLE: u64 = 8;
 
+/// How long a client asks again for one order. Sixty-four of them are far more than DynamoDB Local serves (some ten writes a second
+/// on two cores), so most tries are told to come again, and who comes again has no better place than others. That bookings
+/// go on all the while is what [`Market::wait_accepted`] holds them to.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 /// What the event allows each person.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
@@ -174,7 +179,7 @@ async fn client(market: Arc<Market>, number: u64, turns: u64) -> Tally {
         usize::try_from(number / PEOPLE).unwrap(),
     ));
     let mut tally = Tally::default();
-    let patient = || Instant::now() + Duration::from_secs(60);
+    let patient = || Instant::now() + PATIENCE;
     for turn in 0..turns {
         if market.stop.load(Ordering::Relaxed) {
             break;

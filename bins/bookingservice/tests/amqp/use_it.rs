@@ -9,7 +9,7 @@ use myevents_adapters::amqp::{AmqpBroker, AmqpConfig, AmqpUrl};
 use myevents_core::contract::{Envelope, MessageId, MessageName};
 use myevents_core::ports::EventEmitter as _;
 
-use crate::away::until_broker_is;
+use crate::away::NOTICED;
 use crate::common::{Stores, with};
 use crate::pair::{Pair, rabbitmq};
 
@@ -68,12 +68,12 @@ async fn two_processes_serve_over_rabbitmq() {
         pair.announced.has(&first) && pair.announced.has(&second)
     })
     .await;
-    until_broker_is(service, "connected").await;
+    service.wait_broker("connected", NOTICED).await.unwrap();
 
     // The broker goes away: it is told, and customers notice nothing.
     pair.queues_have_settled().await;
     pair.server = with(pair.server, |server| server.kill()).await;
-    until_broker_is(service, "away").await;
+    service.wait_broker("away", NOTICED).await.unwrap();
     let third = book(&mut booker, &order(&event, 1, 3)).await;
     let created = ask(
         service.events,
@@ -93,7 +93,7 @@ async fn two_processes_serve_over_rabbitmq() {
     .await;
     let bookable = service.wait_bookable(&meanwhile, 10).await;
     assert!(bookable.is_ok(), "{bookable:?}\n{}", pair.logs());
-    until_broker_is(service, "connected").await;
+    service.wait_broker("connected", NOTICED).await.unwrap();
     dead_letters(&pair).await;
     a_new_booking_service_learns_all(&mut pair, &event).await;
     pair.stop().await;

@@ -97,14 +97,10 @@ impl Pair {
 
     /// Both services say this of the broker, while they go on serving.
     pub(crate) async fn both_say(&self, state: &str) {
-        for address in [self.service.events, self.service.bookings] {
-            until(state, Duration::from_secs(120), || async {
-                let answer = ask(address, "GET", "/readyz", None).await.unwrap();
-                assert_eq!(answer.status, 200, "bookings go on without the broker");
-                answer.json().unwrap()["broker"] == state
-            })
-            .await;
-        }
+        self.service
+            .wait_broker(state, Duration::from_secs(120))
+            .await
+            .unwrap();
     }
 
     /// The booking service starts again with none of its files.

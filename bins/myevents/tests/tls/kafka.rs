@@ -1,9 +1,6 @@
 //! TLS towards Kafka: by its own listener, and by a front before it that counts what came to an agreement. With the right authority all
 //! works, with a wrong one nothing does, and it is said why.
 
-use std::time::Duration;
-
-use loadtest::service::ask;
 use myevents_servers::Server;
 use myevents_servers::tls::{Authority, Front};
 
@@ -77,16 +74,8 @@ async fn kafka_is_proven_by_the_authority_that_is_named_and_proves_its_clients()
             .log_with("Kafka's certificate is not valid for this address")
             .await
             .unwrap();
-        let alive = async {
-            while ask(unproven.service.bookings, "GET", "/healthz", None)
-                .await
-                .is_err()
-            {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let alive = tokio::time::timeout(PATIENCE, alive).await;
-        alive.expect("it serves while the broker is away");
+        // It serves while the broker is away.
+        unproven.service.wait_ready(PATIENCE).await.unwrap();
         running.stop().await.unwrap();
     }
     let nobody = program(&folder, &settings, &[("BROKER_TLS_CA", &ca)]);
@@ -172,17 +161,8 @@ async fn kafka_speaks_tls_itself() {
         let unproven = with(ca, identity);
         let running = unproven.start().unwrap();
         running.log_with(told).await.unwrap();
-        let away = async {
-            let state = async || {
-                let ready = ask(unproven.service.bookings, "GET", "/readyz", None).await;
-                ready.unwrap().json().unwrap()["broker"].clone()
-            };
-            while state().await != "away" {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let away = tokio::time::timeout(PATIENCE, away).await;
-        away.expect("the broker is told to be away");
+        unproven.service.wait_ready(PATIENCE).await.unwrap();
+        unproven.service.wait_broker("away", PATIENCE).await.unwrap();
         running.stop().await.unwrap();
     }
 }
