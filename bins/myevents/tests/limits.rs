@@ -30,8 +30,8 @@ on_every_store! {
 const PEOPLE: u64 = 8;
 
 /// How long a client asks again for one order. Sixty-four of them are far more than DynamoDB Local serves (some ten writes a second
-/// on two cores), so most tries are told to come again, and who comes again has no better place than others. That bookings
-/// go on all the while is what [`Market::wait_accepted`] holds them to.
+/// on two cores), so a try may end without an answer that settles it, and the next one has no better place than others. Between
+/// kills [`Market::wait_accepted`] holds them to bookings that go on.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What the event allows each person.
