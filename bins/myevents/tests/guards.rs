@@ -180,6 +180,36 @@ async fn what_is_open_to_others_is_warned_of() {
 }
 
 #[tokio::test]
+async fn a_secret_in_a_file_of_its_own_is_used_and_not_shown() {
+    let data = tempfile::tempdir().unwrap();
+    let secret = data.path().join("broker-url");
+    let mut program = Program::new(env!("CARGO_BIN_EXE_myevents"), data.path());
+    let environment = [
+        ("MYEVENTS_MESSAGE_BROKER_TYPE", "amqp"),
+        ("AMQP_BROKER_URL_FILE", secret.to_str().unwrap()),
+    ];
+    for (name, value) in environment {
+        program.environment.push((name.to_owned(), value.to_owned()));
+    }
+    let (well, said) = program.command(&["check-config"]).unwrap();
+    assert!(
+        !well && said.contains("AMQP_BROKER_URL_FILE") && said.contains("broker-url can't be read"),
+        "{said}"
+    );
+    // Nobody is at this address, which the log then names without the password.
+    std::fs::write(&secret, "amqp://me:hidden@127.0.0.1:1\n").unwrap();
+    let (well, said) = program.command(&["check-config"]).unwrap();
+    assert!(
+        well && said.contains("AMQP_BROKER_URL_FILE") && !said.contains("hidden"),
+        "{said}"
+    );
+    let running = program.start_ready().await.unwrap();
+    running.log_with("127.0.0.1:1").await.unwrap();
+    assert!(!running.log().contains("hidden"), "{}", running.log());
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn requests_past_the_room_for_all_connections_are_answered_503_and_health_is_not() {
     let data = tempfile::tempdir().unwrap();
     let (program, running) = start(data.path(), &[("MYEVENTS_MAX_REQUESTS", "2")]).await;

@@ -7,6 +7,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::keys::{self, Key, Program, Scope, ServiceName, env_form};
+use super::secrets::{self, Given};
 
 /// Environment names with our prefix that are no settings.
 const NO_KEYS: &[&str] = &["MYEVENTS_REQUIRE", "MYEVENTS_SCALE"];
@@ -279,9 +280,14 @@ impl Gather {
     }
 
     fn environment(&mut self, environment: &[(String, String)]) {
-        self.aliases(environment);
+        let (environment, unusable) = secrets::read(environment);
+        for each in unusable {
+            let origin = format!("environment {}", each.variable);
+            self.fault(&each.variable, &origin, each.why);
+        }
+        self.aliases(&environment);
         let mut by_service = Vec::new();
-        for (name, value) in environment {
+        for Given { name, value, origin } in &environment {
             let Some(rest) = name.strip_prefix("MYEVENTS_") else {
                 continue;
             };
@@ -290,10 +296,9 @@ impl Gather {
             {
                 continue;
             }
-            let origin = format!("environment {name}");
             if let Some(key) = by_env_form(rest) {
-                if self.allowed(key, None, &origin) {
-                    self.push(None, key.name, origin, Value::from(value.clone()));
+                if self.allowed(key, None, origin) {
+                    self.push(None, key.name, origin.clone(), Value::from(value.clone()));
                 }
                 continue;
             }
@@ -308,26 +313,30 @@ impl Gather {
                 });
             match own {
                 Some(_) if self.program != Program::MyEvents => {
-                    self.fault(name, &origin, "only `myevents` has settings by service");
+                    self.fault(name, origin, "only `myevents` has settings by service");
                 }
                 Some((service, key)) => by_service.push((service, key, origin, value)),
-                None => self.fault(name, &origin, unknown(&rest.to_ascii_lowercase())),
+                None => self.fault(name, origin, unknown(&rest.to_ascii_lowercase())),
             }
         }
         for (service, key, origin, value) in by_service {
-            if self.allowed(key, Some(service), &origin) {
-                self.push(Some(service), key.name, origin, Value::from(value.clone()));
+            if self.allowed(key, Some(service), origin) {
+                self.push(
+                    Some(service),
+                    key.name,
+                    origin.clone(),
+                    Value::from(value.clone()),
+                );
             }
         }
     }
 
     /// The names other systems set. An empty one counts as not set.
-    fn aliases(&mut self, environment: &[(String, String)]) {
+    fn aliases(&mut self, environment: &[Given]) {
         let get = |name: &str| {
             environment
                 .iter()
-                .find(|(key, value)| key == name && !value.is_empty())
-                .map(|(_, value)| value.clone())
+                .find(|given| given.name == name && !given.value.is_empty())
         };
         let mut brokers: Vec<(&'static str, String)> = Vec::new();
         for key in keys::KEYS {
@@ -337,10 +346,9 @@ impl Gather {
             {
                 continue;
             }
-            let Some((name, value)) = key.aliases.iter().find_map(|name| Some((name, get(name)?))) else {
+            let Some(Given { value, origin, .. }) = key.aliases.iter().find_map(|name| get(name)) else {
                 continue;
             };
-            let origin = format!("environment {name}");
             match key.name {
                 "dbconnection" => self.push(None, "databasetype", origin.clone(), Value::from("mongodb")),
                 "amqp_message_broker" => brokers.push(("amqp", origin.clone())),
@@ -348,7 +356,7 @@ impl Gather {
                 "sqs_queue" => brokers.push(("sqs", origin.clone())),
                 _ => {}
             }
-            self.push(None, key.name, origin, Value::from(value));
+            self.push(None, key.name, origin.clone(), Value::from(value.clone()));
         }
         if let Some((broker, origin)) = brokers.first() {
             if brokers.len() > 1 {

@@ -8,6 +8,7 @@ mod mail;
 mod otel;
 mod page;
 mod reference;
+mod secrets;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,10 @@ file, the file wins over the default. Each key has the environment name `MYEVENT
 names in the last column work too, those other systems set. Unknown keys and values that do not parse stop the start, and all
 faults are told at once. `check-config` prints what is in force and where it came from, with passwords hidden.
 
+A secret can stand in a file of its own: `NAME_FILE` in the environment names the file that holds the value of `NAME`, without the line's end
+after it. That goes for `dbconnection`, `amqp_message_broker` and `otel_endpoint`, under each of their names (`MYEVENTS_DBCONNECTION_FILE`,
+`MONGO_URL_FILE`). The file is read at the start; setting both names stops it. The mail server's password has a file anyway (`smtp_password_file`).
+
 In a file for `myevents` the objects `eventservice` and `bookingservice` override the top level for that service, and so do
 the environment names `MYEVENTS_EVENTSERVICE_<KEY>` and `MYEVENTS_BOOKINGSERVICE_<KEY>`. Keys marked ¹ hold for the whole
 process; those marked ² are there in `myevents` only.
